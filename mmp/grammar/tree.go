@@ -1,0 +1,153 @@
+package grammar
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Tree is all commands together. It is never changed once built.
+type Tree struct {
+	forms []*form
+}
+
+// NewTree builds a tree. The kinds are added to [Kinds], or replace those of the same name. An error is a mistake in
+// a declaration.
+func NewTree(kinds []Kind, commands []Command) (*Tree, error) {
+	known := map[string]Kind{}
+	for _, k := range append(Kinds(), kinds...) {
+		known[k.Name] = k
+	}
+	t := &Tree{}
+	seen := map[string]bool{}
+	for i := range commands {
+		cmd := commands[i]
+		f, err := compile(&cmd, known)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case seen[f.text]:
+			return nil, fmt.Errorf("command %q is declared twice", f.text)
+		case cmd.Run == nil:
+			return nil, fmt.Errorf("command %q has no Run", f.text)
+		case cmd.Help == "":
+			return nil, fmt.Errorf("command %q has no Help", f.text)
+		}
+		seen[f.text] = true
+		f.index = i
+		t.forms = append(t.forms, f)
+	}
+	return t, nil
+}
+
+// state is a place in a form that the words so far lead to, with what they bound on the way.
+type state struct {
+	form  *form
+	pos   int
+	bound *binding
+	// started is true at the last step of a form with "…" once it has a value, so that it may end here.
+	started bool
+}
+
+// binding is one value, linked to the ones before so that states can share them.
+type binding struct {
+	name, value string
+	many        bool
+	before      *binding
+}
+
+// begin is the state set before the first word.
+func (t *Tree) begin() []state {
+	set := make([]state, 0, len(t.forms))
+	for _, f := range t.forms {
+		set = append(set, state{form: f})
+	}
+	return set
+}
+
+// closure adds the places that leaving out groups leads to.
+func closure(set []state) []state {
+	out := make([]state, 0, len(set))
+	add := func(s state) {
+		if !slices.ContainsFunc(out, func(o state) bool {
+			return o.form == s.form && o.pos == s.pos && o.started == s.started
+		}) {
+			out = append(out, s)
+		}
+	}
+	for _, s := range set {
+		if len(out) > 0 && out[len(out)-1].form == s.form || len(s.form.skips[s.pos]) > 0 {
+			add(s)
+		} else {
+			out = append(out, s)
+		}
+	}
+	for i := 0; i < len(out); i++ {
+		s := out[i]
+		for _, p := range s.form.skips[s.pos] {
+			add(state{form: s.form, pos: p, bound: s.bound})
+		}
+		if s.started {
+			add(state{form: s.form, pos: s.pos + 1, bound: s.bound})
+		}
+	}
+	return out
+}
+
+// advance takes one word. A literal anywhere wins over every argument. secret is true if the word is a secret in any
+// place that it may have; why is a kind's objection if nothing matches.
+func advance(set []state, word string) (next []state, secret bool, why error) {
+	var literal, argument []state
+	for _, s := range set {
+		if s.pos == len(s.form.steps) {
+			continue
+		}
+		st := &s.form.steps[s.pos]
+		for i := range st.alts {
+			a := &st.alts[i]
+			ok, objection := a.matches(word)
+			if !ok {
+				if objection != nil && objection.Error() != "" && why == nil {
+					why = objection
+				}
+				continue
+			}
+			n := state{form: s.form, pos: s.pos + 1, bound: s.bound}
+			if a.isArg() {
+				n.bound = &binding{name: a.name, value: word, many: st.many, before: s.bound}
+				if st.many {
+					n.pos, n.started = s.pos, true
+				}
+				secret = secret || a.kind.Secret
+				argument = append(argument, n)
+				continue
+			}
+			if a.records {
+				n.bound = &binding{name: a.literal, value: word, before: s.bound}
+			}
+			literal = append(literal, n)
+		}
+	}
+	if literal != nil {
+		return closure(literal), false, nil
+	}
+	return closure(argument), secret, why
+}
+
+// visible keeps the states of forms that the role may run.
+func visible(set []state, role Role) []state {
+	return slices.DeleteFunc(slices.Clone(set), func(s state) bool { return !s.form.cmd.Allows(role) })
+}
+
+// values unlinks what a state bound.
+func (s state) values() (args map[string]string, rest []string) {
+	args = map[string]string{}
+	for b := s.bound; b != nil; b = b.before {
+		if b.many {
+			rest = append(rest, b.value)
+		}
+		args[b.name] = b.value
+	}
+	slices.Reverse(rest)
+	return args, rest
+}

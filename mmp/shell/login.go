@@ -1,0 +1,75 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"rotunda/mmp/grammar"
+)
+
+// Source is where a person sits: an address and port, or a console.
+type Source struct {
+	// Addr is the far end of a connection; the zero value at a console.
+	Addr netip.AddrPort
+	// Console is the name of the console's device, "" for a connection.
+	Console string
+}
+
+// String is how audit lines name it: "ip:port" or "serial console".
+func (s Source) String() string {
+	if s.Console != "" {
+		return "serial console"
+	}
+	return s.Addr.String()
+}
+
+// Login is who an authentication has shown somebody to be. It is made by [Accounts] and never changed by a session.
+type Login struct {
+	User   string
+	Role   grammar.Role
+	Source Source
+	// MustChange is why a new password has to be set before anything else may be done, for example "Password has
+	// expired"; "" if it need not.
+	MustChange string
+	// FailedLogins counts attempts since the last login that succeeded.
+	FailedLogins int
+	// LastLogin is the time of that login; zero if this is the first.
+	LastLogin time.Time
+}
+
+// SessionKind tells what counts against max_sessions apart.
+type SessionKind string
+
+// The kinds of session.
+const (
+	SSHSession     SessionKind = "ssh"
+	SFTPSession    SessionKind = "sftp"
+	ConsoleSession SessionKind = "console"
+)
+
+// ErrRefused is every reason not to let somebody in that the person must not be told apart: unknown user, wrong
+// password, locked, wrong host, outside duty hours. The log may say more.
+var ErrRefused = errors.New("login refused")
+
+// Accounts is what sessions need of the accounts. All methods may be called at the same time.
+type Accounts interface {
+	// CheckPassword verifies a password and every rule that may keep the account out. A wrong one counts towards the
+	// lock-out; it takes the same time for an unknown user. The error wraps [ErrRefused] unless something broke.
+	CheckPassword(ctx context.Context, user, password string, from Source) (*Login, error)
+	// CheckKey says whether the key may log the user in. The client has not yet proven that it holds the key, so this
+	// changes nothing and counts nothing.
+	CheckKey(ctx context.Context, user string, key ssh.PublicKey, from Source) (*Login, error)
+	// LoggedIn records a login that is complete: last login is now, failed logins are 0.
+	LoggedIn(login *Login)
+	// Begin counts a session and lists it as logged in until the returned function is called. It refuses a session
+	// over max_sessions with a text for the person. evict is called, once at most and not under a lock, when an
+	// administrator ends the session.
+	Begin(login *Login, kind SessionKind, evict func()) (end func(), err error)
+	// SetPassword sets the user's own password after a forced change. An error is a line for the person that names the
+	// rule that was broken.
+	SetPassword(ctx context.Context, user, password string) error
+}
