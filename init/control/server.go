@@ -1,0 +1,207 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"rotunda/init/config"
+)
+
+// maxBody bounds a request.
+const maxBody = 1 << 20
+
+// Server answers on the socket. Writers lists the users who may change things; everybody who can open the socket may
+// read the operations that [operations] marks so.
+type Server struct {
+	Machine Machine
+	Writers map[uint32]bool
+	// Log takes refusals and crashes.
+	Log func(text string)
+}
+
+// operation is one thing that can be asked. The request body is its argument, the answer its result, both JSON.
+type operation struct {
+	method, path string
+	// read operations are open to every user of the machine.
+	read bool
+	run  func(ctx context.Context, m Machine, arg json.RawMessage) (any, error)
+}
+
+// The arguments that are not a message of their own.
+type (
+	setConfig struct {
+		Generation int              `json:"generation"`
+		Document   *config.Document `json:"document"`
+	}
+	named struct {
+		Name string `json:"name"`
+	}
+	numbered struct {
+		Number int `json:"number"`
+	}
+	timed struct {
+		Time time.Time `json:"time"`
+	}
+)
+
+// operations is the whole interface, once. [Client] names the same paths.
+var operations = []operation{
+	{"GET", "/config", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Config(ctx) }},
+	{"PUT", "/config", false, with(func(ctx context.Context, m Machine, a setConfig) (any, error) {
+		if a.Document == nil {
+			return nil, Refuse(http.StatusBadRequest, "no document")
+		}
+		return m.SetConfig(ctx, a.Generation, a.Document)
+	})},
+	{"GET", "/interfaces", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Interfaces(ctx) }},
+	{"GET", "/release", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Release(ctx) }},
+	{"GET", "/health", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Health(ctx) }},
+	{"GET", "/filesystems", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Filesystems(ctx) }},
+	{"GET", "/clock", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) {
+		t, err := m.Clock(ctx)
+		return timed{t}, err
+	}},
+	{"PUT", "/clock", false, with(func(ctx context.Context, m Machine, a timed) (any, error) { return nil, m.SetClock(ctx, a.Time) })},
+	{"GET", "/versions", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Versions(ctx) }},
+	{"POST", "/versions/delete", false, with(func(ctx context.Context, m Machine, a numbered) (any, error) {
+		return nil, m.DeleteVersion(ctx, a.Number)
+	})},
+	{"POST", "/upgrade/check", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return m.CheckUpgrade(ctx, a.Name) })},
+	{"POST", "/upgrade", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return m.Upgrade(ctx, a.Name) })},
+	{"POST", "/backup", false, with(func(ctx context.Context, m Machine, a named) (any, error) {
+		file, err := m.Snapshot(ctx, a.Name)
+		return named{file}, err
+	})},
+	{"POST", "/backup/check", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return m.CheckBackup(ctx, a.Name) })},
+	{"POST", "/backup/rollback", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.Rollback(ctx, a.Name) })},
+	{"POST", "/reset", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.FactoryReset(ctx, a.Name) })},
+	{"POST", "/power", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.Power(ctx, a.Name) })},
+}
+
+// with decodes the argument.
+func with[A any](run func(context.Context, Machine, A) (any, error)) func(context.Context, Machine, json.RawMessage) (any, error) {
+	return func(ctx context.Context, m Machine, raw json.RawMessage) (any, error) {
+		var a A
+		if err := json.Unmarshal(raw, &a); err != nil {
+			return nil, Refuse(http.StatusBadRequest, "read request: %v", err)
+		}
+		return run(ctx, m, a)
+	}
+}
+
+// Serve listens at path until ctx ends. Every user may connect; the kernel tells who it is.
+func (s *Server) Serve(ctx context.Context, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		l.Close()
+		return fmt.Errorf("control socket: %w", err)
+	}
+	server := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			uid, err := peer(c)
+			if err != nil {
+				return ctx
+			}
+			return context.WithValue(ctx, peerKey{}, uid)
+		},
+	}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(l); ctx.Err() == nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	return nil
+}
+
+type peerKey struct{}
+
+// peer asks the kernel who is at the other end (SO_PEERCRED, unix(7)).
+func peer(c net.Conn) (uint32, error) {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return 0, fmt.Errorf("peer of %T", c)
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return 0, err
+	}
+	if credErr != nil {
+		return 0, credErr
+	}
+	return cred.Uid, nil
+}
+
+// Handler is the interface without the socket.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, op := range operations {
+		mux.HandleFunc(op.method+" "+op.path, func(w http.ResponseWriter, r *http.Request) { s.answer(op, w, r) })
+	}
+	return mux
+}
+
+func (s *Server) answer(op operation, w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		// A crash in one request must not end PID 1.
+		if p := recover(); p != nil {
+			s.Log(fmt.Sprintf("%s %s crashed: %v\n%s", op.method, op.path, p, debug.Stack()))
+			reply(w, nil, fmt.Errorf("%s crashed: %v", op.path, p))
+		}
+	}()
+	uid, known := r.Context().Value(peerKey{}).(uint32)
+	if !op.read && (!known || !s.Writers[uid]) {
+		s.Log(fmt.Sprintf("user %d may not %s %s", uid, op.method, op.path))
+		reply(w, nil, Refuse(http.StatusForbidden, "permission denied"))
+		return
+	}
+	var arg json.RawMessage
+	if op.method != http.MethodGet {
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&arg); err != nil {
+			reply(w, nil, Refuse(http.StatusBadRequest, "read request: %v", err))
+			return
+		}
+	}
+	result, err := op.run(r.Context(), s.Machine, arg)
+	reply(w, result, err)
+}
+
+func reply(w http.ResponseWriter, result any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(status(err))
+		result = struct {
+			Error string `json:"error"`
+		}{err.Error()}
+	}
+	// The peer may be gone; there is nobody to tell.
+	_ = json.NewEncoder(w).Encode(result)
+}

@@ -1,0 +1,277 @@
+// Package journal is the machine's own log: what init, the services and the kernel say, one line each, in the layout
+// that the tools of the field read:
+//
+//	Feb 23 09:02:21.588 user.info rotunda cli: text
+//
+// Lines are kept in two files, "messages" and "audit" (facility local0), each with one predecessor; the oldest lines
+// make room for the newest. Before the data partition is there, and while it cannot be written, lines wait in memory,
+// at most [pending] of them.
+//
+// A power cut loses lines of the last second at most: the writer syncs a file that grew once a second. Nothing that calls
+// [Journal.Log] ever waits for the disk.
+package journal
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// Priority is facility*8 + severity, RFC 5424 section 6.2.1.
+type Priority int
+
+// The priorities that init itself uses.
+const (
+	KernWarning   Priority = 0*8 + 4
+	UserInfo      Priority = 1*8 + 6
+	DaemonError   Priority = 3*8 + 3
+	DaemonWarning Priority = 3*8 + 4
+	DaemonNotice  Priority = 3*8 + 5
+	DaemonInfo    Priority = 3*8 + 6
+	Audit         Priority = 16*8 + 6
+)
+
+var facilities = [...]string{"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+	"ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}
+
+var severities = [...]string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
+
+// String is "local0.info" for 134.
+func (p Priority) String() string {
+	if p < 0 || int(p) >= len(facilities)*8 {
+		p = UserInfo
+	}
+	return facilities[p/8] + "." + severities[p%8]
+}
+
+const (
+	// maxLine in bytes; a longer message is cut.
+	maxLine = 8 << 10
+	// pending lines wait in memory for the disk.
+	pending = 4096
+	// fileSize at which a file makes way for its successor; with two files of each kind 32 MiB at most.
+	fileSize = 8 << 20
+	tick     = time.Second
+)
+
+// Journal is safe for concurrent use.
+type Journal struct {
+	mu       sync.Mutex
+	hostname string
+	lines    []line
+	dropped  int
+	wake     chan struct{}
+
+	dir    string
+	gid    int
+	files  map[string]*os.File
+	closed chan struct{}
+	done   chan struct{}
+}
+
+type line struct {
+	audit bool
+	text  string
+}
+
+// New returns a journal that keeps lines in memory until [Journal.Open].
+func New() *Journal {
+	return &Journal{hostname: "rotunda", wake: make(chan struct{}, 1), files: map[string]*os.File{}}
+}
+
+// SetHostname names the machine in the lines to come.
+func (j *Journal) SetHostname(name string) {
+	j.mu.Lock()
+	j.hostname = name
+	j.mu.Unlock()
+}
+
+// Open starts to write into dir. Members of the group gid may read the files.
+func (j *Journal) Open(dir string, gid int) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	if err := os.Chown(dir, 0, gid); err != nil && os.Geteuid() == 0 {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	j.dir, j.gid = dir, gid
+	j.closed, j.done = make(chan struct{}), make(chan struct{})
+	go j.write()
+	return nil
+}
+
+// Close writes what waits, syncs and closes the files.
+func (j *Journal) Close() {
+	if j.closed == nil {
+		return
+	}
+	close(j.closed)
+	<-j.done
+	j.closed = nil
+}
+
+// Log adds one line. Line ends and control characters in text become blanks.
+func (j *Journal) Log(p Priority, tag, text string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.lines) >= pending {
+		j.dropped++
+		return
+	}
+	j.lines = append(j.lines, line{
+		audit: p/8 == Audit/8,
+		text:  time.Now().UTC().Format("Jan _2 15:04:05.000") + " " + p.String() + " " + j.hostname + " " + tag + ": " + clean(text) + "\n",
+	})
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Line takes a line that a service printed: "<134>cli: text" names its own priority and tag, any other is user.info
+// under the service's name.
+func (j *Journal) Line(service, text string) {
+	p, tag, text := ParseLine(service, text)
+	j.Log(p, tag, text)
+}
+
+// ParseLine splits "<PRI>tag: text". A tag is at most 32 letters, digits and "_-[]:." without a blank.
+func ParseLine(service, s string) (Priority, string, string) {
+	rest, ok := strings.CutPrefix(s, "<")
+	if !ok {
+		return UserInfo, service, s
+	}
+	digits, rest, ok := strings.Cut(rest, ">")
+	p := 0
+	if !ok || len(digits) == 0 || len(digits) > 3 {
+		return UserInfo, service, s
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return UserInfo, service, s
+		}
+		p = p*10 + int(c-'0')
+	}
+	if p >= len(facilities)*8 {
+		return UserInfo, service, s
+	}
+	if tag, text, ok := strings.Cut(rest, ": "); ok && isTag(tag) {
+		return Priority(p), tag, text
+	}
+	return Priority(p), service, rest
+}
+
+func isTag(s string) bool {
+	if len(s) == 0 || len(s) > 32 {
+		return false
+	}
+	for _, c := range s {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.ContainsRune("_-[]:.", c):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func clean(s string) string {
+	if len(s) > maxLine {
+		s = strings.ToValidUTF8(s[:maxLine], "") + "…"
+	}
+	plain := true
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] >= utf8.RuneSelf || s[i] == 0x7f {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return s
+	}
+	return strings.TrimRight(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s), " ")
+}
+
+// write is the one goroutine that touches the disk.
+func (j *Journal) write() {
+	defer close(j.done)
+	timer := time.NewTicker(tick)
+	defer timer.Stop()
+	dirty := map[*os.File]bool{}
+	for {
+		ending := false
+		select {
+		case <-j.closed:
+			ending = true
+		case <-j.wake:
+		case <-timer.C:
+			for f := range dirty {
+				f.Sync()
+				delete(dirty, f)
+			}
+		}
+		j.mu.Lock()
+		lines, dropped := j.lines, j.dropped
+		j.lines, j.dropped = nil, 0
+		hostname := j.hostname
+		j.mu.Unlock()
+		if dropped > 0 {
+			lines = append(lines, line{text: fmt.Sprintf("%s %s %s journal: %d lines lost, the disk was too slow\n",
+				time.Now().UTC().Format("Jan _2 15:04:05.000"), DaemonWarning, hostname, dropped)})
+		}
+		for _, l := range lines {
+			name := "messages"
+			if l.audit {
+				name = "audit"
+			}
+			f, err := j.file(name)
+			if err != nil {
+				continue
+			}
+			if _, err := f.WriteString(l.text); err == nil {
+				dirty[f] = true
+			}
+		}
+		for name, f := range j.files {
+			if st, err := f.Stat(); err == nil && st.Size() > fileSize {
+				f.Sync()
+				f.Close()
+				delete(dirty, f)
+				delete(j.files, name)
+				path := filepath.Join(j.dir, name)
+				os.Rename(path, path+".1")
+			}
+		}
+		if ending {
+			for _, f := range j.files {
+				f.Sync()
+				f.Close()
+			}
+			j.files = map[string]*os.File{}
+			return
+		}
+	}
+}
+
+func (j *Journal) file(name string) (*os.File, error) {
+	if f := j.files[name]; f != nil {
+		return f, nil
+	}
+	f, err := os.OpenFile(filepath.Join(j.dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	// Without root, as on a developer's machine, the group stays the caller's own.
+	_ = f.Chown(os.Geteuid(), j.gid)
+	j.files[name] = f
+	return f, nil
+}

@@ -1,0 +1,86 @@
+package journal
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestLinesWaitForTheDiskAndAuditHasItsOwnFile(t *testing.T) {
+	j := New()
+	j.SetHostname("cms01")
+	j.Log(DaemonInfo, "init", "early")
+	dir := t.TempDir()
+	if err := j.Open(dir, os.Getgid()); err != nil {
+		t.Fatal(err)
+	}
+	j.Line("mmp", "<134>cli: User admin from 10.1.1.1:63290 issued command < version>: permission granted")
+	j.Line("mmp", "plain\x1b[31m text\nand more")
+	j.Close()
+	want := map[string][]string{
+		"messages": {
+			`^\w{3} [ \d]\d \d\d:\d\d:\d\d\.\d{3} daemon\.info cms01 init: early$`,
+			`user\.info cms01 mmp: plain \[31m text and more$`,
+		},
+		"audit": {`local0\.info cms01 cli: User admin from 10\.1\.1\.1:63290 issued command < version>: permission granted$`},
+	}
+	for name, patterns := range want {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+		if len(lines) != len(patterns) {
+			t.Fatalf("%s: want %d lines, got %q", name, len(patterns), lines)
+		}
+		for i, p := range patterns {
+			if !regexp.MustCompile(p).MatchString(lines[i]) {
+				t.Errorf("%s line %d: want %s, got %q", name, i, p, lines[i])
+			}
+		}
+	}
+}
+
+func TestAFullFileMakesWay(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "messages"), make([]byte, fileSize+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := New()
+	if err := j.Open(dir, os.Getgid()); err != nil {
+		t.Fatal(err)
+	}
+	j.Log(UserInfo, "a", "last of the old file")
+	j.Close()
+	old, err := os.Stat(filepath.Join(dir, "messages.1"))
+	if err != nil || old.Size() <= fileSize {
+		t.Fatalf("want the full file kept as messages.1, got %v %v", old, err)
+	}
+}
+
+func TestTheOldestLinesInMemoryStay(t *testing.T) {
+	j := New()
+	for range pending + 10 {
+		j.Log(UserInfo, "a", "x")
+	}
+	if len(j.lines) != pending || j.dropped != 10 {
+		t.Errorf("want %d lines and 10 dropped, got %d and %d", pending, len(j.lines), j.dropped)
+	}
+}
+
+func FuzzParseLine(f *testing.F) {
+	for _, s := range []string{"<134>cli: User", "<6>x", "<>", "<999>a: b", "<13", "plain", "<0>: "} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p, tag, text := ParseLine("svc", s)
+		if p < 0 || int(p) >= len(facilities)*8 || !isTag(tag) {
+			t.Errorf("%q: got priority %d tag %q", s, p, tag)
+		}
+		if c := clean(text); strings.ContainsAny(c, "\n\r\x00") {
+			t.Errorf("%q: line end in %q", s, c)
+		}
+	})
+}

@@ -1,0 +1,45 @@
+package supervise
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+func (v *service) cgroup() string { return filepath.Join(v.s.cgroupDir, v.spec.Name) }
+
+// makeCgroup makes the service's cgroup (cgroup v2) with its limits and opens it for clone3.
+func (v *service) makeCgroup() (*os.File, error) {
+	if v.s.cgroupDir == "" {
+		return nil, nil
+	}
+	dir := v.cgroup()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make cgroup: %w", err)
+	}
+	limits := map[string]string{"cpuset.cpus": v.spec.CPUs}
+	if v.spec.MemoryMax > 0 {
+		limits["memory.max"] = strconv.FormatInt(v.spec.MemoryMax, 10)
+	}
+	for file, value := range limits {
+		if value == "" {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0); err != nil {
+			return nil, fmt.Errorf("limit cgroup: %w", err)
+		}
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open cgroup: %w", err)
+	}
+	return f, nil
+}
+
+// killCgroup ends every process that the service left behind.
+func (v *service) killCgroup() {
+	if v.s.cgroupDir != "" {
+		_ = os.WriteFile(filepath.Join(v.cgroup(), "cgroup.kill"), []byte("1"), 0)
+	}
+}

@@ -1,0 +1,85 @@
+package supervise
+
+import (
+	"time"
+)
+
+// Spec is what a service is. It is data: the same table starts the services and shows them.
+type Spec struct {
+	Name    string
+	Program string
+	Args    []string
+	Env     []string
+	User    User
+	// Capabilities are ambient (capabilities(7)); every other one is out of reach.
+	Capabilities []uintptr
+	Confine      Confine
+	// MemoryMax in bytes and CPUs (a cpuset list such as "2-3") of the service's cgroup; zero values set no limit.
+	MemoryMax int64
+	CPUs      string
+	// ReadyWithin bounds the time from start to READY=1.
+	ReadyWithin time.Duration
+	// Watchdog is the longest silence between two WATCHDOG=1 once the service is ready; 0 asks for none.
+	Watchdog time.Duration
+	// StopWithin bounds the time from SIGTERM to the kill of the whole cgroup; 0 means [defaultStop].
+	StopWithin time.Duration
+}
+
+// User is whom a service runs as.
+type User struct {
+	Name string
+	UID  uint32
+	GID  uint32
+}
+
+// Confine is what a service may reach in the file system, enforced by Landlock. A path that does not exist grants
+// nothing. An empty Confine (both lists nil) means no Landlock.
+type Confine struct {
+	ReadOnly  []string `json:"ro,omitempty"`
+	ReadWrite []string `json:"rw,omitempty"`
+}
+
+// State is where a service is in its life.
+type State string
+
+// The states. Every change goes through [service.enter], which logs it.
+const (
+	// Starting: the process runs and has not said READY=1.
+	Starting State = "starting"
+	// Ready: it has.
+	Ready State = "ready"
+	// Backoff: it ended, and the next start waits.
+	Backoff State = "backoff"
+	// Stopping: it was told to end.
+	Stopping State = "stopping"
+	// Stopped: it ended because it was told to.
+	Stopped State = "stopped"
+)
+
+const (
+	defaultStop  = 5 * time.Second
+	backoffFirst = 100 * time.Millisecond
+	backoffMost  = 5 * time.Second
+	// A service that was ready for as long as steady starts anew with the shortest backoff.
+	steady = 30 * time.Second
+	// More than loopStarts starts within loopWindow is a crash loop.
+	loopStarts = 5
+	loopWindow = time.Minute
+)
+
+// backoff is how long to wait before start number n+1 of a row of n short lives: 100 ms·2ⁿ up to 5 s.
+func backoff(n int) time.Duration {
+	d := backoffFirst
+	for range n {
+		if d *= 2; d >= backoffMost {
+			return backoffMost
+		}
+	}
+	return d
+}
+
+// looping tells a crash loop: whether the newest of the start times makes more than loopStarts within loopWindow.
+func looping(starts []time.Time) bool {
+	n := len(starts)
+	return n > loopStarts && starts[n-1].Sub(starts[n-1-loopStarts]) < loopWindow
+}
