@@ -106,7 +106,7 @@ func NewCall(ctx context.Context, caller *Caller, out io.Writer, args map[string
 	return &Call{Context: ctx, Caller: caller, Out: out, args: args, rest: rest}
 }
 
-// Arg returns the argument of that name, "" if it was left out.
+// Arg returns the argument of that name, "" if it was left out, the first value if it was given more than once.
 func (c *Call) Arg(name string) string { return c.args[name] }
 
 // Has reports whether an argument of that name was given, or that word was typed where the syntax has it in a

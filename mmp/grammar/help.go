@@ -60,7 +60,7 @@ func (t *Tree) Next(caller *Caller, line string) []Hint {
 				if strings.HasPrefix(a.literal, partial) {
 					add(a.literal, st.form.cmd.Help)
 				}
-			case strings.HasPrefix(a.kind.Name, "("):
+			case a.isChoice():
 				for _, w := range a.kind.Complete(caller) {
 					if strings.HasPrefix(w, partial) {
 						add(w, st.form.cmd.Help)

@@ -105,7 +105,7 @@ func wrongWord(set []state, role Role, before []string, word string, first bool,
 	}
 	what := "unknown word"
 	if slices.ContainsFunc(more, func(s state) bool {
-		return slices.ContainsFunc(s.form.steps[s.pos].alts, func(a atom) bool { return a.isArg() })
+		return slices.ContainsFunc(s.form.steps[s.pos].alts, func(a atom) bool { return a.isArg() && !a.isChoice() })
 	}) {
 		what = "wrong word"
 	}
@@ -113,7 +113,11 @@ func wrongWord(set []state, role Role, before []string, word string, first bool,
 	if why != nil {
 		text += ": " + why.Error()
 	}
-	text += "; " + expected(more)
+	if want := expected(more); strings.HasPrefix(want, "one of ") {
+		text += "; " + want
+	} else {
+		text += "; want " + want
+	}
 	if near := closest(word, literals(more)); near != "" {
 		text += fmt.Sprintf("; did you mean %q?", near)
 	}
@@ -130,7 +134,7 @@ func literals(set []state) []string {
 		for _, a := range s.form.steps[s.pos].alts {
 			if !a.isArg() {
 				list = append(list, a.literal)
-			} else if strings.HasPrefix(a.kind.Name, "(") {
+			} else if a.isChoice() {
 				list = append(list, a.kind.Complete(nil)...)
 			}
 		}
@@ -154,7 +158,7 @@ func expected(set []state) string {
 			continue
 		}
 		for _, a := range s.form.steps[s.pos].alts {
-			if a.isArg() && !strings.HasPrefix(a.kind.Name, "(") && !slices.Contains(parts, a.kind.Help) {
+			if a.isArg() && !a.isChoice() && !slices.Contains(parts, a.kind.Help) {
 				parts = append(parts, a.kind.Help)
 			}
 		}

@@ -33,7 +33,7 @@ func Split(line string) ([]string, error) {
 		return nil, err
 	}
 	if s.quoted {
-		return nil, fmt.Errorf("the double quote before %q has no second one", clip(line[s.start:]))
+		return nil, fmt.Errorf("a double quote is not closed: %s", clip(line[s.start:]))
 	}
 	return s.words, nil
 }

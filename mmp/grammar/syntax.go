@@ -17,6 +17,9 @@ type atom struct {
 
 func (a *atom) isArg() bool { return a.kind != nil }
 
+// isChoice is true for an argument that is one of a few words.
+func (a *atom) isChoice() bool { return a.isArg() && strings.HasPrefix(a.kind.Name, "(") }
+
 // matches reports whether the word fits; why is the kind's own objection.
 func (a *atom) matches(word string) (ok bool, why error) {
 	if !a.isArg() {
@@ -47,7 +50,6 @@ type step struct {
 // may be left out. Position len(steps) is the end.
 type form struct {
 	cmd   *Command
-	index int
 	steps []step
 	skips [][]int
 	// text is the syntax as people read it, with kinds taken out of the brackets.
@@ -198,7 +200,7 @@ func (c *compiler) step() error {
 		}
 		a.records = !a.isArg() && (choice || c.depth > 0)
 		s.alts = append(s.alts, a)
-		if a.isArg() && strings.HasPrefix(a.kind.Name, "(") {
+		if a.isChoice() {
 			shown = append(shown, a.kind.Name)
 		} else {
 			shown = append(shown, a.label())

@@ -34,7 +34,6 @@ func NewTree(kinds []Kind, commands []Command) (*Tree, error) {
 			return nil, fmt.Errorf("command %q has no Help", f.text)
 		}
 		seen[f.text] = true
-		f.index = i
 		t.forms = append(t.forms, f)
 	}
 	return t, nil
@@ -65,31 +64,27 @@ func (t *Tree) begin() []state {
 	return set
 }
 
-// closure adds the places that leaving out groups leads to.
+// closure adds the places that leaving out groups leads to. States of one form stay next to each other, in the order
+// of declaration.
 func closure(set []state) []state {
 	out := make([]state, 0, len(set))
-	add := func(s state) {
-		if !slices.ContainsFunc(out, func(o state) bool {
-			return o.form == s.form && o.pos == s.pos && o.started == s.started
-		}) {
-			out = append(out, s)
+	var add func(s state)
+	add = func(s state) {
+		for i := len(out) - 1; i >= 0 && out[i].form == s.form; i-- {
+			if out[i].pos == s.pos && out[i].started == s.started {
+				return
+			}
 		}
-	}
-	for _, s := range set {
-		if len(out) > 0 && out[len(out)-1].form == s.form || len(s.form.skips[s.pos]) > 0 {
-			add(s)
-		} else {
-			out = append(out, s)
-		}
-	}
-	for i := 0; i < len(out); i++ {
-		s := out[i]
+		out = append(out, s)
 		for _, p := range s.form.skips[s.pos] {
 			add(state{form: s.form, pos: p, bound: s.bound})
 		}
 		if s.started {
 			add(state{form: s.form, pos: s.pos + 1, bound: s.bound})
 		}
+	}
+	for _, s := range set {
+		add(s)
 	}
 	return out
 }
