@@ -46,64 +46,64 @@ func NewStore(fsys durable.FS, folder string) *Store {
 	return &Store{fsys: fsys, folder: folder, now: time.Now, schema: Schema, migrations: migrations}
 }
 
-// Loaded is what Load found.
-type Loaded struct {
-	Document   *Document
-	Generation int
-	// Warnings say which newer generations were passed over, and why.
-	Warnings []string
+// OpenStore opens the store in a folder that exists.
+func OpenStore(folder string) (*Store, error) {
+	disk, err := durable.OpenDisk(folder)
+	if err != nil {
+		return nil, fmt.Errorf("open configuration: %w", err)
+	}
+	return NewStore(disk, "."), nil
 }
 
-// Load returns the document to run on. An empty store gets [Factory] as generation 1. An error means that there are
+// Load returns the document to run on and its generation. An empty store gets [Factory] as generation 1. The warning
+// says which newer generations were passed over and why; it is empty if all is well. An error means that there are
 // generations and none can be used: run on [FailSafe]; Put with generation 0 then stores the next one.
-func (s *Store) Load() (Loaded, error) {
+func (s *Store) Load() (doc *Document, number int, warning string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current, s.from = 0, nil
 
 	newest, warnings, err := s.newest(s.schema)
+	warning = strings.Join(warnings, "; ")
 	if err != nil {
-		return Loaded{Warnings: warnings}, err
+		return nil, 0, warning, err
 	}
 	older, err := s.migrate(newest)
 	switch {
 	case err != nil && newest == nil:
-		return Loaded{Warnings: warnings}, err
+		return nil, 0, warning, err
 	case err != nil:
-		warnings = append(warnings, err.Error())
+		warning = strings.Join(append(warnings, err.Error()), "; ")
 	case older != nil:
-		doc, err := s.store(older.Document, older.Origin)
-		if err != nil {
-			return Loaded{Warnings: warnings}, fmt.Errorf("store migrated configuration: %w", err)
+		if doc, err = s.store(older.Document, older.Origin); err != nil {
+			return nil, 0, warning, fmt.Errorf("store migrated configuration: %w", err)
 		}
-		return Loaded{doc, s.current, warnings}, nil
+		return doc, s.current, warning, nil
 	}
 	if newest == nil {
-		return s.storeFactory()
+		if doc, err = s.storeFactory(); err != nil {
+			return nil, 0, warning, fmt.Errorf("store factory configuration: %w", err)
+		}
+		return doc, s.current, warning, nil
 	}
-	doc, err := newest.document()
-	if err != nil {
-		return Loaded{Warnings: warnings}, err
+	if doc, err = newest.document(); err != nil {
+		return nil, 0, warning, err
 	}
 	s.current, s.from = newest.Generation, newest.Origin
-	return Loaded{doc, s.current, warnings}, nil
+	return doc, s.current, warning, nil
 }
 
-func (s *Store) storeFactory() (Loaded, error) {
+func (s *Store) storeFactory() (*Document, error) {
 	data, err := json.Marshal(Factory())
 	if err != nil {
-		return Loaded{}, err
+		return nil, err
 	}
-	doc, err := s.store(data, nil)
-	if err != nil {
-		return Loaded{}, fmt.Errorf("store factory configuration: %w", err)
-	}
-	return Loaded{Document: doc, Generation: s.current}, nil
+	return s.store(data, nil)
 }
 
 // Put stores a valid document as the next generation if the running one still is the given one, and returns its
 // number. After an error the running generation stands.
-func (s *Store) Put(running int, doc *Document) (int, error) {
+func (s *Store) Put(doc *Document, running int) (int, error) {
 	if err := doc.Validate(); err != nil {
 		return 0, err
 	}

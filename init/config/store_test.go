@@ -27,13 +27,19 @@ func newStore(fsys durable.FS) *Store {
 	return s
 }
 
-func load(t *testing.T, s *Store) Loaded {
+type loaded struct {
+	Document   *Document
+	Generation int
+	Warning    string
+}
+
+func load(t *testing.T, s *Store) loaded {
 	t.Helper()
-	l, err := s.Load()
+	doc, n, warning, err := s.Load()
 	if err != nil {
 		t.Fatalf("Load: %v", err)
 	}
-	return l
+	return loaded{doc, n, warning}
 }
 
 func named(hostname string) *Document {
@@ -44,7 +50,7 @@ func named(hostname string) *Document {
 
 func put(t *testing.T, s *Store, running int, doc *Document) int {
 	t.Helper()
-	n, err := s.Put(running, doc)
+	n, err := s.Put(doc, running)
 	if err != nil {
 		t.Fatalf("Put(%d): %v", running, err)
 	}
@@ -61,7 +67,7 @@ func damage(t *testing.T, fsys durable.FS, name, contents string) {
 func TestEmptyStoreHoldsTheFactoryDocumentAsGenerationOne(t *testing.T) {
 	disk := powercut.New()
 	l := load(t, newStore(disk))
-	if l.Generation != 1 || l.Document.Hostname != "rotunda" || len(l.Warnings) != 0 {
+	if l.Generation != 1 || l.Document.Hostname != "rotunda" || l.Warning != "" {
 		t.Errorf("wanted the factory document as generation 1 without warnings, got %+v", l)
 	}
 	if again := load(t, newStore(disk)); again.Generation != 1 {
@@ -88,13 +94,13 @@ func TestPutRefusesAStaleGenerationAndAnInvalidDocument(t *testing.T) {
 	s := newStore(disk)
 	load(t, s)
 	put(t, s, 1, named("first"))
-	if _, err := s.Put(1, named("second")); !errors.Is(err, ErrConflict) {
+	if _, err := s.Put(named("second"), 1); !errors.Is(err, ErrConflict) {
 		t.Errorf("stale generation: wanted ErrConflict, got %v", err)
 	}
-	if _, err := s.Put(2, named("no_name")); err == nil {
+	if _, err := s.Put(named("no_name"), 2); err == nil {
 		t.Error("invalid document: wanted an error, got none")
 	}
-	if _, err := s.Put(2, nil); err == nil {
+	if _, err := s.Put(nil, 2); err == nil {
 		t.Error("nil document: wanted an error, got none")
 	}
 	if l := load(t, s); l.Document.Hostname != "first" || l.Generation != 2 {
@@ -125,8 +131,8 @@ func TestDamagedNewestGenerationGivesTheOneBeforeWithAWarning(t *testing.T) {
 			if l.Generation != 2 || l.Document.Hostname != "second" {
 				t.Fatalf("wanted generation 2 of second, got generation %d of %s", l.Generation, l.Document.Hostname)
 			}
-			if len(l.Warnings) != 1 || !strings.HasPrefix(l.Warnings[0], "configuration 3 passed over: ") {
-				t.Errorf("wanted one warning about configuration 3, got %q", l.Warnings)
+			if !strings.HasPrefix(l.Warning, "configuration 3 passed over: ") {
+				t.Errorf("wanted one warning about configuration 3, got %q", l.Warning)
 			}
 			if n := put(t, s, 2, named("fourth")); n != 4 {
 				t.Errorf("wanted the next change to be generation 4, got %d", n)
@@ -156,8 +162,8 @@ func TestStoreWithoutAnyUsableGenerationIsAnErrorAndCanBeRepaired(t *testing.T) 
 		}
 		damage(t, disk, name, "garbage")
 		s := newStore(disk)
-		if l, err := s.Load(); err == nil {
-			t.Fatalf("%s: wanted an error, got generation %d", name, l.Generation)
+		if _, n, _, err := s.Load(); err == nil {
+			t.Fatalf("%s: wanted an error, got generation %d", name, n)
 		}
 		n := put(t, s, 0, named("repaired"))
 		if l := load(t, newStore(disk)); l.Generation != n || l.Document.Hostname != "repaired" {
@@ -213,13 +219,13 @@ func TestPowerCutAtAnyOperationOfPutLeavesOldOrNew(t *testing.T) {
 		for seed := range uint64(30) {
 			disk, s := prepare()
 			disk.CutAt(cut)
-			_, err := s.Put(11, named("new"))
+			_, err := s.Put(named("new"), 11)
 			l := load(t, newStore(disk.AfterCut(rand.New(rand.NewPCG(seed, 1)))))
 			if got := l.Document.Hostname; got != "old" && got != "new" || err == nil && got != "new" {
 				t.Fatalf("cut at operation %d, seed %d, Put said %v: got %q", cut, seed, err, got)
 			}
-			if len(l.Warnings) != 0 {
-				t.Fatalf("cut at operation %d, seed %d: wanted no damaged generation, got %q", cut, seed, l.Warnings)
+			if l.Warning != "" {
+				t.Fatalf("cut at operation %d, seed %d: wanted no damaged generation, got %q", cut, seed, l.Warning)
 			}
 			seen[l.Document.Hostname]++
 		}
@@ -236,7 +242,7 @@ func TestPowerCutAtAnyOperationOfTheFirstStartGivesTheFactoryDocument(t *testing
 		for seed := range uint64(30) {
 			disk := powercut.New()
 			disk.CutAt(cut)
-			if _, err := newStore(disk).Load(); !errors.Is(err, powercut.ErrCut) {
+			if _, _, _, err := newStore(disk).Load(); !errors.Is(err, powercut.ErrCut) {
 				t.Fatalf("cut at operation %d: wanted the power cut reported, got %v", cut, err)
 			}
 			l := load(t, newStore(disk.AfterCut(rand.New(rand.NewPCG(seed, 2)))))
@@ -255,7 +261,7 @@ func TestFailureAtAnyOperationOfPutKeepsTheRunningGeneration(t *testing.T) {
 		put(t, s, 1, named("old"))
 		before := disk.Operations()
 		disk.FailAt(n, syscall.ENOSPC)
-		_, err := s.Put(2, named("new"))
+		_, err := s.Put(named("new"), 2)
 		if err == nil {
 			if disk.Operations()-before >= n {
 				t.Fatalf("operation %d failed: wanted Put to say so", n)
@@ -349,8 +355,8 @@ func TestMigrationThatCannotBeDoneIsAnErrorNotTheFactoryDocument(t *testing.T) {
 	load(t, newStore(disk))
 	s := schemaTwo(disk)
 	s.migrations = nil
-	if l, err := s.Load(); err == nil {
-		t.Errorf("wanted an error, got generation %d of %s", l.Generation, l.Document.Hostname)
+	if doc, n, _, err := s.Load(); err == nil {
+		t.Errorf("wanted an error, got generation %d of %s", n, doc.Hostname)
 	}
 	if _, err := disk.Lstat("v2/000001.json"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("wanted nothing stored under the new schema, got %v", err)
