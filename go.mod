@@ -1,6 +1,6 @@
 module rotunda
 
-go 1.26.0
+go 1.26.8
 
 require (
 	github.com/creack/pty v1.1.24

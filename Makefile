@@ -1,0 +1,56 @@
+# Rotunda. The two commands: `make run` and `make test`. Everything else here is a part of them.
+
+GO    := $(shell image/install-go)
+BUILD := build
+
+.PHONY: all run test test-go test-race test-image image ova lint fuzz reference clean packages
+all: image
+
+# The Debian packages to build with, and those to boot and test with.
+packages:
+	@image/install-packages
+
+# Boots the image with its serial console in this terminal. Ctrl-A X ends it.
+run: packages image
+	@$(GO) run ./qemu/run
+
+# The products: rotunda.efi, disk.img, upgrade.img and sbom.json; `make ova` adds rotunda.ova.
+image: packages
+	@$(GO) run ./image -out $(BUILD)
+
+ova: packages
+	@$(GO) run ./image -out $(BUILD) -only ova
+
+lint:
+	@echo "== gofmt, go vet, staticcheck"
+	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
+	@$(GO) vet ./...
+	@$(GO) vet -tags qemu ./qemu/...
+	@$(GO) tool staticcheck -tags qemu ./...
+
+# Every test: the parts with the race detector, then the booted image.
+test: packages lint test-go image test-image
+
+test-go:
+	@echo "== parts, with the race detector"
+	@$(GO) test -race -timeout 10m ./...
+
+test-image:
+	@echo "== the booted image"
+	@$(GO) test -tags qemu -count=1 -v -timeout 35m ./qemu/...
+
+# Runs each fuzz test for FUZZTIME; `make test` runs their corpora.
+FUZZTIME ?= 10s
+fuzz:
+	@$(GO) run ./qemu/fuzz -time $(FUZZTIME)
+
+# make bench-boot, bench-…: figures as JSON lines in build/bench.jsonl.
+bench-%: packages image
+	@$(GO) run ./qemu/bench $*
+
+# The reference pages in docs/ that are made from declarations.
+reference:
+	@$(GO) run ./mmp -reference > docs/reference/mmp.md
+
+clean:
+	rm -rf $(BUILD)
