@@ -1,0 +1,126 @@
+package accounts
+
+import (
+	"errors"
+	"fmt"
+	"log/syslog"
+	"sync"
+	"time"
+
+	"rotunda/mmp/shell"
+)
+
+// maxNetworkSessions is for all accounts together, whatever max_sessions says: each may hold a few MiB of buffers.
+const maxNetworkSessions = 100
+
+// Session is one entry of the list of who is logged in.
+type Session struct {
+	User   string
+	Kind   shell.SessionKind
+	Source string
+	Since  time.Time
+}
+
+// sessions is the list; it lives in memory, as the sessions do.
+type sessions struct {
+	next uint64
+	open map[uint64]*openSession
+}
+
+type openSession struct {
+	Session
+	evict func()
+}
+
+// Begin implements [shell.Accounts].
+func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) (func(), error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if login.Role != Recovery && s.doc.find(login.User) == nil {
+		return nil, errors.New("the account is no longer there")
+	}
+	limit := s.doc.Rules["max_sessions"]
+	if limit > 0 && kind == shell.ConsoleSession {
+		limit = 1
+	}
+	own, network := 0, 0
+	for _, o := range s.sessions.open {
+		if o.User == login.User && o.Kind == kind {
+			own++
+		}
+		if o.Kind != shell.ConsoleSession {
+			network++
+		}
+	}
+	if limit > 0 && own >= limit {
+		s.event(syslog.LOG_WARNING, fmt.Sprintf("User %s has %d %s sessions, one more from %s is refused", login.User, own, kind,
+			login.Source))
+		return nil, fmt.Errorf("there are already %d %s sessions of this user (user rule max_sessions)", own, kind)
+	}
+	if kind != shell.ConsoleSession && network >= maxNetworkSessions {
+		s.event(syslog.LOG_WARNING, fmt.Sprintf("%d sessions are open, one more from %s is refused", network, login.Source))
+		return nil, fmt.Errorf("there are already %d sessions", network)
+	}
+	if s.sessions.open == nil {
+		s.sessions.open = map[uint64]*openSession{}
+	}
+	id := s.sessions.next
+	s.sessions.next++
+	s.sessions.open[id] = &openSession{
+		Session: Session{User: login.User, Kind: kind, Source: login.Source.String(), Since: s.cfg.Clock.Now()},
+		evict:   evict,
+	}
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		delete(s.sessions.open, id)
+		s.mu.Unlock()
+	}), nil
+}
+
+// Sessions lists who is logged in.
+func (s *Store) Sessions() []Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Session, 0, len(s.sessions.open))
+	for _, o := range s.sessions.open {
+		list = append(list, o.Session)
+	}
+	return list
+}
+
+// Evict ends every session of a user and returns how many there were.
+func (s *Store) Evict(user string) (int, error) {
+	s.mu.Lock()
+	if s.doc.find(user) == nil {
+		s.mu.Unlock()
+		return 0, noUser(user)
+	}
+	ends := s.takeSessions(user)
+	s.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+	return len(ends), nil
+}
+
+// takeSessions returns the functions that end a user's sessions, each of them once ever. The caller holds mu and calls
+// them after letting go of it.
+func (s *Store) takeSessions(user string) []func() {
+	var ends []func()
+	for _, o := range s.sessions.open {
+		if o.User == user && o.evict != nil {
+			ends = append(ends, o.evict)
+			o.evict = nil
+		}
+	}
+	return ends
+}
+
+func (s *Store) loggedIn(user string) bool {
+	for _, o := range s.sessions.open {
+		if o.User == user {
+			return true
+		}
+	}
+	return false
+}
