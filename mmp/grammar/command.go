@@ -96,6 +96,7 @@ type Call struct {
 	// Out takes what the command says; lines end with \n, a terminal's carriage returns are added on the way.
 	Out io.Writer
 
+	tree *Tree
 	args map[string]string
 	rest []string
 }
@@ -105,6 +106,9 @@ type Call struct {
 func NewCall(ctx context.Context, caller *Caller, out io.Writer, args map[string]string, rest ...string) *Call {
 	return &Call{Context: ctx, Caller: caller, Out: out, args: args, rest: rest}
 }
+
+// Tree returns the commands that this one is one of, for help.
+func (c *Call) Tree() *Tree { return c.tree }
 
 // Arg returns the argument of that name, "" if it was left out, the first value if it was given more than once.
 func (c *Call) Arg(name string) string { return c.args[name] }

@@ -217,6 +217,24 @@ func TestAQuestionMarkShowsWhatMayComeNext(t *testing.T) {
 	}
 }
 
+func TestAQuestionMarkAsAWordIsAQuestion(t *testing.T) {
+	for _, c := range []struct {
+		line, before string
+		ok           bool
+	}{
+		{"?", "", true},
+		{"ipv4 a ? ", "ipv4 a ", true},
+		{"ipv4 a?", "ipv4 a?", false},
+		{`motd add "why ?`, `motd add "why ?`, false},
+		{`motd add "why ?"`, `motd add "why ?"`, false},
+		{"ipv4 a", "ipv4 a", false},
+	} {
+		if before, ok := Question(c.line); before != c.before || ok != c.ok {
+			t.Errorf("%q: wanted %q %v, got %q %v", c.line, c.before, c.ok, before, ok)
+		}
+	}
+}
+
 func TestHelpFindsTheFormsOfACommand(t *testing.T) {
 	tree := testTree(t)
 	for _, c := range []struct {

@@ -78,6 +78,17 @@ func (t *Tree) Next(caller *Caller, line string) []Hint {
 	return hints
 }
 
+// Question reports whether the line asks what may come next: its last word is a question mark. before is the line
+// without it.
+func Question(line string) (before string, ok bool) {
+	before, ok = strings.CutSuffix(strings.TrimRight(line, " \t"), "?")
+	// Behind a letter it is part of a word, as in an address with a query.
+	if ok && (before == "" || strings.HasSuffix(before, " ") || strings.HasSuffix(before, "\t")) && !InQuotes(before) {
+		return before, true
+	}
+	return line, false
+}
+
 // Help writes the list of commands, or every form of the command that the words name.
 func (t *Tree) Help(w io.Writer, role Role, words []string) error {
 	if len(words) == 0 {

@@ -25,6 +25,7 @@ type Match struct {
 	// Secret is true if the line holds a secret or may do so.
 	Secret bool
 
+	tree  *Tree
 	words []string
 	args  map[string]string
 	rest  []string
@@ -32,7 +33,7 @@ type Match struct {
 
 // Call makes the call that runs the match.
 func (m *Match) Call(ctx context.Context, caller *Caller, out io.Writer) *Call {
-	return &Call{Context: ctx, Caller: caller, Words: m.words, Out: out, args: m.args, rest: m.rest}
+	return &Call{Context: ctx, Caller: caller, Words: m.words, Out: out, tree: m.tree, args: m.args, rest: m.rest}
 }
 
 // Parse finds the command that a line is. The match is never nil; if the error is not, it is one line that names the
@@ -42,7 +43,7 @@ func (t *Tree) Parse(role Role, line string) (*Match, error) {
 	if err != nil {
 		return &Match{Audit: "…", Secret: true}, err
 	}
-	m := &Match{words: words}
+	m := &Match{tree: t, words: words}
 	if len(words) == 0 {
 		return m, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Size of a terminal in characters.
@@ -46,6 +47,9 @@ type Terminal struct {
 	// interrupt is what Ctrl-C does while a command runs, nil while a line is typed.
 	interrupt atomic.Pointer[func()]
 	done      chan struct{}
+	// busy is true while nobody waits for a key; since is when that changed or a key came last.
+	busy  atomic.Bool
+	since atomic.Pointer[time.Time]
 
 	history history
 	pasting bool
@@ -63,6 +67,8 @@ func NewTerminal(in io.Reader, out io.Writer, size Size, hooks Hooks) *Terminal 
 	}
 	size = size.bound()
 	t.size.Store(&size)
+	t.busy.Store(true)
+	t.touch()
 	go t.read(in)
 	return t
 }
@@ -106,6 +112,20 @@ func (t *Terminal) dropTypeAhead() {
 			return
 		}
 	}
+}
+
+// touch marks that the terminal is in use.
+func (t *Terminal) touch() {
+	now := time.Now()
+	t.since.Store(&now)
+}
+
+// Idle returns for how long a key has been waited for; 0 while none is.
+func (t *Terminal) Idle() time.Duration {
+	if t.busy.Load() {
+		return 0
+	}
+	return time.Since(*t.since.Load())
 }
 
 // Wait returns when the reading has ended.
@@ -173,6 +193,9 @@ type session struct {
 }
 
 func (t *Terminal) edit(ctx context.Context, prompt string, m mode) (string, error) {
+	t.touch()
+	t.busy.Store(false)
+	defer t.busy.Store(true)
 	t.out.freshLine()
 	s := &session{Terminal: t, mode: m, prompt: cells(prompt)}
 	s.screen = screen{out: rawWriter{t.out}, width: t.size.Load().Columns}
@@ -191,6 +214,7 @@ func (t *Terminal) edit(ctx context.Context, prompt string, m mode) (string, err
 			if !ok {
 				return "", io.EOF
 			}
+			t.touch()
 			switch k {
 			case keyEnter:
 				s.screen.leave()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -27,7 +28,8 @@ func (s Source) String() string {
 	return s.Addr.String()
 }
 
-// Login is who an authentication has shown somebody to be. It is made by [Accounts] and never changed by a session.
+// Login is who an authentication has shown somebody to be. It is made by [Accounts]; sessions of one connection share
+// it.
 type Login struct {
 	User   string
 	Role   grammar.Role
@@ -39,6 +41,16 @@ type Login struct {
 	FailedLogins int
 	// LastLogin is the time of that login; zero if this is the first.
 	LastLogin time.Time
+
+	changed atomic.Bool
+}
+
+// Due returns why a new password has to be set first, "" once that is done.
+func (l *Login) Due() string {
+	if l.changed.Load() {
+		return ""
+	}
+	return l.MustChange
 }
 
 // SessionKind tells what counts against max_sessions apart.

@@ -1,0 +1,47 @@
+package shell
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
+
+// Priorities as in RFC 5424 section 6.2.1: facility local0 (16) times 8 plus the severity.
+const (
+	priorityError   = 16*8 + 3
+	priorityWarning = 16*8 + 4
+	priorityInfo    = 16*8 + 6
+)
+
+// Log writes lines for the journal, each in one write and led by its priority and the tag "cli".
+type Log struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+// NewLog returns a log that writes to out, which is the standard error of the process.
+func NewLog(out io.Writer) *Log { return &Log{out: out} }
+
+// Audit records what somebody did.
+func (l *Log) Audit(format string, a ...any) { l.write(priorityInfo, format, a...) }
+
+// Info records what happened by itself.
+func (l *Log) Info(format string, a ...any) { l.write(priorityInfo, format, a...) }
+
+// Warn records what an administrator may want to look at.
+func (l *Log) Warn(format string, a ...any) { l.write(priorityWarning, format, a...) }
+
+// Error records what is broken.
+func (l *Log) Error(format string, a ...any) { l.write(priorityError, format, a...) }
+
+func (l *Log) write(priority int, format string, a ...any) {
+	var b strings.Builder
+	for text := range strings.SplitSeq(strings.TrimRight(fmt.Sprintf(format, a...), "\n"), "\n") {
+		fmt.Fprintf(&b, "<%d>cli: %s\n", priority, text)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// There is nowhere left to report that the journal is gone.
+	_, _ = io.WriteString(l.out, b.String())
+}

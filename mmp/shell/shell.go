@@ -1,0 +1,306 @@
+// Package shell runs sessions of the management shell, whatever they come in by: a person at a console or an SSH
+// terminal, a script that writes lines, a single command.
+//
+// It owns what all of them have in common: the prompt, running one command at a time with its role check, the audit
+// line that every command leaves, the forced change of a password, and the end of a session that nobody uses. A
+// session keeps nothing on disk; when it ends, by whatever cause, the command that runs is told by its context. A
+// command that panics ends with one line and exit status 1, and every other session goes on.
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"rotunda/mmp/grammar"
+	"rotunda/mmp/line"
+)
+
+// DefaultIdleTimeout ends a session at whose prompt nothing was typed. The reference gives no figure; 15 minutes is
+// what PCI DSS requirement 8.2.8 asks for. A running command is not idle.
+const DefaultIdleTimeout = 15 * time.Minute
+
+// Shell is what all sessions share. Its fields are set before the first session and not changed.
+type Shell struct {
+	Tree     *grammar.Tree
+	Accounts Accounts
+	Log      *Log
+	// Hostname is asked for every prompt.
+	Hostname func() string
+	// Notice is the message of the day, without control characters but for \n; nil or "" means none.
+	Notice func() string
+	// IdleTimeout is [DefaultIdleTimeout] if zero, without a limit if negative.
+	IdleTimeout time.Duration
+}
+
+// Why a session ended before the person left it. The text is printed for them.
+var (
+	ErrEvicted  = errors.New("this session was ended by an administrator")
+	ErrIdle     = errors.New("this session was ended because nothing was typed for too long")
+	ErrStopping = errors.New("the management shell is stopping")
+)
+
+// errLeave is what exit and logout return.
+var errLeave = errors.New("leave")
+
+// errInterrupted is the cause of a command's context after Ctrl-C.
+var errInterrupted = errors.New("interrupted")
+
+// Exit statuses of a one-shot command.
+const (
+	statusOK          = 0
+	statusFailed      = 1
+	statusInterrupted = 130
+)
+
+// session is one login at work.
+type session struct {
+	*Shell
+	login *Login
+	// out is where commands print.
+	out      io.Writer
+	terminal grammar.Terminal
+}
+
+func (s *session) caller() *grammar.Caller {
+	return &grammar.Caller{User: s.login.User, Role: s.login.Role, Source: s.login.Source.String(), Terminal: s.terminal}
+}
+
+// begin counts the session. The returned context also ends when an administrator ends the session.
+func (sh *Shell) begin(ctx context.Context, login *Login, kind SessionKind) (context.Context, func(), error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	end, err := sh.Accounts.Begin(login, kind, func() { cancel(ErrEvicted) })
+	if err != nil {
+		cancel(err)
+		return nil, nil, err
+	}
+	return ctx, func() {
+		end()
+		cancel(nil)
+	}, nil
+}
+
+// Interactive serves a person until they leave, the connection ends or the context does.
+func (sh *Shell) Interactive(ctx context.Context, login *Login, kind SessionKind, term *line.Terminal) error {
+	ctx, end, err := sh.begin(ctx, login, kind)
+	if err != nil {
+		fmt.Fprintf(term, "%v\n", err)
+		return err
+	}
+	defer end()
+	ctx, stopIdle := sh.watchIdle(ctx, term)
+	defer stopIdle()
+
+	s := &session{Shell: sh, login: login, out: term, terminal: term}
+	err = s.interact(ctx, term)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, ErrIdle):
+		sh.Log.Audit("User %s from %s timed out", login.User, login.Source)
+		fallthrough
+	case errors.Is(cause, ErrEvicted), errors.Is(cause, ErrStopping):
+		term.FreshLine()
+		fmt.Fprintf(term, "%v\n", cause)
+		err = cause
+	}
+	return err
+}
+
+func (s *session) interact(ctx context.Context, term *line.Terminal) error {
+	if n := s.login.FailedLogins; n > 0 {
+		fmt.Fprintf(term, "Failed logins since last successful login %d\n", n)
+	}
+	if err := s.changePassword(ctx, term); err != nil {
+		return err
+	}
+	if s.Notice != nil {
+		if text := strings.TrimRight(s.Notice(), "\n"); text != "" {
+			fmt.Fprintf(term, "%s\n", text)
+		}
+	}
+	for {
+		text, err := term.ReadLine(ctx, s.Hostname()+"> ")
+		switch {
+		case errors.Is(err, line.ErrInterrupted):
+			continue
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if status, leave := s.runInterruptible(ctx, term, text); leave || status != statusOK && ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// runInterruptible runs a line so that Ctrl-C ends the command.
+func (s *session) runInterruptible(ctx context.Context, term *line.Terminal, text string) (status int, leave bool) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	term.Interrupt(func() {
+		_, _ = io.WriteString(term, "^C\n")
+		cancel(errInterrupted)
+	})
+	defer term.Interrupt(nil)
+	return s.run(ctx, text, term.Remember)
+}
+
+// Hooks are what Tab and ? do on the terminal of a login.
+func (sh *Shell) Hooks(login *Login) line.Hooks {
+	caller := &grammar.Caller{User: login.User, Role: login.Role, Source: login.Source.String()}
+	return line.Hooks{
+		Complete: func(text string) (string, []string) {
+			defer sh.recovered("completion")
+			return sh.Tree.Complete(caller, text)
+		},
+		Help: func(text string) (string, bool) {
+			defer sh.recovered("help")
+			if grammar.InQuotes(text) {
+				return "", false
+			}
+			return hints(sh.Tree.Next(caller, text)), true
+		},
+	}
+}
+
+// hints prints what may come next.
+func hints(list []grammar.Hint) string {
+	if len(list) == 0 {
+		return "nothing is known to come here\n"
+	}
+	var b strings.Builder
+	grammar.WriteHints(&b, list)
+	return b.String()
+}
+
+// Exec runs one command and returns its exit status. Output and error lines go to out, as they do on a terminal: a
+// script that looks for "Unknown command" finds it there. What keeps the command from being run goes to errOut.
+func (sh *Shell) Exec(ctx context.Context, login *Login, command string, terminal grammar.Terminal, out, errOut io.Writer) int {
+	ctx, end, err := sh.begin(ctx, login, SSHSession)
+	if err != nil {
+		fmt.Fprintf(errOut, "%v\n", err)
+		return statusFailed
+	}
+	defer end()
+	if !sh.mayRun(login, errOut) {
+		return statusFailed
+	}
+	s := &session{Shell: sh, login: login, out: out, terminal: terminal}
+	status, _ := s.run(ctx, strings.TrimRight(command, "\r\n"), nil)
+	return status
+}
+
+// Script runs the lines of a pipe one after the other and returns the exit status of the last.
+func (sh *Shell) Script(ctx context.Context, login *Login, pipe *line.Pipe, out, errOut io.Writer) int {
+	ctx, end, err := sh.begin(ctx, login, SSHSession)
+	if err != nil {
+		fmt.Fprintf(errOut, "%v\n", err)
+		return statusFailed
+	}
+	defer end()
+	if !sh.mayRun(login, errOut) {
+		return statusFailed
+	}
+	s := &session{Shell: sh, login: login, out: out, terminal: pipe}
+	status := statusOK
+	for {
+		text, err := pipe.ReadLine(ctx)
+		switch {
+		case errors.Is(err, io.EOF):
+			return status
+		case err != nil:
+			fmt.Fprintf(errOut, "%v\n", err)
+			return statusFailed
+		}
+		var leave bool
+		if status, leave = s.run(ctx, text, nil); leave {
+			return status
+		}
+	}
+}
+
+// mayRun refuses a login that has to set a new password where nobody can be asked for it.
+func (sh *Shell) mayRun(login *Login, errOut io.Writer) bool {
+	due := login.Due()
+	if due != "" {
+		fmt.Fprintf(errOut, "%s: log in with a terminal and set a new password first\n", strings.TrimRight(due, "."))
+	}
+	return due == ""
+}
+
+// run runs one line. remember is told of a line that may be kept in a history.
+func (s *session) run(ctx context.Context, text string, remember func(string)) (status int, leave bool) {
+	if remember == nil {
+		remember = func(string) {}
+	}
+	caller := s.caller()
+	if before, ok := grammar.Question(text); ok && before != "" {
+		remember(text)
+		_, _ = io.WriteString(s.out, hints(s.Tree.Next(caller, before)))
+		return statusOK, false
+	}
+	m, err := s.Tree.Parse(s.login.Role, text)
+	if m.Secret {
+		// The line is gone once it has run.
+	} else if m.Command != nil || err != nil {
+		remember(text)
+	}
+	switch {
+	case errors.Is(err, grammar.ErrDenied):
+		s.audit(m, "permission denied")
+	case err != nil:
+		s.audit(m, "syntax error")
+	case m.Command == nil:
+		return statusOK, false
+	default:
+		s.audit(m, "permission granted")
+		err = s.call(m, m.Call(ctx, caller, s.out))
+	}
+	switch {
+	case err == nil:
+		return statusOK, false
+	case errors.Is(err, errLeave):
+		return statusOK, true
+	case errors.Is(context.Cause(ctx), errInterrupted):
+		return statusInterrupted, false
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		// The session is over and says why itself.
+		return statusFailed, false
+	}
+	fmt.Fprintf(s.out, "%s\n", oneLine(err.Error()))
+	return statusFailed, false
+}
+
+// audit writes the line that the reference shows, blanks and all:
+//
+//	User admin from 10.1.1.1:63290 issued command < callbridge av1 enable>: permission granted
+func (s *session) audit(m *grammar.Match, verdict string) {
+	s.Log.Audit("User %s from %s issued command < %s>: %s", s.login.User, s.login.Source, m.Audit, verdict)
+}
+
+// call runs a command and turns a panic into an error. A goroutine that a command starts has to do the same itself.
+func (s *session) call(m *grammar.Match, c *grammar.Call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.Log.Error("command < %s> crashed: %v\n%s", m.Audit, p, debug.Stack())
+			err = errors.New("the command crashed; the log says where")
+		}
+	}()
+	return m.Command.Run(c)
+}
+
+// recovered is deferred around code of the declarations that runs outside a command.
+func (sh *Shell) recovered(what string) {
+	if p := recover(); p != nil {
+		sh.Log.Error("%s crashed: %v\n%s", what, p, debug.Stack())
+	}
+}
+
+// oneLine keeps the promise that an error is one line.
+func oneLine(text string) string {
+	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")
+}
