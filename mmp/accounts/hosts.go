@@ -14,8 +14,8 @@ const maxHosts = 32
 // resolveTimeout is for all names of one login together: a login waits no longer for a DNS server that does not answer.
 const resolveTimeout = 3 * time.Second
 
-// checkAllowedHost takes an address, an address with a prefix length or a host name.
-func checkAllowedHost(h string) error {
+// CheckAllowedHost takes an address, an address with a prefix length or a host name.
+func CheckAllowedHost(h string) error {
 	if _, ok := hostPrefix(h); ok {
 		return nil
 	}

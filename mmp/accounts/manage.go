@@ -312,7 +312,7 @@ func (s *Store) Expire(user string) error {
 // AllowHost adds to the hosts that a user may log in from. Without any, every host may.
 func (s *Store) AllowHost(user, host string) error {
 	return s.edit(user, func(a *account) error {
-		if err := checkAllowedHost(host); err != nil {
+		if err := CheckAllowedHost(host); err != nil {
 			return err
 		}
 		switch {

@@ -427,7 +427,7 @@ func (a *account) validate() error {
 		}
 	}
 	for _, h := range a.Hosts {
-		if err := checkAllowedHost(h); err != nil {
+		if err := CheckAllowedHost(h); err != nil {
 			return err
 		}
 	}
