@@ -43,15 +43,18 @@ func Decode(data []byte) (*Document, error) {
 	return d, nil
 }
 
-// DecodeGeneration reads the document out of a stored generation of the current [Schema] and validates it. Package
-// state judges by it whether a backup holds a configuration that this machine could run on.
+// DecodeGeneration reads the document out of a stored generation, migrates it to the current [Schema] and validates
+// it. Package state judges by it whether a backup holds a configuration that this machine could run on.
 func DecodeGeneration(data []byte) (*Document, error) {
 	g, err := decodeGeneration(data)
 	if err != nil {
 		return nil, err
 	}
-	if g.Schema != Schema {
-		return nil, fmt.Errorf("schema is %d, not %d", g.Schema, Schema)
+	if g.Schema > Schema {
+		return nil, fmt.Errorf("schema %d is newer than %d", g.Schema, Schema)
+	}
+	if g.Document, err = migrateDocument(g.Document, g.Schema, Schema, migrations); err != nil {
+		return nil, err
 	}
 	return g.document()
 }

@@ -32,24 +32,30 @@ func (s *Store) migrate(newest *generation) (*generation, error) {
 			return nil, nil
 		}
 	}
-	doc := old.Document
-	for v := schema; v < s.schema; v++ {
-		step, ok := s.migrations[v]
+	doc, err := migrateDocument(old.Document, schema, s.schema, s.migrations)
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{Document: doc, Origin: &origin{Schema: schema, Generation: old.Generation}}
+	if _, err := g.document(); err != nil {
+		return nil, fmt.Errorf("migrated configuration of schema %d: %w", schema, err)
+	}
+	return g, nil
+}
+
+// migrateDocument leads a document through the steps from one schema to another.
+func migrateDocument(doc json.RawMessage, from, to int, steps map[int]migration) (json.RawMessage, error) {
+	for v := from; v < to; v++ {
+		step, ok := steps[v]
 		if !ok {
-			return nil, fmt.Errorf("configuration of schema %d cannot be migrated: no step from %d to %d", schema, v, v+1)
+			return nil, fmt.Errorf("configuration of schema %d cannot be migrated: no step from %d to %d", from, v, v+1)
 		}
+		var err error
 		if doc, err = step(doc); err != nil {
 			return nil, fmt.Errorf("migrate configuration from schema %d to %d: %w", v, v+1, err)
 		}
 	}
-	d, err := Decode(doc)
-	if err == nil {
-		err = d.Validate()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("migrated configuration of schema %d: %w", schema, err)
-	}
-	return &generation{Document: doc, Origin: &origin{Schema: schema, Generation: old.Generation}}, nil
+	return doc, nil
 }
 
 // olderSchema is the highest schema below the current one that has a folder, 0 if there is none.
