@@ -143,7 +143,7 @@ func (c *Console) Command(ctx context.Context, line string) (string, error) {
 		return "", err
 	}
 	// The first line is the echo; a line editor may redraw its prompt within it.
-	got, err := c.Expect(ctx, `(?s)\A[^\n]*\n(.*?)`+prompt+`\z`)
+	got, err := c.Expect(ctx, `(?s)\A[^\n]*\n((?:.*\n)??)`+prompt+`\z`)
 	if err != nil {
 		return "", err
 	}
