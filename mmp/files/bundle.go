@@ -50,7 +50,7 @@ func (s *Store) writeBundle(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	now := time.Now()
-	for _, l := range []struct{ name, file string }{{"log.1", "messages.1"}, {"log", "messages"}} {
+	for _, l := range []struct{ name, file string }{{"log.1", logFile + ".1"}, {"log", logFile}} {
 		f, err := openRegular(filepath.Join(s.cfg.Logs, l.file))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

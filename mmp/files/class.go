@@ -76,7 +76,7 @@ var classes = []class{
 		maxSize: 16 * mib, maxTotal: 16 * mib, maxCount: 1},
 	{kind: "message", names: []string{"motd", "login_warning"}, place: stored, read: admins, write: admins, remove: admins,
 		maxSize: 8 * kib, maxTotal: 16 * kib, maxCount: 2, check: checkMessage},
-	{kind: "log", names: []string{"log"}, place: logs, file: "messages", read: admins},
+	{kind: "log", names: []string{"log"}, place: logs, file: logFile, read: admins},
 	{kind: "audit log", names: []string{"audit"}, place: logs, read: []grammar.Role{grammar.Admin, grammar.Audit}},
 	{kind: "configuration", names: []string{liveName}, place: generated, read: admins},
 	{kind: "log bundle", names: []string{bundleName}, place: generated, read: admins},
@@ -85,6 +85,8 @@ var classes = []class{
 const (
 	liveName   = "live.json"
 	bundleName = "logbundle.tar.gz"
+	// logFile is what init calls the log.
+	logFile = "messages"
 	// partialSuffix is what WinSCP adds to the name of a file that it has not sent completely; it takes it away by a
 	// rename when it has.
 	partialSuffix = ".filepart"

@@ -227,7 +227,11 @@ func (s *Store) Stat(ctx context.Context, p Person, name string) (Info, error) {
 		return Info{Name: name, Size: f.Size(), ModTime: time.Now()}, nil
 	case name == bundleName:
 		// It is made when it is fetched; its size is not known before, and 1 KiB is what administrators have been told.
-		return Info{Name: name, Size: kib, ModTime: time.Now()}, nil
+		log, err := os.Lstat(filepath.Join(s.cfg.Logs, logFile))
+		if err != nil {
+			return Info{}, s.missing(name, err)
+		}
+		return Info{Name: name, Size: kib, ModTime: log.ModTime()}, nil
 	}
 	info, err := os.Lstat(s.path(e))
 	if err != nil || !info.Mode().IsRegular() {
@@ -260,6 +264,9 @@ func (s *Store) Open(ctx context.Context, p Person, name string) (File, error) {
 	f, err := openRegular(s.path(e))
 	if err != nil {
 		return nil, s.missing(name, err)
+	}
+	if e.where() != logs {
+		s.logAs(p, syslog.LOG_INFO, fmt.Sprintf("reads %s %s", e.kind, name))
 	}
 	return f, nil
 }
