@@ -201,7 +201,9 @@ type Version struct {
 	Build   string `json:"build"`
 	Size    int64  `json:"size"`
 	// State is one of running, committed, trial, failed.
-	State     string `json:"state"`
+	State string `json:"state"`
+	// Trial is true for a version that has not committed itself; TriesLeft counts its starts to come.
+	Trial     bool   `json:"trial,omitempty"`
 	TriesLeft int    `json:"triesLeft,omitempty"`
 	File      string `json:"file"`
 }

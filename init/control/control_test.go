@@ -1,0 +1,122 @@
+package control
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"rotunda/init/config"
+)
+
+// recorder answers what the tests ask; any other method of the nil Machine crashes, which one test wants.
+type recorder struct {
+	Machine
+	generation int
+	power      string
+}
+
+func (r *recorder) Config(context.Context) (Config, error) {
+	return Config{Generation: r.generation, Document: config.Factory()}, nil
+}
+
+func (r *recorder) SetConfig(_ context.Context, g int, doc *config.Document) (Applied, error) {
+	if g != r.generation {
+		return Applied{}, Refuse(http.StatusConflict, "it is generation %d", r.generation)
+	}
+	r.generation++
+	return Applied{Generation: r.generation, RebootNeeded: []string{doc.Hostname}}, nil
+}
+
+func (r *recorder) Clock(context.Context) (time.Time, error) { return time.Unix(1e9, 0).UTC(), nil }
+
+func (r *recorder) Power(_ context.Context, action string) error {
+	r.power = action
+	return nil
+}
+
+func serve(t *testing.T, writers map[uint32]bool) (*recorder, *Client, *[]string) {
+	t.Helper()
+	r := &recorder{generation: 7}
+	var logged []string
+	path := filepath.Join(t.TempDir(), "s")
+	s := &Server{Machine: r, Writers: writers, Log: func(text string) { logged = append(logged, text) }}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, path) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	for _, err := os.Stat(path); err != nil; _, err = os.Stat(path) {
+	}
+	return r, NewClient(path), &logged
+}
+
+func TestAWriterChangesAndOthersRead(t *testing.T) {
+	ctx := context.Background()
+	r, c, _ := serve(t, map[uint32]bool{uint32(os.Getuid()): true})
+	got, err := c.Config(ctx)
+	if err != nil || got.Generation != 7 || !reflect.DeepEqual(got.Document, config.Factory()) {
+		t.Fatalf("want generation 7 and the factory document, got %+v, %v", got, err)
+	}
+	applied, err := c.SetConfig(ctx, 7, got.Document)
+	if err != nil || applied.Generation != 8 || applied.RebootNeeded[0] != "rotunda" {
+		t.Errorf("want generation 8, got %+v, %v", applied, err)
+	}
+	if _, err := c.SetConfig(ctx, 7, got.Document); !IsConflict(err) || err.Error() != "it is generation 8" {
+		t.Errorf("want a conflict, got %v", err)
+	}
+	if err := c.Power(ctx, "reboot"); err != nil || r.power != "reboot" {
+		t.Errorf("want reboot asked, got %q, %v", r.power, err)
+	}
+
+	r, c, logged := serve(t, map[uint32]bool{uint32(os.Getuid()) + 1: true})
+	if at, err := c.Clock(ctx); err != nil || at.Unix() != 1e9 {
+		t.Errorf("a reader wants the clock, got %v, %v", at, err)
+	}
+	if err := c.Power(ctx, "reboot"); err == nil || err.Error() != "permission denied" || r.power != "" {
+		t.Errorf("want permission denied and nothing done, got %v, %q", err, r.power)
+	}
+	if len(*logged) != 1 {
+		t.Errorf("want the refusal logged once, got %q", *logged)
+	}
+}
+
+func TestACrashAnswersOneRequestOnly(t *testing.T) {
+	ctx := context.Background()
+	_, c, logged := serve(t, map[uint32]bool{uint32(os.Getuid()): true})
+	if _, err := c.Release(ctx); err == nil || !strings.Contains(err.Error(), "crashed") {
+		t.Errorf("want the crash reported, got %v", err)
+	}
+	if _, err := c.Clock(ctx); err != nil {
+		t.Errorf("want the next request answered, got %v", err)
+	}
+	if len(*logged) != 1 || !strings.Contains((*logged)[0], "control.go") && !strings.Contains((*logged)[0], "server.go") {
+		t.Errorf("want the trace logged, got %q", *logged)
+	}
+}
+
+func TestEveryOperationRefusesABadBody(t *testing.T) {
+	s := &Server{Machine: &recorder{}, Writers: map[uint32]bool{1: true}, Log: func(string) {}}
+	for _, op := range operations {
+		if op.method == http.MethodGet {
+			continue
+		}
+		for _, body := range []string{"", "{", `[]`, strings.Repeat(" ", maxBody+1)} {
+			r := httptest.NewRequest(op.method, op.path, strings.NewReader(body))
+			w := httptest.NewRecorder()
+			s.Handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey{}, uint32(1))))
+			if w.Code != http.StatusBadRequest {
+				t.Errorf("%s %s with %.10q: want 400, got %d %s", op.method, op.path, body, w.Code, w.Body)
+			}
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestTheCrashStoreIsReadInOrderAndEmptied(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"dmesg-efi-1": "Panic#1 Part1\nlast lines\n\x00\x00",
+		"dmesg-efi-2": "Panic#1 Part2\nfirst lines\n",
+		"console-0":   "not a crash",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := collectCrash(dir), "first lines\nlast lines\n"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+	if got := collectCrash(dir); got != "" {
+		t.Errorf("want an empty store, got %q", got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "console-0")); err != nil {
+		t.Errorf("want other records left alone, got %v", err)
+	}
+}
+
+func FuzzParseCrashRecord(f *testing.F) {
+	f.Add("Panic#1 Part1\ntext")
+	f.Add("Oops#2 Partx\n")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, s string) {
+		if part, text := parseCrashRecord(s); part == 0 && text != s && len(text) == 0 && s != "" {
+			t.Errorf("%q: a record without a part lost its text", s)
+		}
+	})
+}
+
+func TestAGoTraceIsPutTogetherAgain(t *testing.T) {
+	log := "<6>[    1.5] before\n<4>[   15.992492] panic: \n<4>[   15.992716] runtime error: index out of range [0]\n<4>[   15.99] \n" +
+		"<4>[   15.993400] goroutine \n<4>[   15.99] 1\n<4>[   15.99]  [\n<4>[   15.99] running\n<4>[   15.99] ]:\n<4>[   15.99] main.main\n" +
+		"<4>[   15.99] (\n<4>[   15.99] )\n<4>[   16.0] \n<0>[   16.1] Kernel panic - not syncing\n<0>[   16.2] after\n"
+	want := "<6>[    1.5] before\n<4>[   15.992492] panic: runtime error: index out of range [0]\n" +
+		"goroutine 1 [running]:\nmain.main()\n\n<0>[   16.1] Kernel panic - not syncing\n<0>[   16.2] after\n"
+	if got := joinTrace(log); got != want {
+		t.Errorf("want:\n%s\ngot:\n%s", want, got)
+	}
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rotunda/boards"
+	"rotunda/init/config"
+	"rotunda/init/control"
+	"rotunda/init/journal"
+	"rotunda/init/modules"
+	"rotunda/init/network"
+	"rotunda/init/reap"
+	"rotunda/init/state"
+	"rotunda/init/supervise"
+)
+
+// machine is everything that PID 1 knows, and the [control.Machine] behind the socket.
+type machine struct {
+	reaper     reap.Reaper
+	journal    *journal.Journal
+	supervisor *supervise.Supervisor
+	network    *network.Reconciler
+	store      *config.Store
+	loader     *modules.Loader
+	watchdog   *watchdog
+	board      boards.Board
+	release    control.Release
+	fault      string
+	storage    storage
+	// sets is nil without a data partition.
+	sets *state.Sets
+	// ending takes the one action that ends this boot.
+	ending chan string
+	// errands serialises what runs on the partition and the sets.
+	errands sync.Mutex
+	// changing serialises changes of the configuration.
+	changing sync.Mutex
+
+	mu      sync.Mutex
+	config  control.Config
+	applied bool
+	alarms  map[string]control.Alarm
+	steps   []control.Step
+	crash   string
+	crashAt time.Time
+}
+
+func newMachine() *machine {
+	return &machine{
+		journal: journal.New(),
+		ending:  make(chan string, 1),
+		alarms:  map[string]control.Alarm{},
+		config:  control.Config{Document: config.FailSafe(), FailSafe: "the machine is starting"},
+	}
+}
+
+func (m *machine) info(format string, args ...any) {
+	m.journal.Log(journal.DaemonInfo, "init", fmt.Sprintf(format, args...))
+}
+
+// warn also prints on the console: whoever stands there has no other way to know.
+func (m *machine) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	m.journal.Log(journal.DaemonWarning, "init", text)
+	first, _, _ := strings.Cut(text, "\n")
+	m.say(first)
+}
+
+// say prints a line on every console. The shell's prompt may be there already, so it starts on a new line.
+func (m *machine) say(text string) {
+	consoles := m.board.Consoles
+	if len(consoles) == 0 {
+		consoles = []boards.Console{{Device: "console"}}
+	}
+	for _, c := range consoles {
+		if f, err := os.OpenFile("/dev/"+c.Device, os.O_WRONLY|openNonblockNoTTY, 0); err == nil {
+			fmt.Fprintf(f, "\r\nrotunda: %s\r\n", text)
+			f.Close()
+		}
+	}
+}
+
+// alarm raises an alarm, or clears it with an empty text.
+func (m *machine) alarm(id, text string) {
+	m.mu.Lock()
+	old, was := m.alarms[id]
+	if text == "" {
+		delete(m.alarms, id)
+	} else {
+		since := time.Now()
+		if was {
+			since = old.Since
+		}
+		m.alarms[id] = control.Alarm{ID: id, Text: text, Since: since}
+	}
+	m.mu.Unlock()
+	switch {
+	case text != "" && old.Text != text:
+		m.warn("alarm %s: %s", id, text)
+	case text == "" && was:
+		m.info("alarm %s cleared", id)
+	}
+}
+
+// Config is part of [control.Machine], as is every exported method below.
+func (m *machine) Config(context.Context) (control.Config, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.config, nil
+}
+
+// SetConfig stores before it applies: a crash between the two converges at the next start.
+func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Document) (control.Applied, error) {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	if err := doc.Validate(); err != nil {
+		return control.Applied{}, control.Invalid(err)
+	}
+	if m.store == nil {
+		return control.Applied{}, control.Refuse(http.StatusServiceUnavailable, "the configuration cannot be stored: the data partition is not there")
+	}
+	m.mu.Lock()
+	current := m.config
+	m.mu.Unlock()
+	if generation != current.Generation {
+		return control.Applied{}, control.Refuse(http.StatusConflict,
+			"the configuration has changed meanwhile: it is generation %d, not %d", current.Generation, generation)
+	}
+	if m.network != nil {
+		if err := m.network.Check(current.Document, doc); err != nil {
+			return control.Applied{}, control.Invalid(err)
+		}
+	}
+	stored, err := m.store.Put(doc, generation)
+	if err != nil {
+		return control.Applied{}, fmt.Errorf("store configuration: %w", err)
+	}
+	m.mu.Lock()
+	m.config = control.Config{Generation: stored, Document: doc}
+	m.mu.Unlock()
+	m.alarm("fail-safe", "")
+	m.info("configuration generation %d stored", stored)
+	a := control.Applied{Generation: stored}
+	if doc.Hostname != current.Document.Hostname {
+		a.RebootNeeded = append(a.RebootNeeded, "hostname")
+	}
+	if doc.Timezone != current.Document.Timezone {
+		a.RebootNeeded = append(a.RebootNeeded, "timezone")
+	}
+	if m.network != nil {
+		for _, p := range m.network.Apply(ctx, doc) {
+			a.Warnings = append(a.Warnings, p.Text)
+		}
+	}
+	return a, nil
+}
+
+func (m *machine) Interfaces(ctx context.Context) ([]control.Interface, error) {
+	if m.network == nil {
+		return nil, control.Refuse(http.StatusServiceUnavailable, "the interfaces did not start; health says why")
+	}
+	return m.network.Observed(ctx)
+}
+
+func (m *machine) Release(context.Context) (control.Release, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.release, nil
+}
+
+func (m *machine) Health(context.Context) (control.Health, error) {
+	h := control.Health{Uptime: uptime(), Memory: memory()}
+	if m.supervisor != nil {
+		h.Services = m.supervisor.Services()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.alarms {
+		h.Alarms = append(h.Alarms, a)
+	}
+	slices.SortFunc(h.Alarms, func(a, b control.Alarm) int { return strings.Compare(a.ID, b.ID) })
+	h.Startup = slices.Clone(m.steps)
+	h.LastCrash, h.LastCrashAt = m.crash, m.crashAt
+	return h, nil
+}
+
+func (m *machine) Filesystems(context.Context) ([]control.Filesystem, error) { return filesystems() }
+
+func (m *machine) Clock(context.Context) (time.Time, error) { return time.Now(), nil }
+
+func (m *machine) SetClock(_ context.Context, t time.Time) error {
+	// The hardware clock holds a year of two digits on old machines.
+	if t.Year() < 2000 || t.Year() > 2099 {
+		return control.Refuse(http.StatusUnprocessableEntity, "year %d: want 2000 to 2099", t.Year())
+	}
+	if err := setClock(t); err != nil {
+		return err
+	}
+	m.info("clock set to %s", t.UTC().Format(time.RFC3339))
+	return nil
+}
+
+func (m *machine) Power(_ context.Context, action string) error {
+	if action != actionReboot && action != actionShutdown {
+		return control.Refuse(http.StatusBadRequest, "%q: want %s or %s", action, actionReboot, actionShutdown)
+	}
+	m.endSoon(action)
+	return nil
+}
+
+// endSoon ends this boot once the answer to who asked has had time to leave.
+func (m *machine) endSoon(action string) {
+	time.AfterFunc(time.Second, func() {
+		select {
+		case m.ending <- action:
+		default:
+		}
+	})
+}
+
+var _ control.Machine = (*machine)(nil)

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"rotunda/init/control"
+)
+
+// memory reads /proc/meminfo and the resident size of this process.
+func memory() control.Memory {
+	var mem control.Memory
+	fields := map[string]*uint64{"MemTotal:": &mem.Total, "MemAvailable:": &mem.Available}
+	readKilobytes("/proc/meminfo", fields)
+	readKilobytes("/proc/self/status", map[string]*uint64{"VmRSS:": &mem.InitRSS})
+	return mem
+}
+
+func readKilobytes(file string, fields map[string]*uint64) {
+	f, err := os.Open(file)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		w := strings.Fields(s.Text())
+		if len(w) < 2 || fields[w[0]] == nil {
+			continue
+		}
+		if n, err := strconv.ParseUint(w[1], 10, 64); err == nil {
+			*fields[w[0]] = n << 10
+		}
+	}
+}
+
+// shown are the file systems of df, in its order.
+var shown = []struct{ device, mount string }{
+	{"rootfs", "/"},
+	{"run", "/run"},
+	{"tmp", "/tmp"},
+	{"data", dataDir},
+}
+
+func filesystems() ([]control.Filesystem, error) {
+	var list []control.Filesystem
+	for _, s := range shown {
+		var st unix.Statfs_t
+		if err := unix.Statfs(s.mount, &st); err != nil {
+			return nil, fmt.Errorf("measure %s: %w", s.mount, err)
+		}
+		bs := uint64(st.Bsize)
+		list = append(list, control.Filesystem{
+			Device: s.device, Mount: s.mount,
+			Size: st.Blocks * bs, Used: (st.Blocks - st.Bfree) * bs, Free: st.Bavail * bs,
+			Inodes: st.Files, IUsed: st.Files - st.Ffree, IFree: st.Ffree,
+		})
+	}
+	return list, nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"rotunda/init/control"
+	"rotunda/init/supervise"
+)
+
+// The users that services run as. A number is for ever: files on the data partition carry it.
+var (
+	mmpUser  = supervise.User{Name: "mmp", UID: 100, GID: 100}
+	dhcpUser = supervise.User{Name: "dhcp", UID: 101, GID: 101}
+)
+
+// specs is the table of services.
+func (m *machine) specs() []supervise.Spec {
+	m.mu.Lock()
+	doc := m.config.Document
+	m.mu.Unlock()
+	accounts, files, transfer := m.shellDir("mmp"), m.shellDir("files"), m.shellDir("transfer")
+	args := []string{"-accounts", accounts, "-files", files, "-transfer", transfer, "-logs", logDir,
+		"-control", control.SocketPath, "-listen", ":22"}
+	writable := []string{accounts, files, transfer, "/tmp", "/dev/null"}
+	for _, c := range m.board.Consoles {
+		args = append(args, "-console", "/dev/"+c.Device)
+		writable = append(writable, "/dev/"+c.Device)
+	}
+	env := []string{"TZ=" + doc.Timezone}
+	if m.fault == "mmp-dead" {
+		// A stand-in that says READY=1 and answers nobody.
+		return append(m.faultSpecs(), supervise.Spec{Name: "mmp", Program: "/init", Args: []string{"idle", "READY=1"}, User: mmpUser, ReadyWithin: time.Minute})
+	}
+	return append(m.faultSpecs(), supervise.Spec{
+		Name:         "mmp",
+		Program:      "/bin/mmp",
+		Args:         args,
+		Env:          env,
+		User:         mmpUser,
+		Capabilities: []uintptr{unix.CAP_NET_BIND_SERVICE},
+		Confine: supervise.Confine{
+			ReadOnly:  []string{"/etc", "/proc", "/sys/class/net", logDir, "/run/rotunda", "/dev/urandom", "/usr/share"},
+			ReadWrite: writable,
+		},
+		MemoryMax:   512 << 20,
+		ReadyWithin: time.Minute,
+		Watchdog:    time.Minute,
+		StopWithin:  5 * time.Second,
+	})
+}
+
+// faultSpecs is the service that a test image asks for.
+func (m *machine) faultSpecs() []supervise.Spec {
+	if m.fault != "not-ready" {
+		return nil
+	}
+	return []supervise.Spec{{Name: "fault", Program: "/init", Args: []string{"idle"}, User: dhcpUser, ReadyWithin: 10 * time.Second}}
+}
