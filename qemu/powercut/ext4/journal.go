@@ -40,7 +40,6 @@ type journal struct {
 	checksums   bool
 	tagSize     int
 	wide        bool
-	cache       map[uint32][]byte
 }
 
 // replay fills v.replayed with what the kernel would write back: every block of every transaction whose commit block
@@ -50,7 +49,7 @@ func (v *Volume) replay(inodeNumber uint32) error {
 	if err != nil {
 		return err
 	}
-	j := &journal{v: v, inode: node, cache: map[uint32][]byte{}}
+	j := &journal{v: v, inode: node}
 	if err := j.readSuperblock(); err != nil {
 		return err
 	}
@@ -123,9 +122,6 @@ func (j *journal) readSuperblock() error {
 
 // block returns block n of the journal's file. It never comes from the journal itself.
 func (j *journal) block(n uint32) ([]byte, error) {
-	if b, ok := j.cache[n]; ok {
-		return b, nil
-	}
 	physical, ok, err := j.v.mapBlock(j.inode, n)
 	if err != nil {
 		return nil, err
@@ -133,11 +129,7 @@ func (j *journal) block(n uint32) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("block %d of the journal is a hole", n)
 	}
-	b, err := j.v.deviceBlock(physical)
-	if err == nil {
-		j.cache[n] = b
-	}
-	return b, err
+	return j.v.deviceBlock(physical)
 }
 
 // after is the log's ring: the block n places after at.

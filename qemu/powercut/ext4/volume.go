@@ -38,6 +38,9 @@ const (
 	roCompatMetadataCsum = 0x400
 
 	rootInode = 2
+
+	// maxCached bounds the blocks kept in memory: 64 MiB of 4 KiB blocks.
+	maxCached = 1 << 14
 )
 
 var le = binary.LittleEndian
@@ -58,13 +61,15 @@ type Volume struct {
 
 	// replayed holds the blocks that the journal gives, by block number.
 	replayed map[uint64][]byte
+	// cache holds blocks of the device: a walk through folders reads the same inode tables again and again.
+	cache map[uint64][]byte
 	// Replayed counts the transactions that were replayed.
 	Replayed int
 }
 
 // Open reads the superblock and replays the journal if the file system was not unmounted.
 func Open(device io.ReaderAt) (*Volume, error) {
-	v := &Volume{device: device, replayed: map[uint64][]byte{}}
+	v := &Volume{device: device, replayed: map[uint64][]byte{}, cache: map[uint64][]byte{}}
 	sb := make([]byte, superblockSize)
 	if err := v.readSuperblock(sb, func() error {
 		_, err := device.ReadAt(sb, superblockOffset)
@@ -153,9 +158,15 @@ func (v *Volume) deviceBlock(n uint64) ([]byte, error) {
 	if n >= v.blocks {
 		return nil, fmt.Errorf("block %d is beyond the file system's %d", n, v.blocks)
 	}
+	if b, ok := v.cache[n]; ok {
+		return b, nil
+	}
 	b := make([]byte, v.blockSize)
 	if _, err := v.device.ReadAt(b, int64(n)*v.blockSize); err != nil {
 		return nil, fmt.Errorf("read block %d: %w", n, err)
+	}
+	if len(v.cache) < maxCached {
+		v.cache[n] = b
 	}
 	return b, nil
 }
