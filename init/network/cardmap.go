@@ -28,31 +28,31 @@ type cardMap struct {
 
 // Identify finds the machine's ports, deals the letters in names to them and stores the map at path. It always
 // returns an assignment: without a readable map one by PCI order, without a readable sysfs an empty one. What went
-// wrong on the way is in the problems.
-func Identify(sys, path string, names []string, permanent func(kernel string) string) (Assignment, []Problem) {
-	var problems []Problem
-	add := func(id, letter, format string, args ...any) {
-		problems = append(problems, Problem{ID: id, Interface: letter, Text: fmt.Sprintf(format, args...)})
-	}
+// wrong on the way, and what an administrator may wonder about, is in the warnings.
+func Identify(sys, path string, names []string, permanent func(kernel string) string) (Assignment, []string) {
+	var warnings []string
 	nics, err := Discover(sys, permanent)
 	if err != nil {
-		add("network-ports", "", "%v", err)
+		warnings = append(warnings, err.Error())
 	}
 	stored, err := loadMap(path)
 	if err != nil {
-		add("network-map", "", "interface map is not readable, letters follow PCI order: %v", err)
+		warnings = append(warnings, fmt.Sprintf("interface map is not readable, letters follow PCI order: %v", err))
 	}
 	assignment, next := Assign(nics, stored, names)
 	for _, letter := range assignment.Vanished {
 		c := stored[letter]
-		add("interface-"+letter+"-gone", letter, "interface %s: card %s at %s is not there", letter, c.MAC, c.PCI)
+		warnings = append(warnings, fmt.Sprintf("interface %s: card %s at %s is not there", letter, c.MAC, c.PCI))
+	}
+	for _, n := range assignment.Unnamed {
+		warnings = append(warnings, fmt.Sprintf("card %s at %s has no letter", n.MAC, n.PCI))
 	}
 	if !maps.Equal(stored, next) {
 		if err := saveMap(path, next); err != nil {
-			add("network-map-store", "", "store interface map: %v", err)
+			warnings = append(warnings, fmt.Sprintf("store interface map: %v", err))
 		}
 	}
-	return assignment, problems
+	return assignment, warnings
 }
 
 // loadMap returns an empty map for a file that does not exist yet.

@@ -41,15 +41,15 @@ type clientKey struct {
 // clientsWanted returns the interfaces that need a DHCP client: configured, up and with carrier. A link that comes
 // back gets a new client, which asks for the address that is still leased (RFC 2131, section 3.7). The caller holds
 // mu.
-func (m *Manager) clientsWanted() map[string]clientKey {
+func (r *Reconciler) clientsWanted() map[string]clientKey {
 	wants := map[string]clientKey{}
-	if m.document == nil {
+	if r.document == nil {
 		return wants
 	}
-	for letter, port := range m.ports {
-		cfg, link := m.document.Interfaces[letter].IPv4, m.last.Links[port.Kernel]
+	for letter, port := range r.options.Ports {
+		cfg, link := r.document.Interfaces[letter].IPv4, r.last.Links[port.Kernel]
 		if cfg.Enabled && cfg.DHCP && link.Up && link.Carrier {
-			wants[letter] = clientKey{link.Index, link.Name, link.MAC, m.document.Hostname}
+			wants[letter] = clientKey{link.Index, link.Name, link.MAC, r.document.Hostname}
 		}
 	}
 	return wants
@@ -57,8 +57,8 @@ func (m *Manager) clientsWanted() map[string]clientKey {
 
 // clients are the running DHCP clients; only Run touches them.
 type clients struct {
-	manager *Manager
-	running map[string]*client
+	reconciler *Reconciler
+	running    map[string]*client
 }
 
 // client is the goroutine that looks after one interface's child.
@@ -86,7 +86,7 @@ func (c *clients) tend(ctx context.Context, wants map[string]clientKey) {
 		c.running[letter] = n
 		go func() {
 			defer close(n.done)
-			c.manager.lookAfter(ctx, letter, key)
+			c.reconciler.lookAfter(ctx, letter, key)
 		}()
 	}
 }
@@ -95,15 +95,15 @@ func (c *clients) tend(ctx context.Context, wants map[string]clientKey) {
 func (c *clients) stop() { c.tend(context.Background(), nil) }
 
 // lookAfter keeps a DHCP client running on an interface until ctx ends.
-func (m *Manager) lookAfter(ctx context.Context, letter string, key clientKey) {
+func (r *Reconciler) lookAfter(ctx context.Context, letter string, key clientKey) {
 	backoff := firstBackoff
 	for {
 		started := time.Now()
-		err := m.runClient(ctx, letter, key)
+		err := r.runClient(ctx, letter, key)
 		if ctx.Err() != nil {
 			return
 		}
-		m.Log(fmt.Sprintf("interface %s: DHCP client: %v", letter, err))
+		r.options.Log(fmt.Sprintf("interface %s: DHCP client: %v", letter, err))
 		if time.Since(started) > steady {
 			backoff = firstBackoff
 		}
@@ -115,20 +115,20 @@ func (m *Manager) lookAfter(ctx context.Context, letter string, key clientKey) {
 }
 
 // runClient runs one child and takes its events until it ends, says something that it must not, or ctx ends.
-func (m *Manager) runClient(ctx context.Context, letter string, key clientKey) error {
+func (r *Reconciler) runClient(ctx context.Context, letter string, key clientKey) error {
 	mac, err := net.ParseMAC(key.mac)
 	if err != nil {
 		return err
 	}
-	sockets, err := m.kernel.Sockets(key.index)
+	sockets, err := r.options.Kernel.Sockets(key.index)
 	if err != nil {
 		return err
 	}
 	defer sockets.Close()
 	args := dhcp.Arguments{
-		Interface: key.kernel, Index: key.index, MAC: mac, Hostname: key.hostname, Request: m.requestable(letter),
+		Interface: key.kernel, Index: key.index, MAC: mac, Hostname: key.hostname, Request: r.requestable(letter),
 	}
-	stdout, stop, err := m.Spawn(ctx, key.kernel, args.List(), []*os.File{sockets.Packet, sockets.ARP})
+	stdout, stop, err := r.options.Spawn(ctx, key.kernel, args.List(), []*os.File{sockets.Packet, sockets.ARP})
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
@@ -154,7 +154,7 @@ func (m *Manager) runClient(ctx context.Context, letter string, key clientKey) e
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		m.take(letter, event)
+		r.take(letter, event)
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("read events: %w", err)
@@ -163,10 +163,10 @@ func (m *Manager) runClient(ctx context.Context, letter string, key clientKey) e
 }
 
 // requestable is the address that a new client asks for first: the one of a lease that is still valid.
-func (m *Manager) requestable(letter string) netip.Addr {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	l, ok := m.leases[letter]
+func (r *Reconciler) requestable(letter string) netip.Addr {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, ok := r.leases[letter]
 	if !ok || !l.valid(time.Now()) {
 		return netip.Addr{}
 	}
@@ -174,10 +174,10 @@ func (m *Manager) requestable(letter string) netip.Addr {
 }
 
 // take applies one event.
-func (m *Manager) take(letter string, e dhcp.Event) {
+func (r *Reconciler) take(letter string, e dhcp.Event) {
 	if e.Event == dhcp.Lost {
-		m.Log(fmt.Sprintf("interface %s: lease lost: %s", letter, e.Reason))
-		m.setLease(letter, nil)
+		r.options.Log(fmt.Sprintf("interface %s: lease lost: %s", letter, e.Reason))
+		r.setLease(letter, nil)
 		return
 	}
 	l := Lease{Lease: *e.Lease}
@@ -187,6 +187,6 @@ func (m *Manager) take(letter string, e dhcp.Event) {
 		l.Expires = time.Now().Add(lifetime)
 		until = "for " + lifetime.String()
 	}
-	m.Log(fmt.Sprintf("interface %s: leased %v from %v %s", letter, l.Address, l.Server, until))
-	m.setLease(letter, &l)
+	r.options.Log(fmt.Sprintf("interface %s: leased %v from %v %s", letter, l.Address, l.Server, until))
+	r.setLease(letter, &l)
 }

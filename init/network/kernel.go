@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// Kernel is what the manager asks of the kernel. [Linux] is the real one.
+// Kernel is what the reconciler asks of the kernel. [Linux] is the real one.
 //
 // Adding what is there and removing what is gone are no errors: between an observation and its plan the kernel moves
 // on by itself.

@@ -11,12 +11,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 const (
+	// requestTimeout ends a request that the kernel does not answer; it answers within a millisecond.
+	requestTimeout = 5 * time.Second
 	// dumpTries bounds the repetition of a list that changed while it was read.
 	dumpTries = 8
 	// maxRoutes bounds what is taken of a table that somebody fills; a machine of ours has some dozens.
@@ -25,23 +28,39 @@ const (
 
 var errFull = fmt.Errorf("more than %d routes", maxRoutes)
 
-// Linux is the running kernel, asked by rtnetlink(7), sysctl files and ethtool's ioctl. Each request has a socket of
-// its own: there are a dozen in 30 seconds, and nothing has to be opened, shared and repaired. The zero value is ready.
+// Linux is the running kernel, asked by rtnetlink(7), sysctl files and ethtool's ioctl.
 type Linux struct {
-	// enter runs a function where the network is; nil is here. A test has a namespace of its own.
-	enter func(func() error) error
+	netlink *netlink.Handle
+	// here runs a function where the network is; a test has a namespace of its own.
+	here func(func() error) error
 }
 
-func (k *Linux) here(f func() error) error {
-	if k.enter == nil {
-		return f()
-	}
-	return k.enter(f)
+// OpenLinux opens the kernel of this network namespace.
+func OpenLinux() (*Linux, error) {
+	return openLinux(func(f func() error) error { return f() })
 }
+
+func openLinux(here func(func() error) error) (*Linux, error) {
+	k := &Linux{here: here}
+	err := here(func() (err error) {
+		k.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	if err := k.netlink.SetSocketTimeout(requestTimeout); err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	return k, nil
+}
+
+// Close gives the sockets back.
+func (k *Linux) Close() { k.netlink.Close() }
 
 // PermanentMAC returns the permanent MAC address of a port, "" if its driver has none; for [Identify].
 func (k *Linux) PermanentMAC(link string) string {
-	l, err := netlink.LinkByName(link)
+	l, err := k.netlink.LinkByName(link)
 	if err != nil {
 		return ""
 	}
@@ -69,7 +88,7 @@ func (k *Linux) Observe(links, sysctls []string) (Observation, error) {
 			return fmt.Errorf("open socket: %w", err)
 		}
 		defer unix.Close(fd)
-		found, err := list(netlink.LinkList)
+		found, err := list(k.netlink.LinkList)
 		if err != nil {
 			return fmt.Errorf("list links: %w", err)
 		}
@@ -96,31 +115,29 @@ func (k *Linux) Observe(links, sysctls []string) (Observation, error) {
 				return fmt.Errorf("read sysctl: %w", err)
 			}
 		}
-		return o.look()
+		return nil
 	})
-	return o, err
-}
-
-// look lists addresses, routes and rules.
-func (o *Observation) look() error {
-	if err := o.lookAtAddresses(); err != nil {
-		return err
+	if err != nil {
+		return o, err
+	}
+	if err := k.observeAddresses(&o); err != nil {
+		return o, err
 	}
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		err := errors.Join(o.lookAtRoutes(family), o.lookAtRules(family))
+		err := errors.Join(k.observeRoutes(&o, family), k.observeRules(&o, family))
 		// A kernel that was told to live without IPv6 has no tables for it.
 		if family == unix.AF_INET6 && errors.Is(err, unix.EOPNOTSUPP) {
 			continue
 		}
 		if err != nil {
-			return err
+			return o, err
 		}
 	}
-	return nil
+	return o, nil
 }
 
-func (o *Observation) lookAtAddresses() error {
-	found, err := list(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, unix.AF_UNSPEC) })
+func (k *Linux) observeAddresses(o *Observation) error {
+	found, err := list(func() ([]netlink.Addr, error) { return k.netlink.AddrList(nil, unix.AF_UNSPEC) })
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}
@@ -139,11 +156,11 @@ func (o *Observation) lookAtAddresses() error {
 	return nil
 }
 
-func (o *Observation) lookAtRoutes(family int) error {
+func (k *Linux) observeRoutes(o *Observation, family int) error {
 	found, err := list(func() ([]netlink.Route, error) {
 		var routes []netlink.Route
 		full := false
-		err := netlink.RouteListFilteredIter(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE,
+		err := k.netlink.RouteListFilteredIter(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE,
 			func(r netlink.Route) bool {
 				full = len(routes) == maxRoutes
 				if !full {
@@ -175,8 +192,8 @@ func (o *Observation) lookAtRoutes(family int) error {
 	return nil
 }
 
-func (o *Observation) lookAtRules(family int) error {
-	found, err := list(func() ([]netlink.Rule, error) { return netlink.RuleList(family) })
+func (k *Linux) observeRules(o *Observation, family int) error {
+	found, err := list(func() ([]netlink.Rule, error) { return k.netlink.RuleList(family) })
 	if err != nil {
 		return fmt.Errorf("list rules: %w", err)
 	}
@@ -224,17 +241,15 @@ func (k *Linux) SetSysctl(key, value string) error {
 
 // SetMTU implements [Kernel].
 func (k *Linux) SetMTU(index, mtu int) error {
-	return k.here(func() error { return netlink.LinkSetMTU(device(index), mtu) })
+	return k.netlink.LinkSetMTU(device(index), mtu)
 }
 
 // SetUp implements [Kernel].
 func (k *Linux) SetUp(index int, up bool) error {
-	return k.here(func() error {
-		if up {
-			return netlink.LinkSetUp(device(index))
-		}
-		return netlink.LinkSetDown(device(index))
-	})
+	if up {
+		return k.netlink.LinkSetUp(device(index))
+	}
+	return k.netlink.LinkSetDown(device(index))
 }
 
 // device names a link by its number, which is all that requests need.
@@ -244,12 +259,12 @@ func device(index int) netlink.Link {
 
 // AddAddress implements [Kernel].
 func (k *Linux) AddAddress(index int, p netip.Prefix) error {
-	return k.unless(unix.EEXIST, func() error { return netlink.AddrAdd(device(index), &netlink.Addr{IPNet: ipNet(p)}) })
+	return except(unix.EEXIST, k.netlink.AddrAdd(device(index), &netlink.Addr{IPNet: ipNet(p)}))
 }
 
 // RemoveAddress implements [Kernel].
 func (k *Linux) RemoveAddress(index int, p netip.Prefix) error {
-	return k.unless(unix.EADDRNOTAVAIL, func() error { return netlink.AddrDel(device(index), &netlink.Addr{IPNet: ipNet(p)}) })
+	return except(unix.EADDRNOTAVAIL, k.netlink.AddrDel(device(index), &netlink.Addr{IPNet: ipNet(p)}))
 }
 
 // PutRoute implements [Kernel].
@@ -261,7 +276,7 @@ func (k *Linux) PutRoute(r Route) error {
 	if r.OnLink {
 		n.Flags = unix.RTNH_F_ONLINK
 	}
-	return k.here(func() error { return netlink.RouteReplace(n) })
+	return k.netlink.RouteReplace(n)
 }
 
 // RemoveRoute implements [Kernel].
@@ -269,7 +284,7 @@ func (k *Linux) RemoveRoute(r Route) error {
 	n := kernelRoute(r)
 	// "Nowhere" matches a route of any scope.
 	n.Scope = unix.RT_SCOPE_NOWHERE
-	return k.unless(unix.ESRCH, func() error { return netlink.RouteDel(n) })
+	return except(unix.ESRCH, k.netlink.RouteDel(n))
 }
 
 func kernelRoute(r Route) *netlink.Route {
@@ -285,12 +300,12 @@ func kernelRoute(r Route) *netlink.Route {
 
 // AddRule implements [Kernel].
 func (k *Linux) AddRule(r Rule) error {
-	return k.unless(unix.EEXIST, func() error { return netlink.RuleAdd(kernelRule(r)) })
+	return except(unix.EEXIST, k.netlink.RuleAdd(kernelRule(r)))
 }
 
 // RemoveRule implements [Kernel].
 func (k *Linux) RemoveRule(r Rule) error {
-	return k.unless(unix.ENOENT, func() error { return netlink.RuleDel(kernelRule(r)) })
+	return except(unix.ENOENT, k.netlink.RuleDel(kernelRule(r)))
 }
 
 func kernelRule(r Rule) *netlink.Rule {
@@ -299,9 +314,8 @@ func kernelRule(r Rule) *netlink.Rule {
 	return n
 }
 
-// unless makes a request of which one error is harmless.
-func (k *Linux) unless(harmless error, request func() error) error {
-	err := k.here(request)
+// except drops one error.
+func except(harmless, err error) error {
 	if errors.Is(err, harmless) {
 		return nil
 	}

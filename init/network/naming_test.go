@@ -206,18 +206,18 @@ func TestTheMapSurvivesAndADamagedOneDoesNotStopTheStart(t *testing.T) {
 	}
 	current := func(string) string { return "" }
 
-	first, problems := Identify(sys, path, fourNames, current)
-	if len(problems) > 0 || first.Ports["a"].Kernel != "eth0" || first.Ports["b"].Kernel != "eth1" {
-		t.Fatalf("first start: got %v with problems %v, want a=eth0 b=eth1 and none", first.Ports, problems)
+	first, warnings := Identify(sys, path, fourNames, current)
+	if len(warnings) > 0 || first.Ports["a"].Kernel != "eth0" || first.Ports["b"].Kernel != "eth1" {
+		t.Fatalf("first start: got %v with warnings %v, want a=eth0 b=eth1 and none", first.Ports, warnings)
 	}
 	if stored, err := loadMap(path); err != nil || stored["b"] != (Card{MAC: "52:54:00:00:00:01", PCI: "0000:04:00.0"}) {
 		t.Fatalf("stored map: got %v, %v", stored, err)
 	}
 
 	write(t, path, `{"schema":1,"interfaces":{"a":`)
-	second, problems := Identify(sys, path, fourNames, current)
-	if len(problems) != 1 || !strings.Contains(problems[0].Text, "not readable") {
-		t.Errorf("damaged map: got problems %v, want one that says so", problems)
+	second, warnings := Identify(sys, path, fourNames, current)
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "not readable") {
+		t.Errorf("damaged map: got warnings %q, want one that says so", warnings)
 	}
 	if d := cmp.Diff(first.Ports, second.Ports); d != "" {
 		t.Errorf("damaged map: letters differ from PCI order:\n%s", d)
@@ -227,9 +227,9 @@ func TestTheMapSurvivesAndADamagedOneDoesNotStopTheStart(t *testing.T) {
 	}
 
 	blocked := filepath.Join(path, "below-a-file/interfaces.json")
-	third, problems := Identify(sys, blocked, fourNames, current)
-	if len(third.Ports) != 2 || len(problems) == 0 {
-		t.Errorf("a disk that refuses: got %d ports and problems %v, want 2 ports and a problem", len(third.Ports), problems)
+	third, warnings := Identify(sys, blocked, fourNames, current)
+	if len(third.Ports) != 2 || len(warnings) == 0 {
+		t.Errorf("a disk that refuses: got %d ports and warnings %v, want 2 ports and a warning", len(third.Ports), warnings)
 	}
 }
 

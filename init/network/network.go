@@ -11,7 +11,7 @@
 //
 // # Reconciling
 //
-// [Manager] compares wanted with actual and applies the difference, when either changes and every 30 seconds. What
+// [Reconciler] compares wanted with actual and applies the difference, when either changes and every 30 seconds. What
 // is to be done is computed by a pure function from the document, the leases and one observation; it is computed
 // again after each round, because the kernel does things of its own on the way (it drops routes with an address,
 // IPv6 addresses with a link), until nothing is left to do. An operation is planned only for a difference, so that a
@@ -98,9 +98,6 @@ type Problem struct {
 	// Interface is the letter, empty if the problem concerns all.
 	Interface string
 	Text      string
-	// Severe problems are those that a new version might have brought: a port that its drivers do not find, an
-	// operation that fails. A version on trial does not commit itself with one.
-	Severe bool
 }
 
 // Link is one network device as the kernel has it.

@@ -10,24 +10,24 @@ import (
 )
 
 // Observed returns what the kernel says now, in the order a, b, c, d; only names that have hardware.
-func (m *Manager) Observed(ctx context.Context) ([]control.Interface, error) {
+func (r *Reconciler) Observed(ctx context.Context) ([]control.Interface, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	o, err := m.observe()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, err := r.observe()
 	if err != nil {
 		return nil, err
 	}
 	var out []control.Interface
 	for _, letter := range config.InterfaceNames {
-		port, ok := m.ports[letter]
+		port, ok := r.options.Ports[letter]
 		if !ok {
 			continue
 		}
 		var lease *control.Lease
-		if l, ok := m.leases[letter]; ok {
+		if l, ok := r.leases[letter]; ok {
 			lease = &control.Lease{Address: l.Address, Gateway: l.Router, DNS: l.DNS, Server: l.Server, Expires: l.Expires}
 		}
 		out = append(out, describe(letter, port, o, lease))

@@ -106,7 +106,6 @@ func want(in Input, o Observation) wanted {
 	for letter, port := range in.Ports {
 		if !slices.Contains(letters, letter) {
 			w.problem(letter, "gone", "card %s has disappeared", port.MAC)
-			w.problems[len(w.problems)-1].Severe = isOn(in.Document.Interfaces[letter])
 		}
 	}
 	for _, letter := range letters {
