@@ -40,23 +40,27 @@ func newWorld(t testing.TB) *world {
 	if err := os.MkdirAll(filepath.Join(w.dir, "log"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w.server = newServer(t, w.dir, w.log, func(folder string) (uint64, error) {
+	var err error
+	w.server, err = openServer(w.dir, w.log, func(folder string) (uint64, error) {
 		w.mu.Lock()
 		free := w.free
 		w.mu.Unlock()
 		return free(folder)
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
-func newServer(t testing.TB, dir string, log files.Log, free func(string) (uint64, error)) *Server {
+func openServer(dir string, log files.Log, free func(string) (uint64, error)) (*Server, error) {
 	store, err := files.Open(files.Config{
 		Stored: filepath.Join(dir, "files"), Transfer: filepath.Join(dir, "transfer"), Logs: filepath.Join(dir, "log"), Log: log, Free: free,
 	})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return &Server{Files: store, Log: log}
+	return &Server{Files: store, Log: log}, nil
 }
 
 func (w *world) log(p syslog.Priority, tag, text string) {
