@@ -115,13 +115,22 @@ type Session struct {
 
 // Dial runs ssh on a new terminal, where it asks for the password; the caller converses. Name appears in messages.
 func (c Client) Dial(name string) (*Session, error) {
-	args := append(c.options(), "-t", "-p", strconv.Itoa(c.Port), c.User+"@"+c.Address)
-	command := exec.Command("ssh", args...)
+	return c.dial(name, "ssh", append(c.options(), "-t", "-p", strconv.Itoa(c.Port), c.User+"@"+c.Address)...)
+}
+
+// DialSFTP runs sftp on a new terminal, with further arguments.
+func (c Client) DialSFTP(name string, arguments ...string) (*Session, error) {
+	arguments = append(arguments, c.options()...)
+	return c.dial(name, "sftp", append(arguments, "-P", strconv.Itoa(c.Port), c.User+"@"+c.Address)...)
+}
+
+func (c Client) dial(name, program string, arguments ...string) (*Session, error) {
+	command := exec.Command(program, arguments...)
 	command.Env = append(os.Environ(), "TERM=xterm", "LC_ALL=C")
 	// ssh is hung up when the terminal's other side closes, hence also when this process dies.
 	terminal, err := pty.StartWithSize(command, &pty.Winsize{Rows: 24, Cols: 200})
 	if err != nil {
-		return nil, fmt.Errorf("start ssh: %w", err)
+		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
 	return &Session{Console: newConsole(name, terminal, nil), command: command}, nil
 }
