@@ -39,10 +39,15 @@ func carried[A any](run func(A) (any, error)) errand {
 
 // errands are all that a child can be sent for.
 var errands = map[string]errand{
-	"snapshot":     withSets(on((*state.Sets).Snapshot)),
-	"check-backup": withSets(on((*state.Sets).Check)),
-	"rollback":     withSets(act((*state.Sets).Rollback)),
-	"reset":        withSets(act((*state.Sets).Reset)),
+	"versions":       carried(listVersions),
+	"commit":         carried(commitVersion),
+	"delete-version": carried(deleteVersion),
+	"plan-upgrade":   carried(planUpgrade),
+	"install":        carried(installUpgrade),
+	"snapshot":       withSets(on((*state.Sets).Snapshot)),
+	"check-backup":   withSets(on((*state.Sets).Check)),
+	"rollback":       withSets(act((*state.Sets).Rollback)),
+	"reset":          withSets(act((*state.Sets).Reset)),
 }
 
 // runErrand is the verb "errand": a name and an argument as JSON.

@@ -169,10 +169,12 @@ func (m *machine) Interfaces(ctx context.Context) ([]control.Interface, error) {
 	return m.network.Observed(ctx)
 }
 
-func (m *machine) Release(context.Context) (control.Release, error) {
+func (m *machine) Release(context.Context) (control.Release, error) { return m.running(), nil }
+
+func (m *machine) running() control.Release {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.release, nil
+	return m.release
 }
 
 func (m *machine) Health(context.Context) (control.Health, error) {

@@ -23,7 +23,7 @@ func setOptions(r control.Release) state.Options {
 
 // openState opens the current set, and makes the first one.
 func (m *machine) openState() error {
-	sets, warning, err := state.Open(dataDir, setOptions(m.release))
+	sets, warning, err := state.Open(dataDir, setOptions(m.running()))
 	if warning != "" {
 		m.warn("%s", warning)
 	}
@@ -89,7 +89,7 @@ func onSets[R any](ctx context.Context, m *machine, errand, name string) (result
 	if m.sets == nil {
 		return result, errNoStorage
 	}
-	return send[R](ctx, m, errand, setErrand{m.release, name})
+	return send[R](ctx, m, errand, setErrand{m.running(), name})
 }
 
 func (m *machine) Snapshot(ctx context.Context, name string) (string, error) {

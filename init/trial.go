@@ -106,7 +106,7 @@ func (m *machine) settleVersions(ctx context.Context) {
 		return
 	}
 	if reason == nil {
-		if _, err := send[any](ctx, m, "commit", running.Number); err != nil {
+		if _, err := onVersions[struct{}](ctx, m, "commit", "", running.Number); err != nil {
 			reason = fmt.Errorf("commit: %w", err)
 		}
 	}
@@ -153,6 +153,8 @@ func (m *machine) tryOut(ctx context.Context) error {
 	}
 }
 
+func failedAlarm(number int) string { return fmt.Sprintf("version-failed:%d", number) }
+
 // reportFailed raises the alarm about a newer version that failed.
 func (m *machine) reportFailed(list []control.Version) {
 	var note trialNote
@@ -167,7 +169,7 @@ func (m *machine) reportFailed(list []control.Version) {
 		if note.Number == v.Number && note.Reason != "" {
 			text += ": " + note.Reason
 		}
-		m.alarm(fmt.Sprintf("version-failed:%d", v.Number), text+". Remove it with: upgrade delete "+fmt.Sprint(v.Number))
+		m.alarm(failedAlarm(v.Number), fmt.Sprintf("%s. Remove it with: upgrade delete %d", text, v.Number))
 		return
 	}
 }
