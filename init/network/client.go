@@ -75,6 +75,7 @@ func (c *clients) tend(ctx context.Context, wants map[string]clientKey) {
 			running.cancel()
 			<-running.done
 			delete(c.running, letter)
+			c.reconciler.options.Log("interface " + letter + ": DHCP client stopped")
 		}
 	}
 	for letter, key := range wants {
