@@ -59,7 +59,7 @@ type Upload struct {
 func (s *Store) Create(p Person, name string, excl bool) (*Upload, error) {
 	e, err := forWrite(p, name)
 	if err != nil {
-		s.logAs(p, syslog.LOG_WARNING, fmt.Sprintf("may not store %.160q", name))
+		s.cfg.Log(syslog.LOG_LOCAL0|syslog.LOG_WARNING, "files", fmt.Sprintf("User %s from %s may not store %.160q", p.User, p.Source, name))
 		return nil, err
 	}
 	s.mu.Lock()

@@ -122,6 +122,11 @@ func (h *session) tell(what string, err error) {
 	}
 	h.server.Log(syslog.LOG_USER|syslog.LOG_WARNING, "sftp", fmt.Sprintf("%s, user %s from %s: %v", what, h.person.User,
 		h.person.Source, err))
+	h.note(err)
+}
+
+// note writes to standard error.
+func (h *session) note(err error) {
 	if h.notes != nil {
 		// A client that has gone will be noticed by its channel.
 		_, _ = io.WriteString(h.notes, strings.ToValidUTF8(err.Error(), "?")+"\r\n")
@@ -242,9 +247,10 @@ func (w *writer) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
+// failed notes the first error. The log has it from the upload itself.
 func (w *writer) failed(err error) error {
-	if !w.told.Swap(true) {
-		w.session.tell("put "+w.upload.Name(), err)
+	if !w.told.Swap(true) && w.session.noted.Add(1) <= maxNotes {
+		w.session.note(err)
 	}
 	return statusOf(err)
 }
