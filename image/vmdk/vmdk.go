@@ -69,6 +69,12 @@ type Disk struct {
 	ID [16]byte
 }
 
+// A HoleFinder is content that knows where it has nothing. Reading 3 GiB of holes to find zeros takes seconds.
+type HoleFinder interface {
+	// NextData returns the first offset from the given one on where data may be, or the end of the content.
+	NextData(offset int64) (int64, error)
+}
+
 // Write writes the disk to w and returns how many bytes of it are in grains, zero grains left out: what OVF calls the
 // populated size.
 func Write(w io.Writer, d Disk) (populated int64, err error) {
@@ -90,6 +96,8 @@ type stream struct {
 	w         io.Writer
 	sector    uint64
 	populated int64
+	// data is where the next data are, as far as the content could tell.
+	data int64
 }
 
 func (s *stream) disk(d Disk) error {
@@ -138,6 +146,11 @@ func (s *stream) table(d Disk, first int64) (uint32, error) {
 		if offset >= d.Size {
 			break
 		}
+		if hole, err := s.inHole(d.Content, offset); err != nil {
+			return 0, err
+		} else if hole {
+			continue
+		}
 		n := min(GrainSize, d.Size-offset)
 		clear(grain[n:])
 		if _, err := io.ReadFull(io.NewSectionReader(d.Content, offset, n), grain[:n]); err != nil {
@@ -159,6 +172,22 @@ func (s *stream) table(d Disk, first int64) (uint32, error) {
 		return 0, nil
 	}
 	return s.metadata(markerTable, table[:])
+}
+
+// inHole tells whether the grain at the offset is known to have no data.
+func (s *stream) inHole(content io.ReaderAt, offset int64) (bool, error) {
+	h, ok := content.(HoleFinder)
+	if !ok {
+		return false, nil
+	}
+	if s.data <= offset {
+		next, err := h.NextData(offset)
+		if err != nil {
+			return false, fmt.Errorf("find data at %d: %w", offset, err)
+		}
+		s.data = next
+	}
+	return s.data >= offset+GrainSize, nil
 }
 
 // grain writes one grain: disk address (8 bytes), compressed length (4 bytes), data, padding.

@@ -166,6 +166,46 @@ func TestWriteKeepsToWhatESXiChecks(t *testing.T) {
 	}
 }
 
+// withHoles counts what is read and says where the data of content() are.
+type withHoles struct {
+	*bytes.Reader
+	size, reads int64
+}
+
+func (w *withHoles) ReadAt(p []byte, off int64) (int, error) {
+	w.reads++
+	return w.Reader.ReadAt(p, off)
+}
+
+func (w *withHoles) NextData(offset int64) (int64, error) {
+	for _, r := range [][2]int64{{0, 300}, {1 << 20, 1<<20 + 200000}, {32<<20 - 100, 32<<20 + 6900}, {w.size - 10, w.size}} {
+		if offset < r[1] {
+			return max(offset, r[0]), nil
+		}
+	}
+	return w.size, nil
+}
+
+func TestWriteSkipsHolesWithTheSameResult(t *testing.T) {
+	b := content()
+	var want, got bytes.Buffer
+	if _, err := Write(&want, sample(b)); err != nil {
+		t.Fatal(err)
+	}
+	d := sample(b)
+	holes := &withHoles{Reader: bytes.NewReader(b), size: int64(len(b))}
+	d.Content = holes
+	if _, err := Write(&got, d); err != nil {
+		t.Fatalf("Write: %v", err)
+	}
+	if !bytes.Equal(got.Bytes(), want.Bytes()) {
+		t.Error("a disk that knows its holes gives another file")
+	}
+	if holes.reads != 8 {
+		t.Errorf("%d reads, want 8, one for each grain with data", holes.reads)
+	}
+}
+
 func TestWriteRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name           string

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rotunda/init/fat"
+	"rotunda/init/gpt"
+)
+
+// sample is a version whose kernel and loader are just bytes: the disk around them is what is tried.
+func sample(t *testing.T) *image {
+	t.Helper()
+	date, err := parseEpoch("1700000000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := loadKey("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &image{
+		parts:   &parts{source: source{Modified: date}, key: key, loader: bytes.Repeat([]byte("loader"), 1000)},
+		release: releaseInfo{Version: "0.1.0", Build: "abc", Platforms: []string{"vm"}},
+		efi:     bytes.Repeat([]byte("version"), 500_000),
+	}
+}
+
+func silent(out string) options {
+	return options{Out: out, Version: "0.1.0", Log: func(string, ...any) {}}
+}
+
+func TestDiskHoldsTheVersionAndAnEmptyDataPartition(t *testing.T) {
+	if _, err := os.Stat(mke2fs()); err != nil {
+		t.Skip("mke2fs is not installed (e2fsprogs)")
+	}
+	out := t.TempDir()
+	v := sample(t)
+	if err := writeDisk(context.Background(), silent(out), v); err != nil {
+		t.Fatalf("writeDisk: %v", err)
+	}
+	file := filepath.Join(out, "disk.img")
+	disk, err := fat.OpenDevice(file, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	table, err := gpt.Read(disk)
+	if err != nil || table.Damage != nil {
+		t.Fatalf("partition table: %v, %v", err, table.Damage)
+	}
+	esp, ok := table.ByName("esp")
+	if !ok || esp.Type != gpt.ESP || esp.Size() != systemSize {
+		t.Errorf("system partition %+v, want 1 GiB of type ESP", esp)
+	}
+	data, ok := table.ByName("data")
+	if !ok || data.Size() != dataSize {
+		t.Errorf("data partition %+v, want 2 GiB", data)
+	}
+	part, err := fat.NewPartition(disk, esp.Start(), esp.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	volume, err := fat.Open(part, fat.Options{})
+	if err != nil {
+		t.Fatalf("open system partition: %v", err)
+	}
+	for _, p := range volume.Check() {
+		t.Errorf("system partition: %v", p)
+	}
+	for name, want := range map[string][]byte{
+		"EFI/BOOT/BOOTX64.EFI":         v.parts.loader,
+		"EFI/Linux/rotunda_000001.efi": v.efi,
+		"loader/loader.conf":           []byte(loaderConfiguration),
+	} {
+		got, err := volume.ReadFile(name, 1<<30)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s holds %d bytes (%v), want the %d given", name, len(got), err, len(want))
+		}
+	}
+
+	// The data partition by e2fsprogs' own checker, which takes an offset.
+	name := fmt.Sprintf("%s?offset=%d", file, data.Start())
+	if out, err := exec.Command(filepath.Join(filepath.Dir(mke2fs()), "e2fsck"), "-f", "-n", name).CombinedOutput(); err != nil {
+		t.Errorf("e2fsck: %v: %s", err, out)
+	}
+	if s, err := exec.Command("du", "-m", file).Output(); err != nil || strings.HasPrefix(string(s), "3") {
+		t.Errorf("disk.img takes %s MiB (%v), want it sparse", bytes.TrimSpace(s), err)
+	}
+}
+
+func TestDiskAndMachineAreRepeatable(t *testing.T) {
+	if _, err := os.Stat(mke2fs()); err != nil {
+		t.Skip("mke2fs is not installed (e2fsprogs)")
+	}
+	var sums [2]string
+	for i := range sums {
+		out := t.TempDir()
+		if err := writeOVA(context.Background(), silent(out), sample(t)); err != nil {
+			t.Fatalf("writeOVA: %v", err)
+		}
+		sums[i] = fileSum(t, filepath.Join(out, "rotunda.ova"))
+		if left, _ := filepath.Glob(filepath.Join(out, ".*")); len(left) != 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+	if sums[0] != sums[1] {
+		t.Errorf("two packages of one version have the hashes %s and %s", sums[0], sums[1])
+	}
+}
+
+func fileSum(t *testing.T, name string) string {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// TestTwoBuildsOfOneCommitAreIdentical builds everything twice with nothing shared: two output folders, two caches,
+// two Go build caches. It downloads 70 MB twice and compiles the standard library twice, so it runs on request.
+func TestTwoBuildsOfOneCommitAreIdentical(t *testing.T) {
+	if os.Getenv("ROTUNDA_REPRODUCE") == "" {
+		t.Skip("takes minutes and downloads packages; set ROTUNDA_REPRODUCE=1 to run it")
+	}
+	var outs [2]string
+	for i := range outs {
+		outs[i] = filepath.Join(t.TempDir(), "out")
+		t.Setenv("GOCACHE", filepath.Join(t.TempDir(), "go"))
+		o, err := parseOptions([]string{"-out", outs[i]}, os.Getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Cache = filepath.Join(t.TempDir(), "cache")
+		if err := build(context.Background(), o); err != nil {
+			t.Fatalf("build %d: %v", i+1, err)
+		}
+	}
+	for _, name := range []string{"rotunda.efi", "sbom.json", "upgrade.img", "disk.img", "rotunda.ova"} {
+		first, second := fileSum(t, filepath.Join(outs[0], name)), fileSum(t, filepath.Join(outs[1], name))
+		if first != second {
+			t.Errorf("%s has the hashes %s and %s", name, first, second)
+		}
+	}
+}
