@@ -348,6 +348,43 @@ func TestStaticAddressesAndTheDefaultInterface(t *testing.T) {
 	}
 }
 
+func TestAnAddressAnswersOnItsOwnInterfaceOnly(t *testing.T) {
+	first, second := newNamespace(t), newNamespace(t)
+	m := newMachine(t, first, second)
+	m.apply(document(map[string]config.Interface{
+		"a": staticFour("192.0.2.10/24", ""), "b": staticFour("198.51.100.10/24", ""),
+	}))
+	// Both worlds take a's address to be on their wire; 20 ms instead of a second between ARP requests.
+	try := func(world *namespace, own string) error {
+		world.must(t, up("wire", own), func() error {
+			return os.WriteFile("/proc/sys/net/ipv4/neigh/wire/retrans_time_ms", []byte("20"), 0)
+		}, func() error {
+			l, err := netlink.LinkByName("wire")
+			if err != nil {
+				return err
+			}
+			d, err := netlink.ParseIPNet("192.0.2.10/32")
+			if err != nil {
+				return err
+			}
+			return netlink.RouteAdd(&netlink.Route{Dst: d, LinkIndex: l.Attrs().Index, Scope: unix.RT_SCOPE_LINK})
+		})
+		return world.here(func() error {
+			c, err := net.DialTimeout("tcp", "192.0.2.10:9", deadline)
+			if err == nil {
+				c.Close()
+			}
+			return err
+		})
+	}
+	if err := try(first, "192.0.2.1/24"); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("from a's wire: got %v, want an answer that refuses", err)
+	}
+	if err := try(second, "198.51.100.1/24"); !errors.Is(err, unix.EHOSTUNREACH) {
+		t.Errorf("from b's wire: got %v, want no answer", err)
+	}
+}
+
 func TestRepliesLeaveWhereTheConnectionCameIn(t *testing.T) {
 	for _, family := range []struct {
 		name, near, far, own, gateway, otherOwn, otherGateway string
