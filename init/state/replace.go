@@ -55,8 +55,13 @@ func (s *Sets) replace(fill func(*builder) error) (number int, err error) {
 	if err := b.finish(); err != nil {
 		return 0, fmt.Errorf("finish new set: %w", err)
 	}
-	flipped = true
 	if err := s.pointAt(number); err != nil {
+		now, _ := s.follow()
+		if flipped = now == number; flipped && s.current != 0 {
+			// Only the last flush went wrong. Who is told of an error must not find the new set after the next start;
+			// if this goes wrong too, either link may be on the disk, so both sets stay.
+			_ = s.pointAt(s.current)
+		}
 		return 0, fmt.Errorf("switch to new set: %w", err)
 	}
 	return number, nil

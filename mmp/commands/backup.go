@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -28,30 +27,8 @@ func (d Deps) transferKinds() []grammar.Kind {
 	return []grammar.Kind{
 		{Name: "backup", Help: "the name of a backup, with or without .bak; backup list shows those that are there", Complete: list(backupSuffix)},
 		{Name: "image", Help: "the name of an upgrade image that was put by SFTP", Complete: list(upgradeSuffix)},
-		{
-			Name: "backupname", Help: "a name of 1 to 64 letters, digits, dots, hyphens and underscores, for example london1_2026_05_04",
-			Check: checkBackupName,
-		},
+		{Name: "backupname", Help: "a name of 1 to 64 letters, digits, dots, hyphens and underscores, for example london1_2026_05_04"},
 	}
-}
-
-// checkBackupName is what init accepts, said before anything is asked of it.
-func checkBackupName(word string) error {
-	base := strings.TrimSuffix(word, backupSuffix)
-	switch {
-	case base == "":
-		return errNotOne
-	case len(base) > 64:
-		return errors.New("it is longer than 64 characters")
-	case base[0] == '.' || base[0] == '-':
-		return fmt.Errorf("it begins with %q", base[0])
-	}
-	for _, r := range base {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)) {
-			return fmt.Errorf("it holds %q", r)
-		}
-	}
-	return nil
 }
 
 // uploads lists the whole files of one kind in the transfer folder, by name and without hidden ones.

@@ -26,6 +26,7 @@ import (
 
 	"rotunda/init/config"
 	"rotunda/init/control"
+	"rotunda/init/state"
 	"rotunda/mmp/commands/probe"
 	"rotunda/mmp/grammar"
 	"rotunda/mmp/shell"
@@ -119,7 +120,11 @@ func (m *machine) DeleteVersion(_ context.Context, n int) error {
 }
 
 func (m *machine) Snapshot(_ context.Context, name string) (string, error) {
-	return name + ".bak", m.refuse
+	file, err := state.FileName(name)
+	if err != nil {
+		return "", err
+	}
+	return file, m.refuse
 }
 
 func (m *machine) CheckBackup(_ context.Context, file string) (control.Backup, error) {
@@ -593,10 +598,7 @@ func TestBackupIsWrittenAndListed(t *testing.T) {
 	d := newDesk(t)
 	d.prints("test_server_2014_09_04.bak ready for download\n", "backup snapshot test_server_2014_09_04")
 	d.prints("a_2026\nlondon1\n", "backup list")
-	d.fails(`wrong word "a/b": it holds '/'; want a name of 1 to 64 letters`, "backup snapshot a/b")
-	d.fails(`it begins with '.'`, "backup snapshot .hidden")
-	d.fails("it is longer than 64 characters", "backup snapshot "+strings.Repeat("a", 65))
-	d.fails(`wrong word ".bak"; want a name`, "backup snapshot .bak")
+	d.fails(`backup name "a/b": use 1 to 64 letters, digits, dots, hyphens and underscores`, "backup snapshot a/b")
 	d.machine.refuse = control.Refuse(507, "no room on the disk")
 	d.fails("no room on the disk", "backup snapshot x")
 }
