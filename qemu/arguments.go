@@ -11,6 +11,8 @@ type wiring struct {
 	accelerator         []string
 	vars                string
 	disk, diskFormat    string
+	// boot is a second disk, empty if there is none.
+	boot string
 	serialFD, monitorFD int
 	// segmentFDs holds the descriptor of each NIC, -1 for the user network.
 	segmentFDs []int
@@ -72,17 +74,25 @@ func diskArguments(d Disk, w wiring) []string {
 	} else {
 		a = append(a, "-blockdev", "driver="+w.diskFormat+",node-name=disk0,file=file0")
 	}
+	var device string
 	switch d.Bus {
 	case "pvscsi":
-		a = append(a, "-device", "pvscsi,id=scsi0", "-device", "scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0")
+		a = append(a, "-device", "pvscsi,id=scsi0")
+		device = "scsi-hd,bus=scsi0.0,drive=disk0"
 	case "ahci":
-		a = append(a, "-device", "ide-hd,bus=ide.0,drive=disk0,bootindex=0")
+		device = "ide-hd,bus=ide.0,drive=disk0"
 	case "nvme":
-		a = append(a, "-device", "nvme,serial=rotunda,drive=disk0,bootindex=0")
+		device = "nvme,serial=rotunda,drive=disk0"
 	default:
-		a = append(a, "-device", "virtio-blk-pci,drive=disk0,bootindex=0")
+		device = "virtio-blk-pci,drive=disk0"
 	}
-	return a
+	if w.boot == "" {
+		return append(a, "-device", device+",bootindex=0")
+	}
+	return append(a, "-device", device,
+		"-blockdev", "driver=file,node-name=file1,filename="+escape(w.boot),
+		"-blockdev", "driver=qcow2,node-name=disk1,file=file1",
+		"-device", "virtio-blk-pci,drive=disk1,bootindex=0")
 }
 
 // firstNICSlot leaves room below it for the machine's own devices, so that the cards' order is the order of the slots.

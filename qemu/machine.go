@@ -65,6 +65,9 @@ type Options struct {
 	// Name tells machines apart in messages and names the transcript.
 	Name string
 	Disk Disk
+	// Boot is a raw image of a second disk that the firmware starts from instead, for a controller of the first that the
+	// firmware has no driver for: Debian's OVMF has none for pvscsi. It is not written to.
+	Boot string
 	// CPUs and MemoryMiB default to 2 and 1024.
 	CPUs, MemoryMiB int
 	NICs            []NIC
@@ -228,6 +231,12 @@ func (m *Machine) prepare(ctx context.Context, o *Options) (w wiring, files []*o
 	}
 	if err := firmwareVariables(w.vars); err != nil {
 		return w, files, err
+	}
+	if o.Boot != "" {
+		w.boot = filepath.Join(m.dir, "boot.qcow2")
+		if err := createOverlay(ctx, w.boot, o.Boot, "raw"); err != nil {
+			return w, files, err
+		}
 	}
 	w.disk, w.diskFormat = o.Disk.Path, o.Disk.Format
 	if !o.Disk.Private {

@@ -40,8 +40,9 @@ func neighbour(t *testing.T, offers bool) *Segment {
 		case etherARP:
 			replies = arpReply(f)
 		case etherIPv4:
+			replies = echoReply(f)
 			if offers {
-				replies = dhcpReply(t, f)
+				replies = append(replies, dhcpReply(t, f)...)
 			}
 		case etherIPv6:
 			replies = routerAdvertisement(f)
@@ -76,6 +77,22 @@ func arpReply(f []byte) [][]byte {
 	body = append(append(body, neighbourMAC...), neighbourIPv4.AsSlice()...)
 	body = append(body, f[22:32]...)
 	return [][]byte{ethernet(f[6:12], etherARP, body)}
+}
+
+// echoReply answers a ping (RFC 792) to the neighbour's address: addresses change places, the type becomes 0.
+func echoReply(f []byte) [][]byte {
+	const protocolICMP, echoRequest = 1, 8
+	if len(f) < 42 || f[14] != 0x45 || f[23] != protocolICMP || f[34] != echoRequest || !bytes.Equal(f[30:34], neighbourIPv4.AsSlice()) {
+		return nil
+	}
+	packet := append([]byte(nil), f[14:]...)
+	copy(packet[12:16], f[30:34])
+	copy(packet[16:20], f[26:30])
+	message := packet[20:binary.BigEndian.Uint16(packet[2:])]
+	message[0], message[2], message[3] = 0, 0, 0
+	sum := internetChecksum(message)
+	message[2], message[3] = byte(sum>>8), byte(sum)
+	return [][]byte{ethernet(f[6:12], etherIPv4, packet)}
 }
 
 // udpPayload returns what an IPv4 UDP datagram to a port carries (RFC 768).
@@ -137,6 +154,9 @@ func internetChecksum(b []byte) uint16 {
 	var sum uint32
 	for i := 0; i+1 < len(b); i += 2 {
 		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	if len(b)%2 != 0 {
+		sum += uint32(b[len(b)-1]) << 8
 	}
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff

@@ -1,0 +1,92 @@
+//go:build qemu
+
+package qemu
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// trialLimit is what three tries may take, each with a start and up to 90 s of patience with a version that does not
+// become ready.
+const trialLimit = 12 * time.Minute
+
+// TestBadVersionsEndOnTheVersionBefore installs versions that fail, each in another way, and never touches the machine
+// after the Y. The faults share machines so that those that take long run side by side.
+func TestBadVersionsEndOnTheVersionBefore(t *testing.T) {
+	for _, group := range [][]string{
+		{"not-ready"},
+		{"mmp-dead"},
+		{"kernel-panic", "init-panic", "hang"},
+	} {
+		t.Run(strings.Join(group, ","), func(t *testing.T) {
+			t.Parallel()
+			m := boot(t, Options{})
+			m.firstLogin()
+			m.serial("hostname keeper")
+			for _, fault := range group {
+				m.in(fault, func(m *trial) { m.endsOnTheVersionBefore(fault) })
+			}
+		})
+	}
+}
+
+func (m *trial) endsOnTheVersionBefore(fault string) {
+	version := "0.2.0-" + fault
+	image, err := checkout(m.t).BuildUpgrade(m.t.Context(), version, "fault="+fault)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.await("version", "0.1.0")
+	m.sftp("put " + image + " upgrade.img")
+	resets := m.Monitor.Events("RESET")
+	m.Serial.Drain()
+	m.typed("upgrade\r")
+	m.expect(2*time.Minute, `\(Y/n\)[^\n]*\z`)
+	m.typed("Y\r")
+	m.expect(2*time.Minute, `restarts now`)
+
+	list := m.awaitFailed(version)
+	tries := m.Monitor.Events("RESET") - resets - 1 // the first is the upgrade's own
+	if tries < 1 || tries > 3 {
+		m.t.Errorf("%s: the machine was reset %d times after the first start of the bad version, want 1 to 3", fault, tries)
+	}
+	wantContains(m.t, "upgrade list", list, "0.1.0")
+	wantContains(m.t, "version", m.ssh("version"), "0.1.0")
+	wantContains(m.t, "hostname", m.ssh("hostname"), "keeper")
+	wantContains(m.t, "the alarm", m.ssh("health"), version, "upgrade delete")
+	m.login()
+	for line := range strings.Lines(list) {
+		if number, _, _ := strings.Cut(line, " "); strings.Contains(line, version) {
+			m.ssh("upgrade delete " + number)
+		}
+	}
+	if after := m.ssh("upgrade list"); strings.Contains(after, version) {
+		m.t.Errorf("upgrade list after upgrade delete: got\n%s\nwant no %s", after, version)
+	}
+}
+
+// awaitFailed waits until the version before runs and calls the other one failed.
+func (m *trial) awaitFailed(version string) string {
+	m.t.Helper()
+	ctx := m.within(trialLimit)
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		r, err := m.admin().Run(ctx, "upgrade list", nil)
+		failed, running := false, false
+		for line := range strings.Lines(r.Stdout) {
+			failed = failed || strings.Contains(line, version) && strings.Contains(line, "failed")
+			running = running || strings.Contains(line, "0.1.0 ") && strings.Contains(line, "running")
+		}
+		if err == nil && failed && running {
+			return r.Stdout
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			m.t.Fatalf("the machine did not end on version 0.1.0; upgrade list says:\n%s%s\nthe console says:\n%s", r.Stdout, r.Stderr, m.Serial.Tail())
+		}
+	}
+}
