@@ -47,8 +47,8 @@ var (
 // errLeave is what exit and logout return.
 var errLeave = errors.New("leave")
 
-// errInterrupted is the cause of a command's context after Ctrl-C.
-var errInterrupted = errors.New("interrupted")
+// ErrInterrupted is the cause of a command's context after Ctrl-C or an interrupt signal.
+var ErrInterrupted = errors.New("interrupted")
 
 // Exit statuses of a one-shot command.
 const (
@@ -143,7 +143,7 @@ func (s *session) runInterruptible(ctx context.Context, term *line.Terminal, tex
 	defer cancel(nil)
 	term.Interrupt(func() {
 		_, _ = io.WriteString(term, "^C\n")
-		cancel(errInterrupted)
+		cancel(ErrInterrupted)
 	})
 	defer term.Interrupt(nil)
 	return s.run(ctx, text, term.Remember)
@@ -178,58 +178,60 @@ func hints(list []grammar.Hint) string {
 }
 
 // Exec runs one command and returns its exit status. Output and error lines go to out, as they do on a terminal: a
-// script that looks for "Unknown command" finds it there. What keeps the command from being run goes to errOut.
-func (sh *Shell) Exec(ctx context.Context, login *Login, command string, terminal grammar.Terminal, out, errOut io.Writer) int {
+// script that looks for "Unknown command" finds it there. What keeps the command from being run goes to errOut. The
+// error is why the session ended early.
+func (sh *Shell) Exec(ctx context.Context, login *Login, command string, terminal grammar.Terminal, out, errOut io.Writer) (int, error) {
+	return sh.unattended(ctx, login, errOut, func(ctx context.Context) int {
+		s := &session{Shell: sh, login: login, out: out, terminal: terminal}
+		status, _ := s.run(ctx, strings.TrimRight(command, "\r\n"), nil)
+		return status
+	})
+}
+
+// Script runs the lines of a pipe one after the other and returns the exit status of the last. The error is why the
+// session ended early.
+func (sh *Shell) Script(ctx context.Context, login *Login, pipe *line.Pipe, out, errOut io.Writer) (int, error) {
+	return sh.unattended(ctx, login, errOut, func(ctx context.Context) int {
+		s := &session{Shell: sh, login: login, out: out, terminal: pipe}
+		status := statusOK
+		for {
+			text, err := pipe.ReadLine(ctx)
+			switch {
+			case errors.Is(err, io.EOF):
+				return status
+			case err != nil && ctx.Err() != nil:
+				return statusFailed
+			case err != nil:
+				fmt.Fprintf(errOut, "%v\n", err)
+				return statusFailed
+			}
+			var leave bool
+			if status, leave = s.run(ctx, text, nil); leave {
+				return status
+			}
+		}
+	})
+}
+
+// unattended frames what runs without a terminal. A login that has to set a new password is refused, since nobody can
+// be asked for it.
+func (sh *Shell) unattended(ctx context.Context, login *Login, errOut io.Writer, run func(context.Context) int) (int, error) {
+	if due := login.Due(); due != "" {
+		fmt.Fprintf(errOut, "%s: log in with a terminal and set a new password first\n", due)
+		return statusFailed, nil
+	}
 	ctx, end, err := sh.begin(ctx, login, SSHSession)
 	if err != nil {
 		fmt.Fprintf(errOut, "%v\n", err)
-		return statusFailed
+		return statusFailed, nil
 	}
 	defer end()
-	if !sh.mayRun(login, errOut) {
-		return statusFailed
+	status := run(ctx)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, ErrInterrupted) {
+		fmt.Fprintf(errOut, "%v\n", cause)
+		return statusFailed, cause
 	}
-	s := &session{Shell: sh, login: login, out: out, terminal: terminal}
-	status, _ := s.run(ctx, strings.TrimRight(command, "\r\n"), nil)
-	return status
-}
-
-// Script runs the lines of a pipe one after the other and returns the exit status of the last.
-func (sh *Shell) Script(ctx context.Context, login *Login, pipe *line.Pipe, out, errOut io.Writer) int {
-	ctx, end, err := sh.begin(ctx, login, SSHSession)
-	if err != nil {
-		fmt.Fprintf(errOut, "%v\n", err)
-		return statusFailed
-	}
-	defer end()
-	if !sh.mayRun(login, errOut) {
-		return statusFailed
-	}
-	s := &session{Shell: sh, login: login, out: out, terminal: pipe}
-	status := statusOK
-	for {
-		text, err := pipe.ReadLine(ctx)
-		switch {
-		case errors.Is(err, io.EOF):
-			return status
-		case err != nil:
-			fmt.Fprintf(errOut, "%v\n", err)
-			return statusFailed
-		}
-		var leave bool
-		if status, leave = s.run(ctx, text, nil); leave {
-			return status
-		}
-	}
-}
-
-// mayRun refuses a login that has to set a new password where nobody can be asked for it.
-func (sh *Shell) mayRun(login *Login, errOut io.Writer) bool {
-	due := login.Due()
-	if due != "" {
-		fmt.Fprintf(errOut, "%s: log in with a terminal and set a new password first\n", strings.TrimRight(due, "."))
-	}
-	return due == ""
+	return status, nil
 }
 
 // run runs one line. remember is told of a line that may be kept in a history.
@@ -265,7 +267,7 @@ func (s *session) run(ctx context.Context, text string, remember func(string)) (
 		return statusOK, false
 	case errors.Is(err, errLeave):
 		return statusOK, true
-	case errors.Is(context.Cause(ctx), errInterrupted):
+	case errors.Is(context.Cause(ctx), ErrInterrupted):
 		return statusInterrupted, false
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		// The session is over and says why itself.

@@ -131,7 +131,7 @@ func exec(sh *Shell, login *Login, command, input string) (status int, out, errO
 	var o, e strings.Builder
 	pipe := line.NewPipe(strings.NewReader(input), &o)
 	defer pipe.Close()
-	status = sh.Exec(context.Background(), login, command, pipe, &o, &e)
+	status, _ = sh.Exec(context.Background(), login, command, pipe, &o, &e)
 	return status, o.String(), e.String()
 }
 
@@ -353,6 +353,28 @@ func TestAnEvictedSessionEndsWithTheReason(t *testing.T) {
 	})
 }
 
+func TestAnEvictedScriptSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		accounts := &fakeAccounts{}
+		sh, _ := testShell(t, accounts)
+		in, script := io.Pipe()
+		var out, errOut syncBuffer
+		pipe := line.NewPipe(in, &out)
+		done := make(chan error)
+		go func() {
+			_, err := sh.Script(context.Background(), testLogin(), pipe, &out, &errOut)
+			done <- err
+		}()
+		synctest.Wait()
+		accounts.evict()
+		if err := <-done; !errors.Is(err, ErrEvicted) || errOut.String() != ErrEvicted.Error()+"\n" {
+			t.Errorf("wanted %v, got %v and %q", ErrEvicted, err, errOut.String())
+		}
+		script.Close()
+		pipe.Close()
+	})
+}
+
 func TestASessionTooManyIsRefused(t *testing.T) {
 	sh, _ := testShell(t, &fakeAccounts{full: errors.New("2 sessions of this user are open and no more are allowed")})
 	if got := typeInto(t, sh, testLogin(), "version\r"); got != "2 sessions of this user are open and no more are allowed\r\n" {
@@ -368,7 +390,7 @@ func TestAScriptRunsLineByLineAndMayAnswerQuestions(t *testing.T) {
 	var out, errOut strings.Builder
 	pipe := line.NewPipe(strings.NewReader("version\n\nupgrade\nY\nbogus\n"), &out)
 	defer pipe.Close()
-	status := sh.Script(context.Background(), testLogin(), pipe, &out, &errOut)
+	status, _ := sh.Script(context.Background(), testLogin(), pipe, &out, &errOut)
 	want := "0.1.0\nSure? (Y/n) \nupgraded\nUnknown command \"bogus\"; \"help\" lists the commands\n"
 	if status != 1 || out.String() != want || errOut.String() != "" {
 		t.Errorf("wanted status 1 and\n%s\ngot %d and\n%s\n%s", want, status, &out, &errOut)
