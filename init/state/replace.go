@@ -56,8 +56,9 @@ func (s *Sets) replace(fill func(*builder) error) (number int, err error) {
 		return 0, fmt.Errorf("finish new set: %w", err)
 	}
 	if err := s.pointAt(number); err != nil {
-		now, _ := s.follow()
-		if flipped = now == number; flipped && s.current != 0 {
+		now, unknown := s.follow()
+		flipped = unknown != nil || now == number
+		if now == number && s.current != 0 {
 			// Only the last flush went wrong. Who is told of an error must not find the new set after the next start;
 			// if this goes wrong too, either link may be on the disk, so both sets stay.
 			_ = s.pointAt(s.current)
