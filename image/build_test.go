@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -13,8 +15,10 @@ import (
 	"strings"
 	"testing"
 
+	"rotunda/image/uki"
 	"rotunda/init/fat"
 	"rotunda/init/gpt"
+	"rotunda/init/release"
 )
 
 // sample is a version whose kernel and loader are just bytes: the disk around them is what is tried.
@@ -95,6 +99,65 @@ func TestDiskHoldsTheVersionAndAnEmptyDataPartition(t *testing.T) {
 	}
 	if s, err := exec.Command("du", "-m", file).Output(); err != nil || strings.HasPrefix(string(s), "3") {
 		t.Errorf("disk.img takes %s MiB (%v), want it sparse", bytes.TrimSpace(s), err)
+	}
+}
+
+func TestUpgradeIsTrustedByTheKeyThatTheImageHolds(t *testing.T) {
+	out := t.TempDir()
+	v := sample(t)
+	if err := writeUpgrade(context.Background(), silent(out), v); err != nil {
+		t.Fatalf("writeUpgrade: %v", err)
+	}
+	own, err := ownFiles(v.parts, v.release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trusted []ed25519.PublicKey
+	for _, f := range own {
+		if strings.HasPrefix(f.Path, "etc/rotunda/keys/") {
+			raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(f.Data)))
+			if err != nil {
+				t.Fatalf("%s: %v", f.Path, err)
+			}
+			trusted = append(trusted, raw)
+		}
+	}
+	if len(trusted) != 1 {
+		t.Fatalf("the image trusts %d keys, want exactly its own", len(trusted))
+	}
+	f, err := os.Open(filepath.Join(out, "upgrade.img"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := release.Verify(f, s.Size(), trusted)
+	if err != nil {
+		t.Fatalf("Verify: %v", err)
+	}
+	if m.Version != "0.1.0" || m.Build != "abc" || !m.Runs("vm") || m.Sum() != sha256.Sum256(v.efi) {
+		t.Errorf("manifest %+v, want the version that was given", m)
+	}
+}
+
+func TestVersionFileSaysWhatItIs(t *testing.T) {
+	stub, err := os.ReadFile("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
+	if err != nil {
+		t.Skip("systemd-boot-efi is not installed on this machine")
+	}
+	v := sample(t)
+	efi, err := uki.Build(uki.Parts{
+		Stub: stub, OSRelease: v.release.osRelease(), CommandLine: "a", KernelRelease: "b", Initrd: []byte("c"), Kernel: []byte("d"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := release.ReadRelease(bytes.NewReader(efi), int64(len(efi)))
+	if err != nil || got.Version != "0.1.0" || got.Build != "abc" {
+		t.Errorf("ReadRelease = %+v, %v, want version 0.1.0 build abc", got, err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 func writeUpgrade(_ context.Context, o options, v *image) error {
 	manifest := release.Manifest{
 		Version: v.release.Version, Build: v.release.Build, Platforms: v.release.Platforms, Date: v.release.Date,
+		Image: release.Image{Name: "rotunda.efi"},
 	}
 	err := product(o, "upgrade.img", func(f *os.File) error {
 		return release.Write(f, manifest, bytes.NewReader(v.efi), int64(len(v.efi)), v.parts.key.PrivateKey)
