@@ -143,13 +143,6 @@ func (r *Reconciler) tell() {
 	}
 }
 
-// Problems returns what cannot be reached at present.
-func (r *Reconciler) Problems() []Problem {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.problems)
-}
-
 // Leases returns the leases in use by letter, with what DNS and NTP may want of them.
 func (r *Reconciler) Leases() map[string]Lease {
 	r.mu.Lock()
