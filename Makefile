@@ -42,7 +42,11 @@ test-image:
 # Runs each fuzz test for FUZZTIME; `make test` runs their corpora.
 FUZZTIME ?= 10s
 fuzz:
-	@$(GO) run ./qemu/fuzz -time $(FUZZTIME)
+	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$file); do \
+			echo "== $$name in $$(dirname $$file)"; \
+			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$(dirname $$file) || exit 1; \
+		done; done
 
 # make bench-boot, bench-…: figures as JSON lines in build/bench.jsonl.
 bench-%: packages image

@@ -65,10 +65,7 @@ func (m *machine) start(ctx context.Context) []func() {
 }
 
 func (m *machine) startMounts(ctx context.Context) (func(), error) {
-	err := mountAll(earlyMounts)
-	if terr := traceToKernelLog(); terr != nil && err == nil {
-		err = terr
-	}
+	err := errors.Join(mountAll(earlyMounts), setSysctls("/proc/sys"), traceToKernelLog())
 	go m.reaper.Run(ctx)
 	go m.followKernel()
 	// Ctrl-Alt-Del becomes SIGINT, so that the machine goes down in order.

@@ -1,0 +1,191 @@
+package supervise
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test binary plays PID 1's verb "exec", and the services: with SERVICE set it does what the name says.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "exec" {
+		fmt.Println(Exec(os.Args[2:]))
+		os.Exit(1)
+	}
+	switch os.Getenv("SERVICE") {
+	case "":
+		os.Exit(m.Run())
+	case "steady":
+		tell("READY=1")
+		fmt.Println("<134>cli: hello")
+		select {}
+	case "silent":
+		select {}
+	case "falls":
+		fmt.Println("the reason")
+		os.Exit(3)
+	case "mute":
+		tell("READY=1")
+		select {}
+	case "confined":
+		dir := os.Getenv("DIR")
+		_, read := os.ReadFile(dir + "/readable/file")
+		write := os.WriteFile(dir+"/readable/file", []byte("x"), 0)
+		own := os.WriteFile(dir+"/writable/file", []byte("x"), 0o600)
+		_, other := os.ReadFile(dir + "/other")
+		fmt.Println("read", read == nil, "write", write == nil, "own", own == nil, "other", other == nil)
+		tell("READY=1")
+		select {}
+	}
+}
+
+func tell(message string) {
+	c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil {
+		panic(err)
+	}
+	if _, err := c.Write([]byte(message)); err != nil {
+		panic(err)
+	}
+}
+
+type plainChildren struct{}
+
+func (plainChildren) Start(c *exec.Cmd) error { return c.Start() }
+func (plainChildren) Wait(c *exec.Cmd) error  { return c.Wait() }
+
+// watcher collects what a supervisor reports and lets a test wait for a text.
+type watcher struct {
+	mu   sync.Mutex
+	cond *sync.Cond
+	said []string
+}
+
+func newWatcher() *watcher {
+	w := &watcher{}
+	w.cond = sync.NewCond(&w.mu)
+	return w
+}
+
+func (w *watcher) add(kind, who, text string) {
+	w.mu.Lock()
+	w.said = append(w.said, kind+" "+who+": "+text)
+	w.cond.Broadcast()
+	w.mu.Unlock()
+}
+
+// wait returns the first report that begins with prefix.
+func (w *watcher) wait(t *testing.T, prefix string) string {
+	t.Helper()
+	timer := time.AfterFunc(20*time.Second, w.cond.Broadcast)
+	defer timer.Stop()
+	deadline := time.Now().Add(20 * time.Second)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		for _, s := range w.said {
+			if strings.HasPrefix(s, prefix) {
+				return s
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("want a report %q, got:\n%s", prefix, strings.Join(w.said, "\n"))
+		}
+		w.cond.Wait()
+	}
+}
+
+func start(t *testing.T, shim string, spec Spec) (*Supervisor, *watcher) {
+	t.Helper()
+	w := newWatcher()
+	s, err := New(plainChildren{}, Report{
+		Line:  func(v, text string) { w.add("line", v, text) },
+		Event: func(v, text string) { w.add("event", v, text) },
+		Alarm: func(id, text string) { w.add("alarm", id, text) },
+	}, shim, t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Program = os.Args[0]
+	spec.User = User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
+	spec.Env = append(spec.Env, "SERVICE="+spec.Name)
+	if spec.ReadyWithin == 0 {
+		spec.ReadyWithin = 20 * time.Second
+	}
+	s.Start(spec)
+	t.Cleanup(s.Stop)
+	return s, w
+}
+
+func TestAServiceIsReadyWhenItSaysSoAndStopsWhenTold(t *testing.T) {
+	s, w := start(t, "", Spec{Name: "steady"})
+	w.wait(t, "event steady: ready")
+	w.wait(t, "line steady: <134>cli: hello")
+	if err := s.Settled(); err != nil {
+		t.Errorf("want settled, got %v", err)
+	}
+	s.Stop()
+	if got := w.wait(t, "event steady: stopped"); !strings.Contains(got, "signal: terminated") {
+		t.Errorf("want it ended by SIGTERM, got %q", got)
+	}
+}
+
+func TestAServiceThatEndsAgainAndAgainRaisesAnAlarmWithItsLastLine(t *testing.T) {
+	s, w := start(t, "", Spec{Name: "falls"})
+	got := w.wait(t, "alarm crash-loop:falls")
+	if !strings.Contains(got, "exit status 3 (the reason)") {
+		t.Errorf("want exit status and last line in the alarm, got %q", got)
+	}
+	if err := s.Settled(); err == nil || !strings.Contains(err.Error(), "crash loop") {
+		t.Errorf("want a crash loop, got %v", err)
+	}
+}
+
+func TestAServiceThatNeverGetsReadyIsStartedAgain(t *testing.T) {
+	_, w := start(t, "", Spec{Name: "silent", ReadyWithin: 50 * time.Millisecond, StopWithin: time.Second})
+	w.wait(t, "event silent: backoff: not ready after 50ms")
+}
+
+func TestAServiceThatFallsSilentIsStartedAgain(t *testing.T) {
+	_, w := start(t, "", Spec{Name: "mute", Watchdog: 50 * time.Millisecond, StopWithin: time.Second})
+	w.wait(t, "event mute: ready")
+	w.wait(t, "event mute: backoff: silent for 50ms")
+}
+
+func TestAConfinedServiceReachesOnlyWhatItIsGiven(t *testing.T) {
+	if abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION); errno != 0 || abi < 2 {
+		t.Skipf("this machine's kernel runs without Landlock ABI 2 (%d, %v)", abi, errno)
+	}
+	dir := t.TempDir()
+	for _, d := range []string{"/readable", "/writable"} {
+		if err := os.Mkdir(dir+d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range []string{"/readable/file", "/other"} {
+		if err := os.WriteFile(dir+f, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The race detector links dynamically, so the libraries must be readable.
+	_, w := start(t, os.Args[0], Spec{Name: "confined", Env: []string{"DIR=" + dir},
+		Confine: Confine{ReadOnly: []string{dir + "/readable", "/proc", "/sys", "/lib", "/lib64", "/usr/lib"}, ReadWrite: []string{dir + "/writable"}}})
+	if got, want := w.wait(t, "line confined: "), "line confined: read true write false own true other false"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
+func TestBackoffDoublesUpToItsLimit(t *testing.T) {
+	for n, want := range map[int]time.Duration{0: 100 * time.Millisecond, 1: 200 * time.Millisecond, 5: 3200 * time.Millisecond, 6: 5 * time.Second, 1000: 5 * time.Second} {
+		if got := backoff(n); got != want {
+			t.Errorf("backoff(%d): want %v, got %v", n, want, got)
+		}
+	}
+}
