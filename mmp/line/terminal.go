@@ -35,7 +35,7 @@ type Hooks struct {
 	Help func(line string) (text string, ok bool)
 }
 
-// Terminal is a terminal with a person at it. ReadLine, Ask and AskSecret are for one goroutine at a time; Resize,
+// Terminal is a terminal with a person at it. ReadLine, Ask, AskSecret and Reset are for one goroutine at a time; Resize,
 // Write and Interrupt may be called from others.
 type Terminal struct {
 	hooks Hooks
@@ -112,6 +112,13 @@ func (t *Terminal) dropTypeAhead() {
 			return
 		}
 	}
+}
+
+// Reset begins a session of somebody else: other hooks and an empty history.
+func (t *Terminal) Reset(hooks Hooks) {
+	t.hooks = hooks
+	t.history = history{}
+	t.pasting = false
 }
 
 // touch marks that the terminal is in use.
