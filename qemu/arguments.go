@@ -8,11 +8,11 @@ import (
 
 // wiring is what a run adds to its options: private files and inherited descriptors.
 type wiring struct {
-	accelerator         []string
-	vars                string
-	disk, diskFormat    string
+	accelerator      []string
+	vars             string
+	disk, diskFormat string
 	// boot is a second disk, empty if there is none.
-	boot string
+	boot                string
 	serialFD, monitorFD int
 	// segmentFDs holds the descriptor of each NIC, -1 for the user network.
 	segmentFDs []int
@@ -35,8 +35,6 @@ func arguments(o Options, w wiring) []string {
 	a = append(a,
 		"-smp", strconv.Itoa(o.CPUs),
 		"-m", strconv.Itoa(o.MemoryMiB),
-		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+escape(firmwareCode),
-		"-drive", "if=pflash,format=raw,unit=1,file="+escape(w.vars),
 		"-display", "none", "-device", "VGA",
 		"-device", "virtio-rng-pci",
 		// The watchdog of the board description "vm". Its expiry resets the machine, as a server's would.
@@ -54,7 +52,14 @@ func arguments(o Options, w wiring) []string {
 			"-chardev", "socket,id=qmp0,fd="+strconv.Itoa(w.monitorFD), "-mon", "chardev=qmp0,mode=control",
 		)
 	}
-	a = append(a, diskArguments(o.Disk, w)...)
+	if k := o.Kernel; k != nil {
+		a = append(a, "-kernel", k.Image, "-initrd", k.Initrd, "-append", k.CommandLine)
+	} else {
+		a = append(a,
+			"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+escape(firmwareCode),
+			"-drive", "if=pflash,format=raw,unit=1,file="+escape(w.vars))
+		a = append(a, diskArguments(o.Disk, w)...)
+	}
 	for i, nic := range o.NICs {
 		a = append(a, nicArguments(i, nic, w.segmentFDs[i])...)
 	}

@@ -68,6 +68,8 @@ type Options struct {
 	// Boot is a raw image of a second disk that the firmware starts from instead, for a controller of the first that the
 	// firmware has no driver for: Debian's OVMF has none for pvscsi. It is not written to.
 	Boot string
+	// Kernel, if set, is started by QEMU itself, without firmware and without a disk.
+	Kernel *Kernel
 	// CPUs and MemoryMiB default to 2 and 1024.
 	CPUs, MemoryMiB int
 	NICs            []NIC
@@ -81,6 +83,9 @@ type Options struct {
 	// fresh one.
 	VarsPath string
 }
+
+// Kernel is what QEMU can start by itself.
+type Kernel struct{ Image, Initrd, CommandLine string }
 
 // Machine is a running QEMU.
 type Machine struct {
@@ -225,32 +230,9 @@ func (m *Machine) prepare(ctx context.Context, o *Options) (w wiring, files []*o
 		return ours, firstExtraFile + len(files) - 1, nil
 	}
 
-	w.vars = o.VarsPath
-	if w.vars == "" {
-		w.vars = filepath.Join(m.dir, "vars.fd")
-	}
-	if err := firmwareVariables(w.vars); err != nil {
-		return w, files, err
-	}
-	if o.Boot != "" {
-		w.boot = filepath.Join(m.dir, "boot.qcow2")
-		if err := createOverlay(ctx, w.boot, o.Boot, "raw"); err != nil {
+	if o.Kernel == nil {
+		if err := m.prepareDisks(ctx, o, &w); err != nil {
 			return w, files, err
-		}
-	}
-	w.disk, w.diskFormat = o.Disk.Path, o.Disk.Format
-	if !o.Disk.Private {
-		w.disk, w.diskFormat = filepath.Join(m.dir, "disk.qcow2"), "qcow2"
-		if err := createOverlay(ctx, w.disk, o.Disk.Path, o.Disk.Format); err != nil {
-			return w, files, err
-		}
-	}
-	if o.Disk.WriteLog != "" {
-		if w.diskFormat != "raw" {
-			return w, files, errors.New("recording writes needs a private raw disk")
-		}
-		if err := os.WriteFile(o.Disk.WriteLog, nil, 0o600); err != nil {
-			return w, files, fmt.Errorf("create write log: %w", err)
 		}
 	}
 
@@ -307,6 +289,40 @@ func (m *Machine) prepare(ctx context.Context, o *Options) (w wiring, files []*o
 		nic.Forward = forwards
 	}
 	return w, files, nil
+}
+
+// prepareDisks makes the UEFI variables and whatever takes the machine's writes.
+func (m *Machine) prepareDisks(ctx context.Context, o *Options, w *wiring) error {
+	w.vars = o.VarsPath
+	if w.vars == "" {
+		w.vars = filepath.Join(m.dir, "vars.fd")
+	}
+	if err := firmwareVariables(w.vars); err != nil {
+		return err
+	}
+	if o.Boot != "" {
+		w.boot = filepath.Join(m.dir, "boot.qcow2")
+		if err := createOverlay(ctx, w.boot, o.Boot, "raw"); err != nil {
+			return err
+		}
+	}
+	w.disk, w.diskFormat = o.Disk.Path, o.Disk.Format
+	if !o.Disk.Private {
+		w.disk, w.diskFormat = filepath.Join(m.dir, "disk.qcow2"), "qcow2"
+		if err := createOverlay(ctx, w.disk, o.Disk.Path, o.Disk.Format); err != nil {
+			return err
+		}
+	}
+	if o.Disk.WriteLog == "" {
+		return nil
+	}
+	if w.diskFormat != "raw" {
+		return errors.New("recording writes needs a private raw disk")
+	}
+	if err := os.WriteFile(o.Disk.WriteLog, nil, 0o600); err != nil {
+		return fmt.Errorf("create write log: %w", err)
+	}
+	return nil
 }
 
 // Name is the name from the options.

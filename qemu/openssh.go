@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -79,18 +80,66 @@ func (c Client) SFTP(ctx context.Context, batch ...string) (Result, error) {
 	return c.run(ctx, "sftp", args, strings.NewReader(strings.Join(batch, "\n")+"\n"))
 }
 
-func (c Client) run(ctx context.Context, program string, args []string, stdin io.Reader) (Result, error) {
+// Share opens a connection, whose control socket is at path, and returns a client that runs everything over it, without
+// logging in again. The second result ends the connection.
+func (c Client) Share(ctx context.Context, path string) (Client, func() error, error) {
+	environment, tidy, err := c.environment()
+	if err != nil {
+		return c, nil, fmt.Errorf("share connection: %w", err)
+	}
+	defer tidy()
+	args := append([]string{"-N", "-o", "ControlMaster=yes", "-o", "ControlPath=" + path,
+		"-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo connected"}, c.options()...)
+	master := exec.Command("ssh", append(args, "-p", strconv.Itoa(c.Port), c.User+"@"+c.Address)...)
+	master.Env = environment
+	var stderr lockedBuffer
+	master.Stderr = &stderr
+	stdout, err := master.StdoutPipe()
+	if err != nil {
+		return c, nil, fmt.Errorf("share connection: %w", err)
+	}
+	if err := master.Start(); err != nil {
+		return c, nil, fmt.Errorf("share connection: %w", err)
+	}
+	end := func() error {
+		if err := master.Process.Kill(); err != nil {
+			return fmt.Errorf("end shared connection: %w", err)
+		}
+		_ = master.Wait() // it was killed
+		return nil
+	}
+	stop := context.AfterFunc(ctx, func() { _ = master.Process.Kill() })
+	defer stop()
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		return c, nil, errors.Join(fmt.Errorf("share connection: %q, %w: %s", line, err, stderr.String()), end())
+	}
+	c.Options = append(append([]string(nil), c.Options...), "ControlPath="+path)
+	return c, end, nil
+}
+
+// environment makes OpenSSH ask for the password without a terminal; the second result removes what that needs.
+func (c Client) environment() ([]string, func(), error) {
 	dir, err := os.MkdirTemp("", "rotunda-ssh-")
+	if err != nil {
+		return nil, nil, err
+	}
+	tidy := func() { _ = os.RemoveAll(dir) }
+	script := filepath.Join(dir, "askpass")
+	if err := os.WriteFile(script, []byte(askpass), 0o700); err != nil {
+		tidy()
+		return nil, nil, err
+	}
+	return append(os.Environ(), "SSH_ASKPASS="+script, "SSH_ASKPASS_REQUIRE=force", "ROTUNDA_TEST_PASSWORD="+c.Password, "LC_ALL=C"), tidy, nil
+}
+
+func (c Client) run(ctx context.Context, program string, args []string, stdin io.Reader) (Result, error) {
+	environment, tidy, err := c.environment()
 	if err != nil {
 		return Result{}, fmt.Errorf("run %s: %w", program, err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	script := filepath.Join(dir, "askpass")
-	if err := os.WriteFile(script, []byte(askpass), 0o700); err != nil {
-		return Result{}, fmt.Errorf("run %s: %w", program, err)
-	}
+	defer tidy()
 	command := exec.CommandContext(ctx, program, args...)
-	command.Env = append(os.Environ(), "SSH_ASKPASS="+script, "SSH_ASKPASS_REQUIRE=force", "ROTUNDA_TEST_PASSWORD="+c.Password, "LC_ALL=C")
+	command.Env = environment
 	var stdout, stderr bytes.Buffer
 	command.Stdin, command.Stdout, command.Stderr = stdin, &stdout, &stderr
 	err = command.Run()
