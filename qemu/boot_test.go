@@ -172,14 +172,19 @@ func (m *trial) sftp(batch ...string) string {
 	return r.Stdout
 }
 
-// confirmed runs a command that asks for a capital Y and ends this boot; it returns at the next login prompt.
+// confirmed runs a command that asks for a capital Y and ends this boot; it returns what was said up to the
+// next login prompt, which is left to be answered.
 func (m *trial) confirmed(command string) string {
 	m.t.Helper()
 	m.Serial.Drain()
 	m.typed(command + "\r")
 	shown := m.expect(2*time.Minute, `(?s)\A.*\(Y/n\)[^\n]*\z`)
 	m.typed("Y\r")
-	return shown[0] + m.expect(bootLimit, `(?s)\A.*?`+LoginPrompt)[0]
+	said, err := m.Serial.Await(m.within(bootLimit), `(?s)\A.*`+LoginPrompt)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return shown[0] + said[0]
 }
 
 // await repeats a one-shot command over SSH until its output has a text. SSH may not answer yet after a start.

@@ -68,6 +68,15 @@ func (c *Console) read(transcript io.Writer) {
 // of the match, and returns the match and its groups. It fails when the context or the stream ends first; the error
 // shows the end of the conversation.
 func (c *Console) Expect(ctx context.Context, pattern string) ([]string, error) {
+	return c.wait(ctx, pattern, true)
+}
+
+// Await is Expect without taking anything.
+func (c *Console) Await(ctx context.Context, pattern string) ([]string, error) {
+	return c.wait(ctx, pattern, false)
+}
+
+func (c *Console) wait(ctx context.Context, pattern string, take bool) ([]string, error) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, fmt.Errorf("expect on %s: %w", c.name, err)
@@ -83,7 +92,9 @@ func (c *Console) Expect(ctx context.Context, pattern string) ([]string, error) 
 				}
 				groups = append(groups, string(c.pending[at[i]:at[i+1]]))
 			}
-			c.pending = append([]byte(nil), c.pending[at[1]:]...)
+			if take {
+				c.pending = append([]byte(nil), c.pending[at[1]:]...)
+			}
 			c.mu.Unlock()
 			return groups, nil
 		}

@@ -143,6 +143,16 @@ func TestExpectTakesUpToTheMatchAndKeepsTheRest(t *testing.T) {
 	}
 }
 
+func TestAwaitTakesNothing(t *testing.T) {
+	c, peer := conversation(t)
+	go say(t, peer, "login: ")
+	for range 2 {
+		if _, err := c.Await(t.Context(), LoginPrompt); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestExpectEndsWithTheContextAndShowsTheTail(t *testing.T) {
 	c, peer := conversation(t)
 	say(t, peer, "something else")

@@ -156,12 +156,12 @@ func (s session) command(line string) string {
 
 func (s session) confirmed(line string) {
 	s.t.Helper()
-	s.m.Serial.Drain()
-	for _, step := range []struct{ send, expect string }{{line + "\r", `\(Y/n\)[^\n]*\z`}, {"Y\r", qemu.LoginPrompt}} {
+	for _, step := range []struct{ send, await string }{{line + "\r", `\(Y/n\)[^\n]*\z`}, {"Y\r", qemu.LoginPrompt}} {
+		s.m.Serial.Drain()
 		if err := s.m.Serial.Send(step.send); err != nil {
 			s.t.Fatal(err)
 		}
-		if _, err := s.m.Serial.Expect(s.within(bootLimit), step.expect); err != nil {
+		if _, err := s.m.Serial.Await(s.within(bootLimit), step.await); err != nil {
 			s.t.Fatal(err)
 		}
 	}
