@@ -373,7 +373,8 @@ func (v *service) listen() (*net.UnixConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notify socket: %w", err)
 	}
-	if err := os.Chmod(path, 0o200); err == nil && os.Geteuid() == 0 {
+	err = os.Chmod(path, 0o200)
+	if err == nil && os.Geteuid() == 0 {
 		err = os.Chown(path, int(v.spec.User.UID), int(v.spec.User.GID))
 	}
 	if err != nil {
