@@ -38,6 +38,7 @@ var steps = []step{
 	{"control", (*machine).startControl},
 	{"interfaces", (*machine).startInterfaces},
 	{"services", (*machine).startServices},
+	{"buttons", (*machine).watchButtons},
 	{"seal", (*machine).seal},
 }
 

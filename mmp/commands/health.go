@@ -19,6 +19,9 @@ func (d Deps) healthCommands() []grammar.Command {
 			if err != nil {
 				return err
 			}
+			if d.Accounts != nil && d.Accounts.Alarm() != "" {
+				h.Alarms = append(h.Alarms, control.Alarm{ID: "accounts", Text: d.Accounts.Alarm(), Since: time.Now()})
+			}
 			d.showHealth(c, h)
 			return nil
 		},
