@@ -121,12 +121,17 @@ func (t *Tree) Help(w io.Writer, role Role, words []string) error {
 		rows[i] = Hint{f.text, f.cmd.Help}
 	}
 	WriteHints(w, rows)
-	seen := map[string]bool{}
+	var details []string
 	for _, f := range found {
-		if d := f.cmd.Detail; d != "" && !seen[d] {
-			seen[d] = true
-			fmt.Fprintf(w, "\n%s\n", d)
+		if d := f.cmd.Detail; d != "" && !slices.Contains(details, d) {
+			details = append(details, d)
 		}
+	}
+	switch {
+	case len(details) == 1:
+		fmt.Fprintf(w, "\n%s\n", details[0])
+	case len(details) > 1:
+		fmt.Fprintf(w, "More words after \"help %s\" show the details of a form.\n", join(words))
 	}
 	return nil
 }

@@ -211,7 +211,8 @@ func (t *Terminal) edit(ctx context.Context, prompt string, m mode) (string, err
 	for {
 		select {
 		case <-ctx.Done():
-			s.screen.leave()
+			// What ended it may have said so already.
+			t.out.freshLine()
 			return "", ctx.Err()
 		case <-t.resized:
 			if w := t.size.Load().Columns; w != s.screen.width {

@@ -36,9 +36,14 @@ func (l *Log) Warn(format string, a ...any) { l.write(priorityWarning, format, a
 func (l *Log) Error(format string, a ...any) { l.write(priorityError, format, a...) }
 
 func (l *Log) write(priority int, format string, a ...any) {
+	l.Line(priority, "cli", fmt.Sprintf(format, a...))
+}
+
+// Line records a text under another priority and tag. A text of several lines becomes several entries.
+func (l *Log) Line(priority int, tag, text string) {
 	var b strings.Builder
-	for text := range strings.SplitSeq(strings.TrimRight(fmt.Sprintf(format, a...), "\n"), "\n") {
-		fmt.Fprintf(&b, "<%d>cli: %s\n", priority, text)
+	for part := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		fmt.Fprintf(&b, "<%d>%s: %s\n", priority, tag, part)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

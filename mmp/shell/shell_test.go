@@ -283,17 +283,19 @@ func TestCtrlCStopsACommandAndNotTheSession(t *testing.T) {
 		term := line.NewTerminal(in, &screen, line.Size{}, sh.Hooks(testLogin()))
 		done := make(chan error)
 		go func() { done <- sh.Interactive(context.Background(), testLogin(), SSHSession, term) }()
-		_, _ = io.WriteString(keyboard, "wait\r")
-		synctest.Wait()
-		_, _ = io.WriteString(keyboard, "\x03")
-		synctest.Wait()
+		for _, command := range []string{"wait\r", "upgrade\r"} {
+			_, _ = io.WriteString(keyboard, command)
+			synctest.Wait()
+			_, _ = io.WriteString(keyboard, "\x03")
+			synctest.Wait()
+		}
 		_, _ = io.WriteString(keyboard, "version\rexit\r")
 		if err := <-done; err != nil {
 			t.Errorf("end of the session: wanted none, got %v", err)
 		}
 		keyboard.Close()
 		term.Wait()
-		if want := "cms1> wait\r\n^C\r\ncms1> version\r\n0.1.0\r\ncms1> exit\r\n"; screen.String() != want {
+		if want := "cms1> wait\r\n^C\r\ncms1> upgrade\r\nSure? (Y/n) ^C\r\ncms1> version\r\n0.1.0\r\ncms1> exit\r\n"; screen.String() != want {
 			t.Errorf("wanted %q, got %q", want, screen.String())
 		}
 	})

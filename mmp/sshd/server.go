@@ -77,8 +77,22 @@ type Server struct {
 	Banner func() string
 	Limits Limits
 
+	once  sync.Once
 	guard *guard
 	wg    sync.WaitGroup
+}
+
+// state makes the guard when it is first needed.
+func (s *Server) state() *guard {
+	s.once.Do(func() { s.guard = newGuard(s.Limits) })
+	return s.guard
+}
+
+// Ping returns once the server's state can be looked at, which a deadlock would prevent.
+func (s *Server) Ping() {
+	g := s.state()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 }
 
 // errGone ends the sessions of a connection that is no more.
@@ -87,7 +101,7 @@ var errGone = errors.New("the connection has ended")
 // Serve accepts connections until the context ends, whose sessions then get [Limits].Grace to end. The error is nil
 // after that, or the listener's.
 func (s *Server) Serve(until context.Context, listener net.Listener) error {
-	s.guard = newGuard(s.Limits)
+	s.state()
 	// Sessions are told by a cause that they can print.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(until))
 	stop := context.AfterFunc(until, func() {
