@@ -45,7 +45,7 @@ fuzz:
 	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$file); do \
 			echo "== $$name in $$(dirname $$file)"; \
-			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$(dirname $$file) || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$(dirname $$file) || exit 1; \
 		done; done
 
 # make bench-boot, bench-…: figures as JSON lines in build/bench.jsonl.
@@ -54,7 +54,7 @@ bench-%: packages image
 
 # The reference pages in docs/ that are made from declarations.
 reference:
-	@$(GO) run ./mmp -reference > docs/reference/mmp.md
+	@$(GO) generate ./mmp/commands
 
 clean:
 	rm -rf $(BUILD)

@@ -56,6 +56,8 @@ func (m *machine) start(ctx context.Context) []func() {
 			done.Error = err.Error()
 			m.alarm("start:"+s.name, err.Error())
 		}
+		// The main loop, which feeds from now on, begins when the chain is through.
+		m.watchdog.feed()
 		m.mu.Lock()
 		m.steps = append(m.steps, done)
 		m.mu.Unlock()
@@ -80,9 +82,10 @@ func (m *machine) startMounts(ctx context.Context) (func(), error) {
 func (m *machine) startBoard(context.Context) (func(), error) {
 	m.board = boards.Match(boards.ReadDMI(os.DirFS("/sys")))
 	var r struct {
-		Version    string `json:"version"`
-		Build      string `json:"build"`
-		SigningKey string `json:"signingKey"`
+		Version    string    `json:"version"`
+		Build      string    `json:"build"`
+		Date       time.Time `json:"date"`
+		SigningKey string    `json:"signingKey"`
 	}
 	b, err := os.ReadFile("/etc/rotunda/release.json")
 	if err == nil {
@@ -95,6 +98,11 @@ func (m *machine) startBoard(context.Context) (func(), error) {
 	m.info("board %s (%s), platform %s, version %s build %s", m.board.Name, m.board.Title, m.board.Platform, r.Version, r.Build)
 	if err != nil {
 		return nil, fmt.Errorf("read release: %w", err)
+	}
+	// A clock without a battery starts in the past, where no certificate is valid yet.
+	if now := time.Now(); now.Before(r.Date) {
+		m.info("the clock says %s, which is before this version was made; it is set to %s", now.UTC().Format(time.RFC3339), r.Date.UTC().Format(time.RFC3339))
+		return nil, setClock(r.Date)
 	}
 	return nil, nil
 }

@@ -21,7 +21,8 @@ const (
 	dataDir = "/data"
 	logDir  = dataDir + "/log"
 	// diskWait bounds the wait for the disk: controllers find their disks after their driver is loaded.
-	diskWait = 20 * time.Second
+	// It is shorter than the watchdog's patience.
+	diskWait = 15 * time.Second
 	// almostFull is where a full data partition becomes an alarm: room for one upgrade image and its backup.
 	almostFull = 128 << 20
 	watchEvery = 30 * time.Second
