@@ -75,7 +75,7 @@ func (m *trial) in(name string, step func(m *trial)) {
 		step(&trial{m.Machine, t})
 		t.Logf("%.1f s", time.Since(start).Seconds())
 	})
-	if !ok {
+	if !ok && os.Getenv("ROTUNDA_GO_ON") == "" {
 		t.FailNow()
 	}
 }
