@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"rotunda/init/config"
@@ -48,6 +50,10 @@ func ask[R any](ctx context.Context, c *Client, method, path string, arg any) (r
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		// The address that net/http puts in front means nothing to whoever reads this.
+		if e := (*url.Error)(nil); errors.As(err, &e) {
+			err = e.Err
+		}
 		return result, fmt.Errorf("the system does not answer: %w", err)
 	}
 	defer resp.Body.Close()
