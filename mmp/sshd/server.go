@@ -209,7 +209,7 @@ func (s *Server) handshake(ctx context.Context, raw net.Conn, from netip.AddrPor
 	for _, key := range s.Keys.signers() {
 		config.AddHostKey(key)
 	}
-	conn, channels, requests, err := ssh.NewServerConn(raw, config)
+	conn, channels, requests, err := ssh.NewServerConn(buffered(raw), config)
 	if err != nil {
 		return nil, nil, nil, err
 	}
