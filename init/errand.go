@@ -88,6 +88,9 @@ func send[R any](ctx context.Context, m *machine, name string, arg any) (result 
 		return result, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := m.reaper.Wait(cmd); err != nil {
+		if ctx.Err() != nil {
+			return result, ctx.Err()
+		}
 		m.warn("errand %s ended: %v: %.4000s", name, err, trace.String())
 		return result, fmt.Errorf("%s: %w", name, err)
 	}

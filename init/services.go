@@ -56,5 +56,5 @@ func (m *machine) faultSpecs() []supervise.Spec {
 	if m.fault != "not-ready" {
 		return nil
 	}
-	return []supervise.Spec{{Name: "fault", Program: "/init", Args: []string{"idle"}, User: dhcpUser, ReadyWithin: 10 * time.Second}}
+	return []supervise.Spec{{Name: "fault", Program: "/init", Args: []string{"idle"}, User: dhcpUser, ReadyWithin: 2 * time.Second}}
 }

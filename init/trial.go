@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"rotunda/init/control"
+	"rotunda/init/supervise"
 )
 
 // A version on trial commits itself once every gate has held for steadyFor; if they do not within trialTime the
 // machine restarts, and the loader has counted one more try. Nothing else commits a version.
 const (
-	trialTime = 90 * time.Second
+	trialTime = 60 * time.Second
 	steadyFor = 2 * time.Second
 	gateEvery = 250 * time.Millisecond
 )
@@ -134,6 +135,9 @@ func (m *machine) tryOut(ctx context.Context) error {
 	for {
 		err := m.gates(ctx)
 		switch {
+		case errors.Is(err, supervise.ErrLoop):
+			// It will not get better.
+			return err
 		case err != nil:
 			held, last = time.Time{}, err
 			// A gate that closes just before the deadline is as good as one that never opened.

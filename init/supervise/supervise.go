@@ -128,13 +128,16 @@ func (s *Supervisor) Services() []control.Service {
 	return list
 }
 
+// ErrLoop is what [Supervisor.Settled] returns for a service that ends again and again.
+var ErrLoop = errors.New("crash loop")
+
 // Settled says whether all services are ready and none is in a crash loop, and otherwise what is missing.
 func (s *Supervisor) Settled() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.services {
 		if v.loop {
-			return fmt.Errorf("service %s is in a crash loop: %s", v.spec.Name, v.lastExit)
+			return fmt.Errorf("service %s: %w: %s", v.spec.Name, ErrLoop, v.lastExit)
 		}
 		if v.state != Ready {
 			return fmt.Errorf("service %s is not ready but %s", v.spec.Name, v.state)
