@@ -129,6 +129,8 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 	if err != nil {
 		return err
 	}
+	// Failed logins are counted in memory first.
+	defer store.Close()
 	keys, err := sshd.OpenHostKeys(disk, log)
 	if err != nil {
 		return err

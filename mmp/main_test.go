@@ -104,6 +104,11 @@ func TestTheShellAlone(t *testing.T) {
 		t.Fatalf("first login: %v, after %q", err, prompts)
 	}
 	defer client.Close()
+	if _, err := ssh.Dial("tcp", client.RemoteAddr().String(), &ssh.ClientConfig{
+		User: "admin", HostKeyCallback: ssh.InsecureIgnoreHostKey(), Auth: []ssh.AuthMethod{ssh.Password("a guess")},
+	}); err == nil {
+		t.Error("login with a wrong password: wanted it refused")
+	}
 
 	for _, c := range []struct{ command, want string }{
 		{"user list", "USERNAME  ROLE   PASSWORD EXPIRY  LOGGED IN\nadmin     admin  "},
@@ -152,6 +157,10 @@ func TestTheShellAlone(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "Correct-Horse7") {
 		t.Error("log: wanted no password in it")
+	}
+	stored, err := os.ReadFile(filepath.Join(dir, "mmp", "accounts.json"))
+	if err != nil || !strings.Contains(string(stored), `"failedLogins": 1`) {
+		t.Errorf("accounts after the end: wanted the failed login to be counted, got %v\n%s", err, stored)
 	}
 }
 

@@ -212,7 +212,7 @@ func (s *Store) admit(ctx context.Context, user string, from shell.Source) (*she
 	hosts := a.Hosts
 	login := &shell.Login{
 		User: a.Name, Role: a.Role, Source: from, MustChange: a.mustChange(s.doc.Rules, now),
-		FailedLogins: a.FailedLogins, LastLogin: a.LastLogin,
+		FailedLogins: a.FailedLogins, Added: a.Added,
 	}
 	s.mu.Unlock()
 	if reason == "" && from.Console == "" && len(hosts) > 0 {

@@ -102,12 +102,11 @@ func TestFailedLoginsAreCountedUntilTheNextLogin(t *testing.T) {
 	w.admitted("admin", goodPassword, desk)
 	w.clock.advance(time.Hour)
 	w.fail(4, "admin", from("192.0.2.50"))
-	if info, _ := w.Info("admin"); info.FailedLogins != 4 {
-		t.Errorf("user info shows %d failed logins, want 4", info.FailedLogins)
+	if info, _ := w.Info("admin"); info.FailedLogins != 4 || !info.LastLogin.Equal(first) {
+		t.Errorf("user info shows %d failed logins, last %s, want 4 and %s", info.FailedLogins, info.LastLogin, first)
 	}
-	login := w.admitted("admin", goodPassword, desk)
-	if login.FailedLogins != 4 || !login.LastLogin.Equal(first) {
-		t.Errorf("login says %d failed, last %s, want 4 and %s", login.FailedLogins, login.LastLogin, first)
+	if login := w.admitted("admin", goodPassword, desk); login.FailedLogins != 4 {
+		t.Errorf("login says %d failed, want 4", login.FailedLogins)
 	}
 	if login := w.admitted("admin", goodPassword, desk); login.FailedLogins != 0 {
 		t.Errorf("the next login still says %d failed", login.FailedLogins)
@@ -430,6 +429,22 @@ func TestDeletingAUserEndsTheirSessions(t *testing.T) {
 	}
 	if _, err := w.Begin(login, shell.SFTPSession, nil); err == nil {
 		t.Error("a deleted user began a session")
+	}
+}
+
+func TestAConnectionDoesNotPassOnToALaterAccountOfTheSameName(t *testing.T) {
+	w := newSetUp(t)
+	w.addUser("bob", grammar.Admin)
+	login := w.admitted("bob", goodPassword, desk)
+	w.must(w.Delete("bob"))
+	w.clock.advance(time.Second)
+	w.addUser("bob", grammar.Audit)
+	if _, err := w.Begin(login, shell.SSHSession, nil); err == nil {
+		t.Errorf("the connection of the former bob began a session as %s", login.Role)
+	}
+	w.open()
+	if _, err := w.Begin(w.admitted("bob", goodPassword, desk), shell.SSHSession, nil); err != nil {
+		t.Errorf("the present bob: wanted a session, got %v", err)
 	}
 }
 

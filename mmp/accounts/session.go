@@ -36,7 +36,7 @@ type openSession struct {
 func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) (func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if login.Role != Recovery && s.doc.find(login.User) == nil {
+	if a := s.doc.find(login.User); login.Role != Recovery && (a == nil || !a.Added.Equal(login.Added)) {
 		return nil, errors.New("the account is no longer there")
 	}
 	limit := s.doc.Rules["max_sessions"]

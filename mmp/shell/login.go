@@ -39,8 +39,12 @@ type Login struct {
 	MustChange string
 	// FailedLogins counts attempts since the last login that succeeded.
 	FailedLogins int
-	// LastLogin is the time of that login; zero if this is the first.
-	LastLogin time.Time
+	// Added is when the account was made: a connection may live longer than its account, and one of the same name
+	// that was made later is somebody else's.
+	Added time.Time
+	// Hangup cuts the connection off before long; nil at a console. An evicted session cannot always end by itself: its
+	// client may have stopped reading.
+	Hangup func()
 
 	changed atomic.Bool
 }

@@ -70,10 +70,16 @@ func (s *session) caller() *grammar.Caller {
 	return &grammar.Caller{User: s.login.User, Role: s.login.Role, Source: s.login.Source.String(), Terminal: s.terminal}
 }
 
-// begin counts the session. The returned context also ends when an administrator ends the session.
-func (sh *Shell) begin(ctx context.Context, login *Login, kind SessionKind) (context.Context, func(), error) {
+// Begin counts a session until the returned function is called. The returned context also ends, with [ErrEvicted],
+// when an administrator ends the session.
+func (sh *Shell) Begin(ctx context.Context, login *Login, kind SessionKind) (context.Context, func(), error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	end, err := sh.Accounts.Begin(login, kind, func() { cancel(ErrEvicted) })
+	end, err := sh.Accounts.Begin(login, kind, func() {
+		cancel(ErrEvicted)
+		if login.Hangup != nil {
+			login.Hangup()
+		}
+	})
 	if err != nil {
 		cancel(err)
 		return nil, nil, err
@@ -86,7 +92,7 @@ func (sh *Shell) begin(ctx context.Context, login *Login, kind SessionKind) (con
 
 // Interactive serves a person until they leave, the connection ends or the context does.
 func (sh *Shell) Interactive(ctx context.Context, login *Login, kind SessionKind, term *line.Terminal) error {
-	ctx, end, err := sh.begin(ctx, login, kind)
+	ctx, end, err := sh.Begin(ctx, login, kind)
 	if err != nil {
 		fmt.Fprintf(term, "%v\n", err)
 		return err
@@ -220,7 +226,7 @@ func (sh *Shell) unattended(ctx context.Context, login *Login, errOut io.Writer,
 		fmt.Fprintf(errOut, "%s: log in with a terminal and set a new password first\n", due)
 		return statusFailed, nil
 	}
-	ctx, end, err := sh.begin(ctx, login, SSHSession)
+	ctx, end, err := sh.Begin(ctx, login, SSHSession)
 	if err != nil {
 		fmt.Fprintf(errOut, "%v\n", err)
 		return statusFailed, nil

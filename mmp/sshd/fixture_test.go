@@ -158,6 +158,11 @@ func serve(t *testing.T, adjust func(*fixture)) *fixture {
 			<-c.Context.Done()
 			return c.Context.Err()
 		}},
+		grammar.Command{Syntax: "flood", Help: "Print more than a client's window holds", Run: func(c *grammar.Call) error {
+			f.waiting <- struct{}{}
+			_, err := c.Out.Write(make([]byte, 8<<20))
+			return err
+		}},
 		grammar.Command{Syntax: "admins", Roles: []grammar.Role{grammar.Admin}, Help: "For admins", Run: func(c *grammar.Call) error {
 			c.Printf("admin work\n")
 			return nil

@@ -50,7 +50,7 @@ type Limits struct {
 	Keepalive time.Duration
 	// Unused is how long a connection without any session stays.
 	Unused time.Duration
-	// Grace is how long sessions have when the server stops.
+	// Grace is how long sessions have when the server stops or an administrator ends them.
 	Grace time.Duration
 }
 
@@ -190,6 +190,7 @@ func (s *Server) serve(ctx context.Context, raw net.Conn, from netip.AddrPort) {
 		return
 	}
 	loggedIn = true
+	login.Hangup = func() { time.AfterFunc(s.Limits.Grace, func() { _ = conn.Close() }) }
 	s.Shell.Accounts.LoggedIn(login)
 
 	c := &connection{server: s, conn: conn, login: login, drained: make(chan struct{})}

@@ -35,7 +35,7 @@ type (
 type session struct {
 	*connection
 	channel ssh.Channel
-	// dropped ends the connection of an evicted session.
+	// drop ends the connection of an evicted session.
 	drop context.CancelCauseFunc
 
 	mu   sync.Mutex
@@ -196,9 +196,7 @@ func (s *session) runSFTP(ctx context.Context) (int, error) {
 		fmt.Fprintf(s.channel.Stderr(), "%s: log in with a terminal and set a new password first\n", due)
 		return 1, nil
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	end, err := s.server.Shell.Accounts.Begin(s.login, shell.SFTPSession, func() { cancel(shell.ErrEvicted) })
+	ctx, end, err := s.server.Shell.Begin(ctx, s.login, shell.SFTPSession)
 	if err != nil {
 		fmt.Fprintf(s.channel.Stderr(), "%v\n", err)
 		return 1, nil

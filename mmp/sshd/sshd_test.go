@@ -536,6 +536,30 @@ func TestEvictingASessionEndsItsConnection(t *testing.T) {
 	}
 }
 
+func TestEvictingASessionWhoseClientDoesNotReadEndsItsConnection(t *testing.T) {
+	f := serve(t, func(f *fixture) { f.Limits.Grace = time.Millisecond })
+	client := f.mustDial(t)
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := session.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("flood"); err != nil {
+		t.Fatal(err)
+	}
+	<-f.waiting
+	f.accounts.evict[0]()
+	ended := make(chan error, 1)
+	go func() { ended <- client.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("wanted the connection to end, it was still there after 10 seconds")
+	}
+}
+
 func TestTheServerStopsWithAWordToItsSessions(t *testing.T) {
 	f := serve(t, nil)
 	session, err := f.mustDial(t).NewSession()
