@@ -27,7 +27,7 @@ const firmwareTemplate = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 // arguments is QEMU's command line.
 func arguments(o Options, w wiring) []string {
 	a := []string{
-		"-name", o.Name,
+		"-name", escape(o.Name),
 		"-nodefaults", "-no-user-config",
 		"-machine", "q35",
 	}

@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,6 +138,7 @@ func TestInterfaceGetsItsAddresses(t *testing.T) {
 		m.serial("ipv4 b dhcp")
 		m.serial("ipv4 b enable")
 		m.await("ipv4 b", leasedIPv4.String()+"/24")
+		wantContains(m.t, "ping", m.ssh("ping 192.0.2.1"), "192.0.2.1")
 		awaitFrom(m.t, wire, leasedIPv4)
 	})
 	m.in("SLAAC", func(m *trial) {
@@ -154,6 +156,7 @@ func TestInterfaceGetsItsAddresses(t *testing.T) {
 			m.t.Errorf("ipv4 b: got\n%s\nwant no %s, which was leased", got, leasedIPv4)
 		}
 		wantContains(m.t, "ping", m.ssh("ping 192.0.2.1"), "192.0.2.1")
+		awaitFrom(m.t, wire, netip.MustParseAddr("192.0.2.9"))
 	})
 	m.in("addresses come back after a restart", func(m *trial) {
 		m.Serial.Drain()

@@ -33,7 +33,7 @@ type trial struct {
 func boot(t *testing.T, o Options) *trial {
 	t.Helper()
 	tree := checkout(t)
-	o.Name = strings.ReplaceAll(t.Name(), "/", "-")
+	o.Name = strings.NewReplacer("/", "-", " ", "-").Replace(t.Name())
 	o.Transcript = filepath.Join(tree.Root, "build", "test-logs", o.Name+".serial")
 	if o.Disk.Path == "" {
 		o.Disk.Path = tree.Product("disk.img")

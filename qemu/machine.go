@@ -108,7 +108,7 @@ type Machine struct {
 }
 
 // Start powers a machine on. The context bounds the start only; [Machine.Close] ends the machine.
-func Start(ctx context.Context, o Options) (m *Machine, err error) {
+func Start(ctx context.Context, o Options) (_ *Machine, err error) {
 	o = o.withDefaults()
 	accelerator, err := Accelerator(ctx)
 	if err != nil {
@@ -118,7 +118,7 @@ func Start(ctx context.Context, o Options) (m *Machine, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make machine folder: %w", err)
 	}
-	m = &Machine{name: o.Name, dir: dir, ports: map[int]int{}, ended: make(chan struct{}), stderr: &lockedBuffer{}}
+	m := &Machine{name: o.Name, dir: dir, ports: map[int]int{}, ended: make(chan struct{}), stderr: &lockedBuffer{}}
 	m.close = append(m.close, func() { _ = os.RemoveAll(dir) })
 	defer func() {
 		if err != nil {
@@ -131,13 +131,6 @@ func Start(ctx context.Context, o Options) (m *Machine, err error) {
 		return nil, err
 	}
 	wiring.accelerator = accelerator
-	// QEMU inherits its ends; ours alone must stay open here, or the end of QEMU would not be seen as the end of a stream.
-	defer func() {
-		for _, f := range files {
-			_ = f.Close()
-		}
-	}()
-
 	command := exec.Command("qemu-system-x86_64", arguments(o, wiring)...)
 	command.ExtraFiles = files
 	command.Stderr = m.stderr
@@ -148,7 +141,12 @@ func Start(ctx context.Context, o Options) (m *Machine, err error) {
 		// A Ctrl-C in the terminal is for the test, which then closes the machine in order.
 		command.SysProcAttr.Setpgid = true
 	}
-	if err := m.run(command); err != nil {
+	err = m.run(command)
+	// QEMU has inherited its ends. While they were open here, the end of QEMU would not be seen as the end of a stream.
+	for _, f := range files {
+		_ = f.Close()
+	}
+	if err != nil {
 		return nil, err
 	}
 	if o.StdioSerial {

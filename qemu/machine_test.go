@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -38,6 +39,19 @@ func TestTheCommandLineFollowsTheOptions(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("command line has no %q:\n%s", want, got)
 		}
+	}
+}
+
+func TestAMachineThatQEMURefusesSaysWhy(t *testing.T) {
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		t.Skip("QEMU is not installed (Debian package qemu-system-x86)")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	// A comma in the name must not end it.
+	_, err := Start(ctx, Options{Name: "a,b", Disk: Disk{Path: "/nonexistent/disk", Private: true}})
+	if err == nil || !strings.Contains(err.Error(), "/nonexistent/disk") {
+		t.Errorf("got %v, want QEMU's words about /nonexistent/disk", err)
 	}
 }
 

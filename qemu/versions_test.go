@@ -20,7 +20,7 @@ func TestBadVersionsEndOnTheVersionBefore(t *testing.T) {
 		{"mmp-dead"},
 		{"kernel-panic", "init-panic", "hang"},
 	} {
-		t.Run(strings.Join(group, ","), func(t *testing.T) {
+		t.Run(strings.Join(group, " and "), func(t *testing.T) {
 			t.Parallel()
 			m := boot(t, Options{})
 			m.firstLogin()
