@@ -32,7 +32,7 @@ func (m *machine) startInterfaces(ctx context.Context) (func(), error) {
 		return nil, err
 	}
 	ports, warnings := network.Identify("/sys", m.machineFile("interfaces.json"), m.board.Interfaces, kernel.PermanentMAC)
-	m.network = network.New(network.Options{
+	interfaces := network.New(network.Options{
 		Kernel:   kernel,
 		Ports:    ports.Ports,
 		Spawn:    m.spawnDHCP,
@@ -41,18 +41,22 @@ func (m *machine) startInterfaces(ctx context.Context) (func(), error) {
 		Problems: m.reportProblems,
 	})
 	m.alarm("cards", strings.Join(warnings, "; "))
+	// A change over the control socket must not come between the look at the document and its application.
+	m.changing.Lock()
 	m.mu.Lock()
+	m.network = interfaces
 	doc := m.config.Document
 	m.mu.Unlock()
-	m.network.Apply(ctx, doc)
+	interfaces.Apply(ctx, doc)
 	m.mu.Lock()
 	m.applied = true
 	m.mu.Unlock()
+	m.changing.Unlock()
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		m.network.Run(ctx)
+		interfaces.Run(ctx)
 	}()
 	return func() { stop(); <-done; kernel.Close() }, nil
 }
@@ -77,21 +81,20 @@ func (m *machine) reportProblems(problems []network.Problem) {
 
 // writeResolvers gives programs the DNS servers of the leases.
 func (m *machine) writeResolvers() {
+	interfaces, _ := m.parts()
+	leases := interfaces.Leases()
 	var text strings.Builder
 	for _, name := range config.InterfaceNames {
-		lease, ok := m.network.Leases()[name]
-		if !ok {
-			continue
-		}
-		for _, server := range lease.DNS {
+		for _, server := range leases[name].DNS {
 			fmt.Fprintf(&text, "nameserver %s\n", server)
 		}
 	}
-	if err := os.WriteFile(resolvFile+".new", []byte(text.String()), 0o644); err == nil {
+	err := os.WriteFile(resolvFile+".new", []byte(text.String()), 0o644)
+	if err == nil {
 		err = os.Rename(resolvFile+".new", resolvFile)
-		if err != nil {
-			m.warn("write resolvers: %v", err)
-		}
+	}
+	if err != nil {
+		m.warn("write resolvers: %v", err)
 	}
 }
 

@@ -25,8 +25,6 @@ import (
 type machine struct {
 	reaper     reap.Reaper
 	journal    *journal.Journal
-	supervisor *supervise.Supervisor
-	network    *network.Reconciler
 	store      *config.Store
 	loader     *modules.Loader
 	watchdog   *watchdog
@@ -43,13 +41,24 @@ type machine struct {
 	// changing serialises changes of the configuration.
 	changing sync.Mutex
 
-	mu      sync.Mutex
-	config  control.Config
-	applied bool
-	alarms  map[string]control.Alarm
-	steps   []control.Step
-	crash   string
-	crashAt time.Time
+	mu sync.Mutex
+	// supervisor and network come when the control socket answers already; see parts.
+	supervisor *supervise.Supervisor
+	network    *network.Reconciler
+	config     control.Config
+	applied    bool
+	alarms     map[string]control.Alarm
+	steps      []control.Step
+	crash      string
+	crashAt    time.Time
+}
+
+// parts are the steps of the chain that requests may ask for before they are there, or when they did not start: then
+// they are nil.
+func (m *machine) parts() (*network.Reconciler, *supervise.Supervisor) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.network, m.supervisor
 }
 
 func newMachine() *machine {
@@ -133,8 +142,9 @@ func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Doc
 		return control.Applied{}, control.Refuse(http.StatusConflict,
 			"the configuration has changed meanwhile: it is generation %d, not %d", current.Generation, generation)
 	}
-	if m.network != nil {
-		if err := m.network.Check(current.Document, doc); err != nil {
+	interfaces, _ := m.parts()
+	if interfaces != nil {
+		if err := interfaces.Check(current.Document, doc); err != nil {
 			return control.Applied{}, control.Invalid(err)
 		}
 	}
@@ -145,7 +155,10 @@ func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Doc
 	m.mu.Lock()
 	m.config = control.Config{Generation: stored, Document: doc}
 	m.mu.Unlock()
-	m.alarm("fail-safe", "")
+	// What was wrong with the generations before does not concern the next start any more.
+	for _, id := range []string{"fail-safe", "config", "start:config"} {
+		m.alarm(id, "")
+	}
 	m.info("configuration generation %d stored", stored)
 	a := control.Applied{Generation: stored}
 	if doc.Hostname != current.Document.Hostname {
@@ -154,8 +167,8 @@ func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Doc
 	if doc.Timezone != current.Document.Timezone {
 		a.RebootNeeded = append(a.RebootNeeded, "timezone")
 	}
-	if m.network != nil {
-		for _, p := range m.network.Apply(ctx, doc) {
+	if interfaces != nil {
+		for _, p := range interfaces.Apply(ctx, doc) {
 			a.Warnings = append(a.Warnings, p.Text)
 		}
 	}
@@ -163,10 +176,11 @@ func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Doc
 }
 
 func (m *machine) Interfaces(ctx context.Context) ([]control.Interface, error) {
-	if m.network == nil {
+	interfaces, _ := m.parts()
+	if interfaces == nil {
 		return nil, control.Refuse(http.StatusServiceUnavailable, "the interfaces did not start; health says why")
 	}
-	return m.network.Observed(ctx)
+	return interfaces.Observed(ctx)
 }
 
 func (m *machine) Release(context.Context) (control.Release, error) { return m.running(), nil }
@@ -179,8 +193,8 @@ func (m *machine) running() control.Release {
 
 func (m *machine) Health(context.Context) (control.Health, error) {
 	h := control.Health{Uptime: uptime(), Memory: memory()}
-	if m.supervisor != nil {
-		h.Services = m.supervisor.Services()
+	if _, services := m.parts(); services != nil {
+		h.Services = services.Services()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

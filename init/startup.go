@@ -211,7 +211,9 @@ func (m *machine) startServices(context.Context) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
+	m.mu.Lock()
 	m.supervisor = s
+	m.mu.Unlock()
 	for _, c := range m.board.Consoles {
 		// The shell's user owns the terminals it serves; PID 1 writes to them all the same.
 		if err := os.Chown("/dev/"+c.Device, int(mmpUser.UID), int(mmpUser.GID)); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,10 @@ const (
 	trialTime = 60 * time.Second
 	steadyFor = 2 * time.Second
 	gateEvery = 250 * time.Millisecond
+
+	// versionTries reads of the list of versions, versionPause apart, before it counts as unreadable.
+	versionTries = 5
+	versionPause = 5 * time.Second
 )
 
 // trialFile says why the last trial failed, for the version that takes over.
@@ -48,7 +53,11 @@ func (m *machine) gates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.supervisor.Settled(); err != nil {
+	_, services := m.parts()
+	if services == nil {
+		return errors.New("the services did not start")
+	}
+	if err := services.Settled(); err != nil {
 		return err
 	}
 	if err := shellAnswers(ctx, "127.0.0.1:22"); err != nil {
@@ -84,10 +93,21 @@ func shellAnswers(ctx context.Context, address string) error {
 // the machine runs on an older version because a newer one failed.
 func (m *machine) settleVersions(ctx context.Context) {
 	list, err := m.Versions(ctx)
-	if err != nil {
+	for n := 1; err != nil; n++ {
 		m.alarm("versions", fmt.Sprintf("the EFI system partition cannot be read: %v", err))
-		return
+		// A version that cannot find out that it is on trial would never be committed, and be left after three good
+		// starts; so a passing trouble of the disk must not decide.
+		if n == versionTries {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(versionPause):
+		}
+		list, err = m.Versions(ctx)
 	}
+	m.alarm("versions", "")
 	var running control.Version
 	for _, v := range list {
 		if v.State == "running" {
@@ -119,6 +139,11 @@ func (m *machine) settleVersions(ctx context.Context) {
 		return
 	}
 	m.warn("version %s fails its trial: %v", running.Version, reason)
+	if !another(list) {
+		// The loader would start this one again and again, and nobody could look what is wrong with it.
+		m.alarm("no-fallback", fmt.Sprintf("version %s fails its trial, and there is no other one to go back to: %v. Repair the cause and restart, or install another version with: upgrade", running.Version, reason))
+		return
+	}
 	if b, err := json.Marshal(trialNote{running.Number, reason.Error()}); err == nil {
 		_ = os.WriteFile(trialFile, b, 0o600)
 	}
@@ -155,6 +180,11 @@ func (m *machine) tryOut(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// another tells whether the loader has a version to go back to from the running one.
+func another(list []control.Version) bool {
+	return slices.ContainsFunc(list, func(v control.Version) bool { return v.State == "committed" || v.State == "trial" })
 }
 
 func failedAlarm(number int) string { return fmt.Sprintf("version-failed:%d", number) }

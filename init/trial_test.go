@@ -5,6 +5,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"rotunda/init/control"
 )
 
 // greet answers the first connection with text.
@@ -47,5 +49,36 @@ func TestTheShellAnswersWhenItGreets(t *testing.T) {
 	defer l.Close()
 	if err := shellAnswers(context.Background(), l.Addr().String()); err == nil || !strings.Contains(err.Error(), "no greeting") {
 		t.Errorf("want no greeting, got %v", err)
+	}
+}
+
+func TestAMachineGoesBackOnlyToAVersionThatStarts(t *testing.T) {
+	for _, c := range []struct {
+		states []string
+		want   bool
+	}{
+		{[]string{"running"}, false},
+		{[]string{"running", "failed"}, false},
+		{[]string{"running", "committed"}, true},
+		{[]string{"running", "trial", "failed"}, true},
+	} {
+		var list []control.Version
+		for n, s := range c.states {
+			list = append(list, control.Version{Number: n + 1, State: s})
+		}
+		if got := another(list); got != c.want {
+			t.Errorf("%v: want another version %v, got %v", c.states, c.want, got)
+		}
+	}
+}
+
+func TestAGateOfAPartThatDidNotStartIsClosed(t *testing.T) {
+	m := newMachine()
+	m.config.FailSafe, m.applied = "", true
+	if err := m.gates(context.Background()); err == nil || !strings.Contains(err.Error(), "interfaces did not start") {
+		t.Errorf("without interfaces: want the gate closed, got %v", err)
+	}
+	if _, err := m.Health(context.Background()); err != nil {
+		t.Errorf("health without services: got %v", err)
 	}
 }
