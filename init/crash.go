@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"rotunda/init/durable"
 )
 
@@ -34,6 +36,11 @@ func traceToKernelLog() error {
 	}
 	defer f.Close()
 	if err := debug.SetCrashOutput(f, debug.CrashOptions{}); err != nil {
+		return fmt.Errorf("crash output: %w", err)
+	}
+	// The trace goes to the console as well, and there first: a line that flow control has stopped would hold the panic
+	// half-way for ever, with a main loop that goes on to feed the watchdog.
+	if err := unix.SetNonblock(unix.Stderr, true); err != nil {
 		return fmt.Errorf("crash output: %w", err)
 	}
 	return nil

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"rotunda/boards"
 	"rotunda/init/config"
@@ -23,15 +24,15 @@ import (
 
 // machine is everything that PID 1 knows, and the [control.Machine] behind the socket.
 type machine struct {
-	reaper     reap.Reaper
-	journal    *journal.Journal
-	store      *config.Store
-	loader     *modules.Loader
-	watchdog   *watchdog
-	board      boards.Board
-	release    control.Release
-	fault      string
-	storage    storage
+	reaper   reap.Reaper
+	journal  *journal.Journal
+	store    *config.Store
+	loader   *modules.Loader
+	watchdog *watchdog
+	board    boards.Board
+	release  control.Release
+	fault    string
+	storage  storage
 	// sets is nil without a data partition.
 	sets *state.Sets
 	// ending takes the one action that ends this boot.
@@ -89,11 +90,20 @@ func (m *machine) say(text string) {
 		consoles = []boards.Console{{Device: "console"}}
 	}
 	for _, c := range consoles {
-		if f, err := os.OpenFile("/dev/"+c.Device, os.O_WRONLY|openNonblockNoTTY, 0); err == nil {
-			fmt.Fprintf(f, "\r\nrotunda: %s\r\n", text)
-			f.Close()
-		}
+		writeTerminal("/dev/"+c.Device, "\r\nrotunda: "+text+"\r\n")
 	}
+}
+
+// writeTerminal drops what a terminal does not take at once. A line that flow control has stopped (a Ctrl-S, a peer that
+// does not listen) must not hold PID 1, so this goes past package os: its files wait in the poller until they can be
+// written, also with O_NONBLOCK.
+func writeTerminal(file, text string) {
+	fd, err := unix.Open(file, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = unix.Write(fd, []byte(text))
+	_ = unix.Close(fd)
 }
 
 // alarm raises an alarm, or clears it with an empty text.

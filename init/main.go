@@ -52,6 +52,8 @@ func main() {
 	// power button arrives over ACPI and the input layer.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPWR)
+	// Go's runtime ends the program at these unless somebody asks for them; for PID 1 that is a kernel panic.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2)
 	m := newMachine()
 	undo := m.start(ctx)
 	action := m.run(ctx, signals)

@@ -12,10 +12,6 @@ import (
 const (
 	actionReboot   = "reboot"
 	actionShutdown = "shutdown"
-
-	// openNonblockNoTTY keeps a write to a serial line without a peer from blocking PID 1, and the line from becoming
-	// its controlling terminal.
-	openNonblockNoTTY = syscall.O_NONBLOCK | syscall.O_NOCTTY
 )
 
 // run is the main loop: it feeds the watchdog and waits for the end. If it stands still the machine is reset.

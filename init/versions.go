@@ -14,9 +14,12 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"golang.org/x/sys/unix"
+
 	"rotunda/init/control"
 	"rotunda/init/fat"
 	"rotunda/init/release"
+	"rotunda/init/state"
 )
 
 const keysDir = "/etc/rotunda/keys"
@@ -126,6 +129,26 @@ func deleteVersion(a versionErrand) (any, error) {
 	return struct{}{}, nil
 }
 
+// openUpgrade opens a regular file. Its folder belongs to the shell, which must not send root after a link or let it wait
+// at a pipe.
+func openUpgrade(file string) (*os.File, error) {
+	notAFile := fmt.Errorf("%s is not a file", filepath.Base(file))
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("there is no file %s: put it by SFTP first", filepath.Base(file))
+	case errors.Is(err, unix.ELOOP):
+		return nil, notAFile
+	case err != nil:
+		return nil, err
+	}
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		f.Close()
+		return nil, errors.Join(err, notAFile)
+	}
+	return f, nil
+}
+
 // checkUpgrade verifies the file to its last byte and plans the installation.
 func (a versionErrand) checkUpgrade(s *release.Store) (*os.File, release.Manifest, control.UpgradePlan, error) {
 	refuse := func(err error) (*os.File, release.Manifest, control.UpgradePlan, error) {
@@ -135,16 +158,11 @@ func (a versionErrand) checkUpgrade(s *release.Store) (*os.File, release.Manifes
 	if err != nil {
 		return refuse(err)
 	}
-	f, err := os.OpenFile(a.File, os.O_RDONLY|openNonblockNoTTY, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return refuse(fmt.Errorf("there is no file %s: put it by SFTP first", filepath.Base(a.File)))
-	} else if err != nil {
+	f, err := openUpgrade(a.File)
+	if err != nil {
 		return refuse(err)
 	}
 	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a file", filepath.Base(a.File))
-	}
 	if err != nil {
 		f.Close()
 		return refuse(err)
@@ -270,6 +288,19 @@ func (m *machine) CheckUpgrade(ctx context.Context, file string) (control.Upgrad
 	return onVersions[control.UpgradePlan](ctx, m, "plan-upgrade", path, 0)
 }
 
+// automaticBackup names the backup that is taken before an upgrade. A version may hold characters that a backup's name
+// may not, such as the plus sign of 1.2.0+3, and both have their limits.
+func automaticBackup(version string, now time.Time) string {
+	version = strings.Map(func(r rune) rune {
+		if r == '+' || r == '~' {
+			return '_'
+		}
+		return r
+	}, version)
+	const prefix, date = "upgrade_from_", "_2006_01_02"
+	return prefix + version[:min(len(version), state.MaxBackupName-len(prefix)-len(date))] + now.UTC().Format(date)
+}
+
 // Upgrade goes on to its end even if the caller goes away: an administrator who loses the connection half-way finds
 // the new version.
 func (m *machine) Upgrade(ctx context.Context, file string) (control.UpgradePlan, error) {
@@ -278,7 +309,7 @@ func (m *machine) Upgrade(ctx context.Context, file string) (control.UpgradePlan
 	if err != nil {
 		return plan, err
 	}
-	backup, err := m.Snapshot(ctx, "upgrade_from_"+m.running().Version+time.Now().UTC().Format("_2006_01_02"))
+	backup, err := m.Snapshot(ctx, automaticBackup(m.running().Version, time.Now()))
 	if err != nil {
 		return plan, fmt.Errorf("automatic backup: %w", err)
 	}

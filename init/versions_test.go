@@ -7,7 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
+
+	"rotunda/init/state"
 )
 
 func TestTheLoadersWordNamesTheInstall(t *testing.T) {
@@ -32,6 +35,48 @@ func TestTheLoadersWordNamesTheInstall(t *testing.T) {
 	if got := startedNumber("/nonexistent"); got != 0 {
 		t.Errorf("without the variable: want 0, got %d", got)
 	}
+}
+
+func TestTheAutomaticBackupHasAValidNameForEveryVersion(t *testing.T) {
+	now := time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC)
+	for version, want := range map[string]string{
+		"0.1.0":                 "upgrade_from_0.1.0_2026_03_04",
+		"1.2.0~rc+3":            "upgrade_from_1.2.0_rc_3_2026_03_04",
+		strings.Repeat("9", 64): "upgrade_from_" + strings.Repeat("9", 40) + "_2026_03_04",
+	} {
+		got := automaticBackup(version, now)
+		if got != want {
+			t.Errorf("version %s: want %s, got %s", version, want, got)
+		}
+		if _, err := state.FileName(got); err != nil {
+			t.Errorf("version %s: want a name that a backup may have, got %v", version, err)
+		}
+	}
+}
+
+func TestALinkIsNotFollowedToAnUpgradeImage(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "upgrade.img")
+	if err := os.WriteFile(target, []byte("somebody else's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openUpgrade(link); err == nil || err.Error() != "upgrade.img is not a file" {
+		t.Errorf("a link: want \"upgrade.img is not a file\", got %v", err)
+	}
+	if _, err := openUpgrade(dir); err == nil || !strings.HasSuffix(err.Error(), "is not a file") {
+		t.Errorf("a folder: want it refused, got %v", err)
+	}
+	if _, err := openUpgrade(filepath.Join(dir, "none.img")); err == nil || !strings.Contains(err.Error(), "put it by SFTP first") {
+		t.Errorf("no file: want what to do, got %v", err)
+	}
+	f, err := openUpgrade(target)
+	if err != nil {
+		t.Fatalf("a file: got %v", err)
+	}
+	f.Close()
 }
 
 func FuzzDecodeEntry(f *testing.F) {
