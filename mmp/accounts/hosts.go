@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
+
+	"rotunda/mmp/grammar"
 )
 
 // maxHosts per account. Each name costs a DNS question at a login from elsewhere.
@@ -16,26 +17,10 @@ const resolveTimeout = 3 * time.Second
 
 // CheckAllowedHost takes an address, an address with a prefix length or a host name.
 func CheckAllowedHost(h string) error {
-	if _, ok := hostPrefix(h); ok {
+	if _, ok := hostPrefix(h); ok || grammar.CheckHostname(h) == nil {
 		return nil
 	}
-	bad := fmt.Errorf("%.64q is not an address, a prefix or a host name", h)
-	name := strings.TrimSuffix(h, ".")
-	// A name of digits and dots is a mistyped address, and so is one with a slash or a colon.
-	if name == "" || len(name) > 253 || strings.Trim(name, "0123456789.") == "" {
-		return bad
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return bad
-		}
-		for _, c := range label {
-			if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-') {
-				return bad
-			}
-		}
-	}
-	return nil
+	return fmt.Errorf("%.64q is not an address, a prefix or a host name", h)
 }
 
 // hostPrefix returns the addresses that an entry means; ok is false for a name.

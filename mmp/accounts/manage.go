@@ -11,19 +11,10 @@ import (
 	"rotunda/mmp/grammar"
 )
 
-// maxName is the longest user name in bytes.
-const maxName = 64
-
-// checkName takes letters, digits and ._-@, not beginning with a dot or a hyphen, since "<name>.pub" is a file.
+// checkName takes what [grammar.CheckUsername] takes, but for the name of the recovery.
 func checkName(name string) error {
-	bad := fmt.Errorf("%.64q is no user name: up to %d letters, digits, dots, hyphens, underscores and at signs", name, maxName)
-	if name == "" || len(name) > maxName || name[0] == '.' || name[0] == '-' {
-		return bad
-	}
-	for _, c := range name {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-@", c)) {
-			return bad
-		}
+	if grammar.CheckUsername(name) != nil {
+		return fmt.Errorf("%.64q is no user name: up to 64 letters, digits, dots, hyphens, underscores and at signs", name)
 	}
 	if strings.EqualFold(name, recoverUser) {
 		return fmt.Errorf("user name %s is reserved", recoverUser)

@@ -83,7 +83,7 @@ var RuleTable = []Rule{
 			return above(longestRun(p.text, func(a, b rune) bool { return unicode.IsDigit(b) }, unicode.IsDigit), n, "digits in a row")
 		}},
 	{Name: "max_repeated_char", Kind: Count, Max: 64,
-		Help: "Most times that a character may follow itself in a row", broken: func(n int, p candidate) string {
+		Help: "Most equal characters in a row", broken: func(n int, p candidate) string {
 			return above(longestRun(p.text, func(a, b rune) bool { return a == b }, func(rune) bool { return true }), n,
 				"equal characters in a row")
 		}},

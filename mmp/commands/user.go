@@ -37,7 +37,12 @@ func userKinds(store *accounts.Store) []grammar.Kind {
 		},
 		{
 			Name: "allowedhost", Help: "an address, an address with its prefix length, or a host name",
-			Check: accounts.CheckAllowedHost,
+			Check: func(word string) error {
+				if accounts.CheckAllowedHost(word) != nil {
+					return errNotOne
+				}
+				return nil
+			},
 		},
 		{
 			Name: "duty", Help: "duty hours, for example Wk0900-1700 or MoTu1200-1400|We1400-1500",

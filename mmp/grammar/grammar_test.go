@@ -126,6 +126,10 @@ func TestACommandOfAnotherRoleIsDeniedAndInvisible(t *testing.T) {
 			t.Errorf("crypto types %q: wanted %v, got %v", line, ErrDenied, err)
 		}
 	}
+	_, err := tree.Parse(Crypto, "user add bob api")
+	if want := "user add bob api: permission denied; it takes role admin"; err == nil || err.Error() != want {
+		t.Errorf("crypto adds a user: wanted %q, got %v", want, err)
+	}
 	var help bytes.Buffer
 	if err := tree.Help(&help, Crypto, nil); err != nil || strings.Contains(help.String(), "user ") {
 		t.Errorf("crypto's help: wanted no user command, got %v\n%s", err, &help)
@@ -153,6 +157,8 @@ func TestTheAuditTextHoldsNoSecret(t *testing.T) {
 		{"turn credentials admin hunter2", "turn credentials admin ********", true},
 		{"turn credentials admin hunter2 example.com hunter2", "turn credentials admin ******** example.com …", true},
 		{"hunter2", "…", true},
+		{"turn credentail admin hunter2", "turn …", true},
+		{"ipv4 a ad 192.0.2.1/24", "ipv4 a …", false},
 		{`turn credentials "hunter2`, "…", true},
 		{`dns app add rr "a \"b\" c"`, `dns app add rr "a \"b\" c"`, false},
 	} {

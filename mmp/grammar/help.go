@@ -101,7 +101,8 @@ func (t *Tree) Help(w io.Writer, role Role, words []string) error {
 		return nil
 	}
 	if len(t.prefixed(words[0])) > 0 && len(t.visibleForms(role, words[0])) == 0 {
-		return ErrDenied
+		_, err := t.Parse(role, quote(words[0]))
+		return err
 	}
 	var found []*form
 	for _, f := range t.forms {

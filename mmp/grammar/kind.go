@@ -44,10 +44,10 @@ func Kinds() []Kind {
 		{Name: "ipv4prefix", Help: "an IPv4 address with its prefix length, for example 192.0.2.1/24", Check: checkPrefix(4)},
 		{Name: "ipv6prefix", Help: "an IPv6 address with its prefix length, for example 2001:db8::1/64", Check: checkPrefix(6)},
 		{Name: "host", Help: "a host name or an address", Check: checkHost},
-		{Name: "hostname", Help: "a host name: letters, digits, hyphens and dots", Check: checkHostname},
+		{Name: "hostname", Help: "a host name: letters, digits, hyphens and dots", Check: CheckHostname},
 		{Name: "number", Help: "a whole number", Check: checkNumber(nil, nil)},
 		{Name: "port", Help: "a port number from 1 to 65535", Check: checkRange(1, 65535)},
-		{Name: "username", Help: "a user name: up to 64 letters, digits, dots, hyphens and underscores", Check: checkUsername},
+		{Name: "username", Help: "a user name: up to 64 letters, digits, dots, hyphens, underscores and at signs", Check: CheckUsername},
 		{Name: "file", Help: "a file name: up to 255 characters, no slashes", Check: checkFile},
 		{Name: "word", Help: "a word; blanks need double quotes"},
 		{Name: "text", Help: "text; blanks need double quotes"},
@@ -95,12 +95,12 @@ func checkHost(w string) error {
 	if a, err := netip.ParseAddr(w); err == nil && a.Zone() == "" {
 		return nil
 	}
-	return checkHostname(w)
+	return CheckHostname(w)
 }
 
-// checkHostname follows RFC 1123 section 2.1: labels of 1 to 63 letters, digits and hyphens, 253 characters in all.
+// CheckHostname returns nil for a host name. It follows RFC 1123 section 2.1: labels of 1 to 63 letters, digits and hyphens, 253 characters in all.
 // A name of digits and dots only is a mistyped address.
-func checkHostname(w string) error {
+func CheckHostname(w string) error {
 	name := strings.TrimSuffix(w, ".")
 	if name == "" || len(name) > 253 {
 		return errKind
@@ -125,7 +125,9 @@ func isLetterOrDigit(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-func checkUsername(w string) error {
+// CheckUsername returns nil for what may be the name of a user. "<name>.pub" is a file, so the name begins with neither a
+// dot nor a hyphen.
+func CheckUsername(w string) error {
 	if w == "" || len(w) > 64 || w[0] == '-' || w[0] == '.' {
 		return errKind
 	}

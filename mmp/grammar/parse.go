@@ -22,7 +22,8 @@ type Match struct {
 	// Audit is the line as it may be written to a log: secrets are masked, and from the first word on that is not
 	// part of any command it reads "…", since that word may be a password that was typed at the wrong prompt.
 	Audit string
-	// Secret is true if the line holds a secret or may do so.
+	// Secret is true if the line holds a secret or may do so: it is no command at all, or the command that went wrong
+	// takes a secret. Other lines with a mistake are worth remembering, to be corrected.
 	Secret bool
 
 	tree  *Tree
@@ -52,7 +53,7 @@ func (t *Tree) Parse(role Role, line string) (*Match, error) {
 	for i, w := range words {
 		next, secret, why := advance(set, w)
 		if len(next) == 0 {
-			m.Secret = true
+			m.Secret = m.Secret || i == 0 || slices.ContainsFunc(set, func(s state) bool { return s.form.takesSecret() })
 			m.Audit = join(append(slices.Clone(shown), "…"))
 			return m, wrongWord(set, role, shown, w, i == 0, why)
 		}
@@ -64,13 +65,13 @@ func (t *Tree) Parse(role Role, line string) (*Match, error) {
 		set = next
 	}
 	m.Audit = join(shown)
-	denied := false
+	refused := false
 	for _, s := range set {
 		if s.pos != len(s.form.steps) {
 			continue
 		}
 		if !s.form.cmd.Allows(role) {
-			denied = true
+			refused = true
 			continue
 		}
 		m.Command = s.form.cmd
@@ -78,10 +79,23 @@ func (t *Tree) Parse(role Role, line string) (*Match, error) {
 		return m, nil
 	}
 	seen := visible(set, role)
-	if denied || len(seen) == 0 {
-		return m, ErrDenied
+	if refused || len(seen) == 0 {
+		return m, denied(set, shown)
 	}
 	return m, fmt.Errorf("%s: a word is missing; next is %s", clip(join(shown)), expected(seen))
+}
+
+// denied says which roles may run what the words lead to.
+func denied(set []state, words []string) error {
+	var roles []string
+	for _, s := range set {
+		for _, r := range s.form.cmd.Roles {
+			if !slices.Contains(roles, string(r)) {
+				roles = append(roles, string(r))
+			}
+		}
+	}
+	return fmt.Errorf("%s: %w; it takes role %s", clip(join(words)), ErrDenied, strings.Join(roles, " or "))
 }
 
 // wrongWord makes the error line for a word that leads nowhere.
@@ -97,7 +111,7 @@ func wrongWord(set []state, role Role, before []string, word string, first bool,
 		return errors.New(text)
 	}
 	if len(seen) == 0 {
-		return ErrDenied
+		return denied(set, before)
 	}
 	lead := fmt.Sprintf("%s %s", clip(join(before)), clip(quote(word)))
 	more := slices.DeleteFunc(seen, func(s state) bool { return s.pos == len(s.form.steps) })

@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -58,6 +59,12 @@ type form struct {
 
 // verb is the first word.
 func (f *form) verb() string { return f.steps[0].alts[0].literal }
+
+func (f *form) takesSecret() bool {
+	return slices.ContainsFunc(f.steps, func(s step) bool {
+		return slices.ContainsFunc(s.alts, func(a atom) bool { return a.isArg() && a.kind.Secret })
+	})
+}
 
 // compiler reads one Syntax.
 type compiler struct {

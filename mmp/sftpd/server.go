@@ -226,7 +226,7 @@ func (h *session) Filewrite(r *sftp.Request) (at io.WriterAt, err error) {
 	if !flags.Trunc && !flags.Excl {
 		_, err := h.server.Files.Stat(h.ctx, h.person, name)
 		if err == nil || flags.Append {
-			return nil, h.answer("put", unsupported("an upload cannot be resumed or appended to: send all of %s again", name))
+			return nil, h.answer("put", unsupported("an upload cannot be resumed or appended to: send all of %.160q again", name))
 		}
 	}
 	if err := h.open(); err != nil {

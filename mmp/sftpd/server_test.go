@@ -369,6 +369,9 @@ func TestResumingIsRefusedClearly(t *testing.T) {
 			t.Errorf("flags %#x gave %v, want a refusal to resume", flags, err)
 		}
 	}
+	if _, err := c.OpenFile("a\n<129>login: forged", os.O_WRONLY|os.O_APPEND); err == nil || w.logged("\n<129>login: forged") {
+		t.Errorf("a name with a line break: wanted a refusal in one line of the log, got %v", err)
+	}
 	if err := c.Truncate("upgrade.img", 2); err == nil {
 		t.Error("a file was cut")
 	}

@@ -225,6 +225,14 @@ func TestASecretIsNotInTheHistory(t *testing.T) {
 	}
 }
 
+func TestALineWithAMistakeCanBeCorrected(t *testing.T) {
+	sh, _ := testShell(t, &fakeAccounts{})
+	got := typeInto(t, sh, testLogin(), "version x\r\x10\x7f\x7f\rexit\r")
+	if !strings.Contains(got, "0.1.0") {
+		t.Errorf("the line above, without its last word: wanted version to run, got\n%q", got)
+	}
+}
+
 func TestQuestionMarkAndTabWorkInASession(t *testing.T) {
 	sh, _ := testShell(t, &fakeAccounts{})
 	got := typeInto(t, sh, testLogin(), "secret ?x\rver\t\rexit\r")
