@@ -142,13 +142,8 @@ func gather(ctx context.Context, o options) (*parts, error) {
 
 // assemble makes the version: root file system, archives, executable.
 func assemble(o options, p *parts) (*image, error) {
-	kernel, err := os.Stat(p.firmware.Kernel)
-	if err != nil {
-		return nil, fmt.Errorf("date the kernel: %w", err)
-	}
-	// The archive that stays in the cache is dated by the kernel package, not by the commit: each commit would
-	// compress it anew.
-	static, err := initramfs.Pack(p.static, kernel.ModTime())
+	// The archive that stays in the cache carries a fixed date, not the commit's: each commit would compress it anew.
+	static, err := initramfs.Pack(p.static, fallbackDate)
 	if err != nil {
 		return nil, err
 	}
