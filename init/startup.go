@@ -203,13 +203,19 @@ func (m *machine) startControl(ctx context.Context) (func(), error) {
 }
 
 func (m *machine) startServices(context.Context) (func(), error) {
-	s, err := supervise.New(&m.reaper, supervise.Report{
+	report := supervise.Report{
 		Line:  m.journal.Line,
 		Event: func(service, text string) { m.info("service %s: %s", service, text) },
 		Alarm: m.alarm,
-	}, "/init", "/run/rotunda/notify", "/sys/fs/cgroup/rotunda")
-	if err != nil {
-		return nil, err
+	}
+	const notify = "/run/rotunda/notify"
+	s, limits := supervise.New(&m.reaper, report, "/init", notify, "/sys/fs/cgroup/rotunda")
+	if limits != nil {
+		// Without cgroups there are no limits, but there is a login.
+		var err error
+		if s, err = supervise.New(&m.reaper, report, "/init", notify, ""); err != nil {
+			return nil, err
+		}
 	}
 	m.mu.Lock()
 	m.supervisor = s
@@ -224,7 +230,7 @@ func (m *machine) startServices(context.Context) (func(), error) {
 		s.Start(spec)
 	}
 	m.strike()
-	return s.Stop, nil
+	return s.Stop, limits
 }
 
 // seal makes the root read-only: from here on nothing but /data, /run and /tmp changes.

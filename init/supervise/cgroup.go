@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,7 +10,8 @@ import (
 
 func (v *service) cgroup() string { return filepath.Join(v.s.cgroupDir, v.spec.Name) }
 
-// makeCgroup makes the service's cgroup (cgroup v2) with its limits and opens it for clone3.
+// makeCgroup makes the service's cgroup (cgroup v2) with its limits and opens it for clone3. The error may be about a
+// limit that this kernel does not have; the cgroup is returned all the same.
 func (v *service) makeCgroup() (*os.File, error) {
 	if v.s.cgroupDir == "" {
 		return nil, nil
@@ -18,23 +20,24 @@ func (v *service) makeCgroup() (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make cgroup: %w", err)
 	}
-	limits := map[string]string{"cpuset.cpus": v.spec.CPUs}
+	limits := map[string]string{"cpuset.cpus": v.spec.CPUs, "pids.max": strconv.Itoa(maxTasks)}
 	if v.spec.MemoryMax > 0 {
 		limits["memory.max"] = strconv.FormatInt(v.spec.MemoryMax, 10)
 	}
+	var errs []error
 	for file, value := range limits {
 		if value == "" {
 			continue
 		}
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0); err != nil {
-			return nil, fmt.Errorf("limit cgroup: %w", err)
+			errs = append(errs, fmt.Errorf("limit cgroup: %w", err))
 		}
 	}
 	f, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open cgroup: %w", err)
+		errs = append(errs, fmt.Errorf("open cgroup: %w", err))
 	}
-	return f, nil
+	return f, errors.Join(errs...)
 }
 
 // killCgroup ends every process that the service left behind.

@@ -65,6 +65,8 @@ const (
 	// More than loopStarts starts within loopWindow is a crash loop.
 	loopStarts = 5
 	loopWindow = time.Minute
+	// maxTasks bounds the processes and threads of one service: a fork bomb is the service's own trouble.
+	maxTasks = 1024
 )
 
 // backoff is how long to wait before start number n+1 of a row of n short lives: 100 ms·2ⁿ up to 5 s.
@@ -78,8 +80,10 @@ func backoff(n int) time.Duration {
 	return d
 }
 
-// looping tells a crash loop: whether the newest of the start times makes more than loopStarts within loopWindow.
-func looping(starts []time.Time) bool {
+// looping tells a crash loop: the newest of the start times makes more than loopStarts within loopWindow, or more than
+// loopStarts lives in a row were short. The second finds what takes its time to fail, such as a service that is never
+// ready and is ended for it a minute after each start.
+func looping(starts []time.Time, short int) bool {
 	n := len(starts)
-	return n > loopStarts && starts[n-1].Sub(starts[n-1-loopStarts]) < loopWindow
+	return short > loopStarts || n > loopStarts && starts[n-1].Sub(starts[n-1-loopStarts]) < loopWindow
 }

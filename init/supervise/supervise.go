@@ -167,7 +167,7 @@ func (v *service) run(ctx context.Context) {
 		if len(starts) > 2*loopStarts {
 			starts = starts[len(starts)-loopStarts-1:]
 		}
-		if looping(starts) {
+		if looping(starts, short) {
 			v.setLoop(true)
 		}
 		life, why := v.live(ctx)
@@ -217,9 +217,10 @@ func (v *service) live(ctx context.Context) (ready time.Duration, why string) {
 		return 0, err.Error()
 	}
 	defer notify.Close()
+	// A service without its limits is better than a machine without the service.
 	group, err := v.makeCgroup()
 	if err != nil {
-		return 0, err.Error()
+		v.s.report.Event(v.spec.Name, err.Error())
 	}
 	if group != nil {
 		defer group.Close()
@@ -266,6 +267,7 @@ func (v *service) live(ctx context.Context) (ready time.Duration, why string) {
 	limit := time.NewTimer(spec.ReadyWithin)
 	defer limit.Stop()
 	var readySince time.Time
+	var calm <-chan time.Time
 	for {
 		select {
 		case message, ok := <-said:
@@ -277,6 +279,7 @@ func (v *service) live(ctx context.Context) (ready time.Duration, why string) {
 				switch {
 				case field == "READY=1" && readySince.IsZero():
 					readySince = time.Now()
+					calm = time.After(loopWindow)
 					v.enter(Ready, cmd.Process.Pid, "")
 					if spec.Watchdog == 0 {
 						limit.Stop()
@@ -287,9 +290,8 @@ func (v *service) live(ctx context.Context) (ready time.Duration, why string) {
 					limit.Reset(spec.Watchdog)
 				}
 			}
-			if !readySince.IsZero() && time.Since(readySince) > loopWindow {
-				v.setLoop(false)
-			}
+		case <-calm:
+			v.setLoop(false)
 		case err := <-exited:
 			return since(readySince), v.ending(err)
 		case <-limit.C:
@@ -395,11 +397,9 @@ func hear(c *net.UnixConn, said chan<- string) {
 	b := make([]byte, 4096)
 	for {
 		n, err := c.Read(b)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
 		if err != nil {
-			continue
+			// Closed, as a rule. From a socket that is broken the service's silence is heard, which restarts it with another.
+			return
 		}
 		said <- string(b[:n])
 	}

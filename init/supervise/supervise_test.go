@@ -182,6 +182,52 @@ func TestAConfinedServiceReachesOnlyWhatItIsGiven(t *testing.T) {
 	}
 }
 
+func TestACrashLoopIsManyStartsInAMinuteOrManyShortLivesInARow(t *testing.T) {
+	at := func(apart time.Duration, n int) []time.Time {
+		var list []time.Time
+		for i := range n {
+			list = append(list, time.Unix(0, 0).Add(time.Duration(i)*apart))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name   string
+		starts []time.Time
+		short  int
+		want   bool
+	}{
+		{"first start", at(0, 1), 0, false},
+		{"six starts in five seconds", at(time.Second, 6), 5, true},
+		{"six starts in five minutes, each steady", at(time.Minute, 6), 0, false},
+		{"never ready within a minute, five times", at(time.Minute, 6), 5, false},
+		{"never ready within a minute, six times", at(time.Minute, 7), 6, true},
+	} {
+		if got := looping(c.starts, c.short); got != c.want {
+			t.Errorf("%s: want %v, got %v", c.name, c.want, got)
+		}
+	}
+}
+
+func TestAServiceStartsWithoutTheLimitsThatTheKernelLacks(t *testing.T) {
+	// A plain folder takes any file, so a folder stands where a limit would be.
+	dir := t.TempDir()
+	if err := os.MkdirAll(dir+"/limited/memory.max", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	v := &service{s: &Supervisor{cgroupDir: dir}, spec: Spec{Name: "limited", MemoryMax: 1 << 20}}
+	group, err := v.makeCgroup()
+	if group == nil || err == nil || !strings.Contains(err.Error(), "memory.max") {
+		t.Fatalf("want the cgroup and an error about memory.max, got %v, %v", group, err)
+	}
+	group.Close()
+	if err := os.Chmod(dir+"/limited/pids.max", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(dir + "/limited/pids.max"); err != nil || string(b) != "1024" {
+		t.Errorf("want 1024 tasks at most, got %q, %v", b, err)
+	}
+}
+
 func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 	for n, want := range map[int]time.Duration{0: 100 * time.Millisecond, 1: 200 * time.Millisecond, 5: 3200 * time.Millisecond, 6: 5 * time.Second, 1000: 5 * time.Second} {
 		if got := backoff(n); got != want {
