@@ -30,11 +30,19 @@ type guard struct {
 
 // source is what is known of one address or /64.
 type source struct {
-	waiting  int
+	// waiting are its connections that have not logged in, the oldest first.
+	waiting  []*entrance
 	connects bucket
 	failures bucket
 	last     time.Time
 	told     bool
+}
+
+// entrance is a connection that has not logged in.
+type entrance struct {
+	source *source
+	// drop ends it. It may not block.
+	drop func()
 }
 
 // bucket holds the tokens that are left, as of a time.
@@ -95,7 +103,7 @@ func (g *guard) forget(now time.Time) {
 	var list []quiet
 	for key, s := range g.sources {
 		switch {
-		case s.waiting > 0:
+		case len(s.waiting) > 0:
 		case s.connects.level(g.limits.Connects, now) == 0 && s.failures.level(g.limits.Failures, now) == 0:
 			delete(g.sources, key)
 		default:
@@ -111,26 +119,54 @@ func (g *guard) forget(now time.Time) {
 	}
 }
 
-// enter counts a new connection, or says why it is refused.
-func (g *guard) enter(from netip.AddrPort, now time.Time) (refused string) {
+// enter counts a new connection, or says why it is refused. drop ends it when room has to be made for others.
+func (g *guard) enter(from netip.AddrPort, now time.Time, drop func()) (e *entrance, refused string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.of(from, now)
 	switch {
-	case g.waiting >= g.limits.Waiting:
-		return "too many connections that have not logged in"
-	case s.waiting >= g.limits.WaitingEach:
-		return "too many connections from there that have not logged in"
+	case len(s.waiting) >= g.limits.WaitingEach:
+		return nil, "too many connections from there that have not logged in"
 	case s.connects.level(g.limits.Connects, now) > float64(g.limits.Connects.Burst-1):
-		return "too many connections from there in a short time"
+		return nil, "too many connections from there in a short time"
 	case s.failures.level(g.limits.Failures, now) > float64(g.limits.Failures.Burst-1):
-		return "too many failed logins from there"
+		return nil, "too many failed logins from there"
+	case g.waiting >= g.limits.Waiting && !g.makeRoom():
+		return nil, "too many connections that have not logged in"
 	}
 	s.told = false
 	s.connects.used++
-	s.waiting++
+	e = &entrance{s, drop}
+	s.waiting = append(s.waiting, e)
 	g.waiting++
-	return ""
+	return e, ""
+}
+
+// makeRoom drops the connection that has waited longest of the source that has the most, so that a handful of
+// sources cannot keep everybody else from logging in. It reports false if no source has more than one. The caller
+// holds mu.
+func (g *guard) makeRoom() bool {
+	most := &source{}
+	for _, s := range g.sources {
+		if len(s.waiting) > len(most.waiting) {
+			most = s
+		}
+	}
+	if len(most.waiting) < 2 {
+		return false
+	}
+	e := most.waiting[0]
+	g.remove(e)
+	e.drop()
+	return true
+}
+
+// remove ends a connection's waiting, once. The caller holds mu.
+func (g *guard) remove(e *entrance) {
+	if i := slices.Index(e.source.waiting, e); i >= 0 {
+		e.source.waiting = slices.Delete(e.source.waiting, i, i+1)
+		g.waiting--
+	}
 }
 
 // tell reports whether a refusal is worth a line in the log: the first one of a source, and one a second of all.
@@ -147,33 +183,27 @@ func (g *guard) tell(from netip.AddrPort, now time.Time) bool {
 
 // admit counts a connection that has logged in, which then no longer waits and costs its source nothing. It reports
 // false if there are too many.
-func (g *guard) admit(from netip.AddrPort) bool {
+func (g *guard) admit(e *entrance) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.open >= g.limits.Connections {
 		return false
 	}
 	g.open++
-	g.waiting--
-	if s := g.sources[group(from)]; s != nil {
-		s.waiting--
-		s.connects.used = max(0, s.connects.used-1)
-	}
+	g.remove(e)
+	e.source.connects.used = max(0, e.source.connects.used-1)
 	return true
 }
 
 // leave is the end of a connection that entered.
-func (g *guard) leave(from netip.AddrPort, loggedIn bool) {
+func (g *guard) leave(e *entrance, loggedIn bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if loggedIn {
 		g.open--
 		return
 	}
-	g.waiting--
-	if s := g.sources[group(from)]; s != nil {
-		s.waiting--
-	}
+	g.remove(e)
 }
 
 // mayTry reports whether a source may try another password.

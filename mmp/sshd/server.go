@@ -7,8 +7,9 @@
 // A stranger costs little and breaks nothing. There is a deadline for the key exchange and one for logging in, a bound
 // on connections that have not logged in yet (all together and for each source), a rate for new connections and for
 // wrong passwords of a source, where a source is an IPv4 address or an IPv6 /64, and a bound on the memory for all of
-// this. A connection that logs in gives its place back at once, so that scripts which connect for every command are
-// not slowed down. Every goroutine recovers: a panic ends a connection, never the process.
+// this. When no more may wait, the source that has the most gives up the one that waited longest, so that a few
+// sources keep nobody out. A connection that logs in gives its place back at once, so that scripts which connect for
+// every command are not slowed down. Every goroutine recovers: a panic ends a connection, never the process.
 //
 // Nothing is forwarded: no ports, no agent, no X11. The host keys are the only thing on disk (see [HostKeys]).
 package sshd
@@ -134,7 +135,10 @@ func (s *Server) Serve(until context.Context, listener net.Listener) error {
 		}
 		pause = 0
 		from := sourceOf(conn)
-		if reason := s.guard.enter(from, time.Now()); reason != "" {
+		authCtx, authDone := context.WithTimeout(ctx, s.Limits.Exchange+s.Limits.Login)
+		entered, reason := s.guard.enter(from, time.Now(), authDone)
+		if reason != "" {
+			authDone()
 			_ = conn.Close()
 			if s.guard.tell(from, time.Now()) {
 				s.Shell.Log.Warn("SSH connection from %s refused: %s", from, reason)
@@ -143,8 +147,9 @@ func (s *Server) Serve(until context.Context, listener net.Listener) error {
 		}
 		s.wg.Go(func() {
 			defer conn.Close()
+			defer authDone()
 			defer s.recovered("SSH connection")
-			s.serve(ctx, conn, from)
+			s.serve(ctx, authCtx, conn, from, entered)
 		})
 	}
 }
@@ -164,13 +169,11 @@ func sourceOf(conn net.Conn) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// serve takes one connection from its first byte to its last.
-func (s *Server) serve(ctx context.Context, raw net.Conn, from netip.AddrPort) {
+// serve takes one connection from its first byte to its last. authCtx is for the time before the login.
+func (s *Server) serve(ctx, authCtx context.Context, raw net.Conn, from netip.AddrPort, entered *entrance) {
 	loggedIn := false
-	defer func() { s.guard.leave(from, loggedIn) }()
+	defer func() { s.guard.leave(entered, loggedIn) }()
 
-	authCtx, authDone := context.WithTimeout(ctx, s.Limits.Exchange+s.Limits.Login)
-	defer authDone()
 	stopEarly := context.AfterFunc(authCtx, func() { _ = raw.Close() })
 	conn, channels, requests, err := s.handshake(authCtx, raw, from)
 	if !stopEarly() || err != nil {
@@ -185,7 +188,7 @@ func (s *Server) serve(ctx context.Context, raw net.Conn, from netip.AddrPort) {
 		s.Shell.Log.Error("SSH connection from %s has permissions without a login", from)
 		return
 	}
-	if !s.guard.admit(from) {
+	if !s.guard.admit(entered) {
 		s.Shell.Log.Warn("SSH connection from %s refused: %d are open", from, s.Limits.Connections)
 		return
 	}
