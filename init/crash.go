@@ -18,12 +18,13 @@ import (
 )
 
 // What is kept of a crash: the kernel writes the end of its log into EFI variables when it panics (efi-pstore); the
-// next start moves that to /data/crash and frees the variables. A panic of PID 1 is in that log because its trace
+// next start copies that to /data/crash and then frees the variables. A panic of PID 1 is in that log because its trace
 // goes to /dev/kmsg first.
 
 const (
-	crashDir  = "/data/crash"
-	crashFile = crashDir + "/last"
+	crashStore = "/sys/fs/pstore"
+	crashDir   = "/data/crash"
+	crashFile  = crashDir + "/last"
 	// maxCrash bounds what is read of the crash store, whose records are some KiB each.
 	maxCrash = 256 << 10
 )
@@ -46,35 +47,42 @@ func traceToKernelLog() error {
 	return nil
 }
 
-// collectCrash takes the records out of the crash store. Without a crash it returns "".
-func collectCrash(store string) string {
-	names, err := filepath.Glob(filepath.Join(store, "dmesg-*"))
-	if err != nil || len(names) == 0 {
-		return ""
-	}
-	type record struct {
-		part int
-		text string
-	}
-	var records []record
+// crashRecords are the files of the crash store.
+func crashRecords(store string) []string {
+	// The pattern is a good one.
+	names, _ := filepath.Glob(filepath.Join(store, "dmesg-*"))
+	return names
+}
+
+// readCrashStore puts the records of the crash store together. Without a crash it returns "".
+func readCrashStore(store string) string {
+	var records []crashRecord
 	size := 0
-	for _, name := range names {
+	for _, name := range crashRecords(store) {
 		b, err := os.ReadFile(name)
 		if err == nil && size+len(b) <= maxCrash {
 			size += len(b)
-			part, text := parseCrashRecord(string(b))
-			records = append(records, record{part, text})
+			records = append(records, parseCrashRecord(string(b)))
 		}
-		// Removing the file erases the EFI variable, whose space is scarce.
-		_ = os.Remove(name)
 	}
-	// The kernel writes the newest part first and numbers it 1.
-	slices.SortStableFunc(records, func(a, b record) int { return cmp.Compare(b.part, a.part) })
+	// An oops and the panic that follows are two dumps. The kernel writes the newest part of each first and numbers it 1.
+	slices.SortStableFunc(records, func(a, b crashRecord) int {
+		return cmp.Or(cmp.Compare(a.dump, b.dump), cmp.Compare(b.part, a.part))
+	})
 	var text strings.Builder
 	for _, r := range records {
 		text.WriteString(r.text)
 	}
 	return joinTrace(text.String())
+}
+
+// forgetCrash empties the crash store: removing a file erases its EFI variable.
+func (m *machine) forgetCrash() {
+	for _, name := range crashRecords(crashStore) {
+		if err := os.Remove(name); err != nil {
+			m.warn("free the crash store: %v", err)
+		}
+	}
 }
 
 var kernelLine = regexp.MustCompile(`^(<\d+>)?\[ *\d+\.\d+\] ?`)
@@ -114,15 +122,23 @@ func joinTrace(log string) string {
 	return b.String()
 }
 
-// parseCrashRecord splits "Panic#2 Part3\n…" into the part number and the log text.
-func parseCrashRecord(s string) (part int, text string) {
-	head, rest, ok := strings.Cut(s, "\n")
-	if _, after, found := strings.Cut(head, " Part"); ok && found {
-		if n, err := strconv.Atoi(strings.TrimSpace(after)); err == nil {
-			return n, strings.TrimRight(rest, "\x00\n") + "\n"
-		}
+// crashRecord is one part of one dump of the kernel's log.
+type crashRecord struct {
+	dump, part int
+	text       string
+}
+
+// parseCrashRecord takes "Panic#2 Part3\n…" apart; what is not of that form is all text.
+func parseCrashRecord(s string) crashRecord {
+	head, rest, _ := strings.Cut(s, "\n")
+	why, part, ok := strings.Cut(head, " Part")
+	_, dump, ok2 := strings.Cut(why, "#")
+	d, err1 := strconv.Atoi(dump)
+	p, err2 := strconv.Atoi(strings.TrimSpace(part))
+	if !ok || !ok2 || err1 != nil || err2 != nil {
+		return crashRecord{text: s}
 	}
-	return 0, s
+	return crashRecord{d, p, strings.TrimRight(rest, "\x00\n") + "\n"}
 }
 
 // keepCrash writes the trace where it outlives further starts; readCrash gives the last one kept.
@@ -134,6 +150,7 @@ func keepCrash(text string) error {
 	if err != nil {
 		return fmt.Errorf("keep crash: %w", err)
 	}
+	defer disk.Close()
 	if err := durable.WriteFile(disk, "last", []byte(text), 0o600, nil); err != nil {
 		return fmt.Errorf("keep crash: %w", err)
 	}

@@ -35,12 +35,16 @@ func (m *machine) run(ctx context.Context, signals <-chan os.Signal) string {
 	}
 }
 
-// end undoes the start in reverse and leaves. The watchdog is fed once more and left armed: should the way down hang,
-// it cuts the hang short.
+// downLimit is how long the way down may take: services that do not want to end, and a slow disk that has all of the
+// memory's unwritten data to take.
+const downLimit = time.Minute
+
+// end undoes the start in reverse and leaves. The watchdog is left armed: should the way down hang, it cuts the hang
+// short.
 func (m *machine) end(action string, undo []func()) {
 	m.say("going down: " + action)
 	m.info("going down: %s", action)
-	m.watchdog.feed()
+	m.watchdog.allow(downLimit)
 	for i := len(undo) - 1; i >= 0; i-- {
 		undo[i]()
 	}

@@ -21,11 +21,17 @@ func setOptions(r control.Release) state.Options {
 	}
 }
 
-// openState opens the current set, and makes the first one.
+// openState opens the current set, and makes the first one. A set that cannot be put in order, because nothing can be
+// written, can still be read.
 func (m *machine) openState() error {
 	sets, warning, err := state.Open(dataDir, setOptions(m.running()))
 	if warning != "" {
 		m.warn("%s", warning)
+	}
+	if err != nil {
+		if attached, aerr := state.Attach(dataDir, setOptions(m.running())); aerr == nil {
+			sets = attached
+		}
 	}
 	m.sets = sets
 	return err

@@ -42,8 +42,17 @@ var steps = []step{
 	{"seal", (*machine).seal},
 }
 
+// startLimit is beyond what any step needs, storagePatience included.
+const startLimit = 10 * time.Minute
+
 // start runs the chain and returns what undoes it.
 func (m *machine) start(ctx context.Context) []func() {
+	// A hang before there is a watchdog, in a driver for example, must count as a failed try as well.
+	guard := time.AfterFunc(startLimit, func() {
+		m.say("the start does not come to its end; restarting")
+		_ = unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
+	})
+	defer guard.Stop()
 	var undo []func()
 	for _, s := range steps {
 		begin := time.Now()
@@ -137,8 +146,7 @@ func (m *machine) startModules(context.Context) (func(), error) {
 	errs = append(errs, err, <-always)
 	m.info("modules for devices: %s", strings.Join(loaded, " "))
 	errs = append(errs, mountAll(lateMounts))
-	m.crash = collectCrash("/sys/fs/pstore")
-	m.crashAt = time.Now()
+	m.crash, m.crashAt = readCrashStore(crashStore), time.Now()
 	return nil, errors.Join(errs...)
 }
 

@@ -23,6 +23,8 @@ const (
 	// diskWait bounds the wait for the disk: controllers find their disks after their driver is loaded.
 	// It is shorter than the watchdog's patience.
 	diskWait = 15 * time.Second
+	// storagePatience bounds how long a slow disk may take for the whole step: a journal to replay, an old set to remove.
+	storagePatience = 5 * time.Minute
 	// almostFull is where a full data partition becomes an alarm: room for one upgrade image and its backup.
 	almostFull = 128 << 20
 	watchEvery = 30 * time.Second
@@ -33,8 +35,12 @@ type storage struct {
 	disk, esp, data string
 }
 
-// startStorage finds the disk, lets data grow to the disk's end, mounts it and opens what it holds.
+// startStorage finds the disk, lets data grow to the disk's end, mounts it and opens what it holds. What goes wrong on
+// the way stops nothing that can still be had: a disk that takes no writes gives the configuration and the accounts.
 func (m *machine) startStorage(ctx context.Context) (func(), error) {
+	defer m.watchdog.feedFor(storagePatience)()
+	// The crash is on the disk by then, or there is no disk: EFI variables are too scarce to keep it there.
+	defer m.forgetCrash()
 	s, err := findDisk("/sys/class/block", diskWait)
 	if err != nil {
 		return nil, err
@@ -46,38 +52,65 @@ func (m *machine) startStorage(ctx context.Context) (func(), error) {
 	if err := os.MkdirAll(dataDir, 0o755); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dataDir, err)
 	}
-	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_NOATIME)
-	if err := unix.Mount(s.data, dataDir, "ext4", flags, "errors=remount-ro"); err != nil {
-		return nil, fmt.Errorf("mount data partition %s: %w", s.data, err)
+	readOnly, err := mountData(unix.Mount, s.data)
+	if readOnly {
+		go m.watchStorage(ctx)
+		return nil, errors.Join(err, m.openState())
+	}
+	if err != nil {
+		return nil, err
 	}
 	undo := func() {
 		m.journal.Close()
-		if err := unix.Unmount(dataDir, 0); err != nil {
-			// Something still has a file open; read-only is as safe.
-			_ = unix.Mount("", dataDir, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
-		}
+		m.leaveStorage()
 	}
 	// At every start, since a cut may have come between the partition and the file system. Without a difference the
 	// kernel returns at once.
 	if err := growFilesystem(s.data); err != nil {
 		m.warn("grow data file system: %v", err)
 	}
-	if err := m.openState(); err != nil {
-		return undo, err
-	}
-	if err := m.journal.Open(logDir, int(mmpUser.GID)); err != nil {
-		return undo, err
-	}
+	err = errors.Join(m.openState(), m.journal.Open(logDir, int(mmpUser.GID)))
 	if m.crash != "" {
 		m.warn("the last start ended in a crash; its trace is shown by: health")
-		if err := keepCrash(m.crash); err != nil {
-			m.warn("%v", err)
-		}
+		err = errors.Join(err, keepCrash(m.crash))
 	} else {
 		m.crash, m.crashAt = readCrash()
 	}
 	go m.watchStorage(ctx)
-	return undo, nil
+	return undo, err
+}
+
+// dataFlags hold for the data partition: nothing on it is a program or a device.
+const dataFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_NOATIME
+
+// mountData mounts the data partition; if it cannot be written, read-only, and if its journal can be neither replayed
+// nor written, as it was without it. An error with readOnly says why nothing can be stored.
+func mountData(mount func(source, target, kind string, flags uintptr, options string) error, device string) (readOnly bool, err error) {
+	first := mount(device, dataDir, "ext4", dataFlags, "errors=remount-ro")
+	if first == nil {
+		return false, nil
+	}
+	first = fmt.Errorf("mount data partition %s: %w", device, first)
+	for _, options := range []string{"", "noload"} {
+		if mount(device, dataDir, "ext4", dataFlags|unix.MS_RDONLY, options) == nil {
+			return true, fmt.Errorf("%w; it is mounted read-only, nothing can be stored", first)
+		}
+	}
+	return false, first
+}
+
+// leaveStorage ends what may still write, such as an errand, all of which survive a cut, and makes data read-only: the
+// kernel then writes all that waits and marks the file system clean. PID 1 itself keeps folders open, so that an unmount
+// would be refused.
+func (m *machine) leaveStorage() {
+	_ = unix.Kill(-1, unix.SIGKILL)
+	for range 100 {
+		if err := unix.Mount("", dataDir, "", unix.MS_REMOUNT|unix.MS_RDONLY|dataFlags, ""); !errors.Is(err, unix.EBUSY) {
+			return
+		}
+		// The dead still have to give their files back.
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // findDisk waits for a disk with a partition named "esp" and one named "data".
@@ -215,8 +248,8 @@ func growFilesystem(device string) error {
 	return nil
 }
 
-// watchStorage raises alarms about a data partition that is read-only or almost full. It never ends the machine: the
-// shell stays reachable, and what was stored is readable.
+// watchStorage raises alarms about a data partition that is read-only, damaged or almost full. It never ends the machine:
+// the shell stays reachable, and what was stored is readable.
 func (m *machine) watchStorage(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -225,18 +258,30 @@ func (m *machine) watchStorage(ctx context.Context) {
 		if err := unix.Statfs(dataDir, &st); err == nil {
 			readOnly, full := "", ""
 			if st.Flags&unix.ST_RDONLY != 0 {
-				readOnly = "the data partition is read-only after an error of the disk: nothing can be stored; take a backup by SFTP and replace the disk"
+				readOnly = "the data partition is read-only after an error of the disk: nothing can be stored; get what you need by SFTP and replace the disk"
 			}
-			if free := st.Bavail * uint64(st.Bsize); free < almostFull {
-				full = fmt.Sprintf("the data partition has %d MiB left: remove files by SFTP", free>>20)
+			if st.Bavail*uint64(st.Bsize) < almostFull {
+				// Without the number, which would make a new alarm of every line that is logged.
+				full = fmt.Sprintf("the data partition has less than %d MiB left: remove files by SFTP", almostFull>>20)
 			}
 			m.alarm("storage-read-only", readOnly)
 			m.alarm("storage-full", full)
 		}
+		m.alarm("storage-damaged", damage("/sys/fs/ext4", m.storage.data))
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// damage asks for the errors that ext4 has counted since the file system was made. The count outlives a restart, after
+// which a damaged file system is writable again until the kernel meets the next error.
+func damage(sysfs, device string) string {
+	b, err := os.ReadFile(filepath.Join(sysfs, filepath.Base(device), "errors_count"))
+	if count := strings.TrimSpace(string(b)); err != nil || count == "0" {
+		return ""
+	}
+	return "the file system of the data partition is damaged, and a restart does not repair it: take a backup, get it by SFTP, and install the disk anew"
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // fakeDisks makes a /sys/class/block like the kernel's: links into a tree of devices.
@@ -42,6 +44,48 @@ func TestTheDiskIsFoundByItsPartitionNames(t *testing.T) {
 	} {
 		if _, err := lookForDisk(fakeDisks(t, partitions)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+func TestADiskThatTakesNoWritesIsReadAllTheSame(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		works    func(flags uintptr, options string) bool
+		readOnly bool
+		says     string
+	}{
+		{"a sound disk", func(uintptr, string) bool { return true }, false, ""},
+		{"a disk without writes", func(flags uintptr, _ string) bool { return flags&unix.MS_RDONLY != 0 }, true, "mounted read-only"},
+		{"a journal that cannot be replayed", func(_ uintptr, options string) bool { return options == "noload" }, true, "mounted read-only"},
+		{"no file system", func(uintptr, string) bool { return false }, false, "mount data partition /dev/sda2: invalid argument"},
+	} {
+		readOnly, err := mountData(func(_, _, _ string, flags uintptr, options string) error {
+			if !c.works(flags, options) {
+				return unix.EINVAL
+			}
+			return nil
+		}, "/dev/sda2")
+		if readOnly != c.readOnly || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: want read-only %v and %q, got %v, %v", c.name, c.readOnly, c.says, readOnly, err)
+		}
+	}
+}
+
+func TestADamagedFileSystemIsAnAlarmAfterARestartToo(t *testing.T) {
+	sysfs := t.TempDir()
+	if got := damage(sysfs, "/dev/sda2"); got != "" {
+		t.Errorf("without a file system: want no alarm, got %q", got)
+	}
+	if err := os.Mkdir(filepath.Join(sysfs, "sda2"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for count, want := range map[string]bool{"0\n": false, "2\n": true} {
+		if err := os.WriteFile(filepath.Join(sysfs, "sda2", "errors_count"), []byte(count), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := damage(sysfs, "/dev/sda2"); (got != "") != want {
+			t.Errorf("count %q: want an alarm %v, got %q", count, want, got)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -40,6 +41,39 @@ func openWatchdog(l *modules.Loader, drivers []string) (*watchdog, string, error
 func (w *watchdog) feed() {
 	if w != nil {
 		_, _ = w.f.Write([]byte{0})
+	}
+}
+
+// feedFor feeds until the function that it returns is called, but no longer than limit: a step that takes its time is no
+// hang, and one that takes for ever is.
+func (w *watchdog) feedFor(limit time.Duration) (stop func()) {
+	if w == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(watchdogTimeout / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				w.feed()
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// allow feeds once more and gives what comes, the way down, another time than the usual. A device that cannot count so
+// far keeps its own.
+func (w *watchdog) allow(d time.Duration) {
+	if w != nil {
+		_ = unix.IoctlSetPointerInt(int(w.f.Fd()), unix.WDIOC_SETTIMEOUT, int(d/time.Second))
+		w.feed()
 	}
 }
 
