@@ -234,6 +234,7 @@ func serveSSH(ctx context.Context, server *sshd.Server, address string, log *she
 		if err == nil {
 			once.Do(func() { listening(listener.Addr()) })
 			err = server.Serve(ctx, listener)
+			_ = listener.Close()
 		}
 		if err == nil {
 			return

@@ -10,7 +10,11 @@
 // whatever bytes arrive. Secrets are neither echoed nor kept. Nothing is stored on disk.
 package line
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
 
 // MaxLine bounds a line in bytes.
 const MaxLine = 4096
@@ -21,3 +25,22 @@ const typeAhead = 16 << 10
 
 // ErrInterrupted is Ctrl-C at a prompt.
 var ErrInterrupted = errors.New("interrupted")
+
+// Crash is the end of the input by a mistake in this package, for the log. It ends one conversation, not the process.
+type Crash struct {
+	Cause any
+	Stack []byte
+}
+
+// Error implements error.
+func (c *Crash) Error() string { return fmt.Sprintf("reading the input crashed: %v", c.Cause) }
+
+// caught runs what a goroutine does and turns a panic into a [Crash].
+func caught(read func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Crash{p, debug.Stack()}
+		}
+	}()
+	return read()
+}

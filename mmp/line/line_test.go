@@ -308,6 +308,23 @@ func TestAPipeGivesItsLinesAndThenTheEnd(t *testing.T) {
 	}
 }
 
+// broken is an input that panics in the goroutine that reads it.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { panic("boom") }
+
+func TestACrashWhileReadingEndsOneConversationOnly(t *testing.T) {
+	var crash *Crash
+	if _, err := NewPipe(broken{}, io.Discard).ReadLine(t.Context()); !errors.As(err, &crash) || len(crash.Stack) == 0 {
+		t.Errorf("pipe: wanted a crash with its place, got %v", err)
+	}
+	terminal := NewTerminal(broken{}, io.Discard, Size{}, Hooks{})
+	if _, err := terminal.ReadLine(t.Context(), "> "); !errors.As(err, &crash) || len(crash.Stack) == 0 {
+		t.Errorf("terminal: wanted a crash with its place, got %v", err)
+	}
+	terminal.Wait()
+}
+
 func TestAPipeRefusesWhatIsNoLine(t *testing.T) {
 	for _, in := range []string{strings.Repeat("x", 3*MaxLine), "a\xff\n"} {
 		p := NewPipe(strings.NewReader(in), io.Discard)

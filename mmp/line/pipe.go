@@ -23,34 +23,33 @@ type Pipe struct {
 // NewPipe reads lines from in until it ends. The owner closes in and calls [Pipe.Close] to end the reading early.
 func NewPipe(in io.Reader, out io.Writer) *Pipe {
 	p := &Pipe{lines: make(chan string), out: out, stop: make(chan struct{})}
-	go p.read(in)
+	go func() {
+		defer close(p.lines)
+		p.failed = caught(func() error { return p.read(in) })
+	}()
 	return p
 }
 
-func (p *Pipe) read(in io.Reader) {
-	defer close(p.lines)
+// read returns why it ended, [io.EOF] for the end of the input.
+func (p *Pipe) read(in io.Reader) error {
 	r := bufio.NewReaderSize(in, MaxLine+2)
 	for {
 		// ReadSlice fails with ErrBufferFull on a line over the bound, so no more than that is ever held.
 		b, err := r.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			p.failed = fmt.Errorf("a line of the input is longer than %d bytes", MaxLine)
-			return
+			return fmt.Errorf("a line of the input is longer than %d bytes", MaxLine)
 		}
 		if err != nil && len(b) == 0 {
-			p.failed = io.EOF
-			return
+			return io.EOF
 		}
 		s := strings.TrimRight(string(b), "\r\n")
 		if !utf8.ValidString(s) {
-			p.failed = errors.New("a line of the input is not valid UTF-8")
-			return
+			return errors.New("a line of the input is not valid UTF-8")
 		}
 		select {
 		case p.lines <- s:
 		case <-p.stop:
-			p.failed = io.EOF
-			return
+			return io.EOF
 		}
 	}
 }

@@ -47,6 +47,8 @@ type Terminal struct {
 	// interrupt is what Ctrl-C does while a command runs, nil while a line is typed.
 	interrupt atomic.Pointer[func()]
 	done      chan struct{}
+	// failed is why the reading ended, set before keys is closed.
+	failed error
 	// busy is true while nobody waits for a key; since is when that changed or a key came last.
 	busy  atomic.Bool
 	since atomic.Pointer[time.Time]
@@ -69,14 +71,16 @@ func NewTerminal(in io.Reader, out io.Writer, size Size, hooks Hooks) *Terminal 
 	t.size.Store(&size)
 	t.busy.Store(true)
 	t.touch()
-	go t.read(in)
+	go func() {
+		defer close(t.done)
+		defer close(t.keys)
+		t.failed = caught(func() error { return t.read(in) })
+	}()
 	return t
 }
 
-// read decodes until the input ends.
-func (t *Terminal) read(in io.Reader) {
-	defer close(t.done)
-	defer close(t.keys)
+// read decodes until the input ends, which is [io.EOF] by whatever cause.
+func (t *Terminal) read(in io.Reader) error {
 	var d decoder
 	buf := make([]byte, 1024)
 	for {
@@ -99,7 +103,7 @@ func (t *Terminal) read(in io.Reader) {
 			}
 		}
 		if err != nil {
-			return
+			return io.EOF
 		}
 	}
 }
@@ -220,7 +224,7 @@ func (t *Terminal) edit(ctx context.Context, prompt string, m mode) (string, err
 			}
 		case k, ok := <-t.keys:
 			if !ok {
-				return "", io.EOF
+				return "", t.failed
 			}
 			t.touch()
 			switch k {

@@ -21,6 +21,7 @@ func (sh *Shell) watchIdle(ctx context.Context, term *line.Terminal) (context.Co
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer sh.recovered("the watch for idle sessions")
 		timer := time.NewTimer(limit)
 		defer timer.Stop()
 		for {

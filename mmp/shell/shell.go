@@ -112,7 +112,16 @@ func (sh *Shell) Interactive(ctx context.Context, login *Login, kind SessionKind
 		fmt.Fprintf(term, "%v\n", cause)
 		err = cause
 	}
+	sh.logCrash(err)
 	return err
+}
+
+// logCrash leaves a trace of a conversation that a mistake of ours has ended.
+func (sh *Shell) logCrash(err error) {
+	var crash *line.Crash
+	if errors.As(err, &crash) {
+		sh.Log.Error("%v\n%s", crash, crash.Stack)
+	}
 }
 
 func (s *session) interact(ctx context.Context, term *line.Terminal) error {
@@ -208,6 +217,7 @@ func (sh *Shell) Script(ctx context.Context, login *Login, pipe *line.Pipe, out,
 			case err != nil && ctx.Err() != nil:
 				return statusFailed
 			case err != nil:
+				sh.logCrash(err)
 				fmt.Fprintf(errOut, "%v\n", err)
 				return statusFailed
 			}

@@ -101,7 +101,12 @@ var errGone = errors.New("the connection has ended")
 
 // Serve accepts connections until the context ends, whose sessions then get [Limits].Grace to end. The error is nil
 // after that, or the listener's.
-func (s *Server) Serve(until context.Context, listener net.Listener) error {
+func (s *Server) Serve(until context.Context, listener net.Listener) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("accept SSH connections: crashed: %v\n%s", p, debug.Stack())
+		}
+	}()
 	s.state()
 	// Sessions are told by a cause that they can print.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(until))
