@@ -19,10 +19,10 @@ const (
 
 // inputEvent is struct input_event on a 64-bit machine.
 type inputEvent struct {
-	time  unix.Timeval
-	kind  uint16
-	code  uint16
-	value int32
+	_    unix.Timeval // time
+	kind uint16
+	_    uint16 // code
+	_    int32  // value
 }
 
 // watchButtons ends this boot when the power button is pressed. Devices that have no such key are closed again; the

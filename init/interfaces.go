@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"rotunda/init/config"
 	"rotunda/init/control"
@@ -147,13 +148,22 @@ func (m *machine) spawnDHCP(_ context.Context, ifname string, args []string, fil
 		trace.Close()
 		return nil, nil, fmt.Errorf("start dhcp: %w", err)
 	}
-	ended := make(chan struct{})
+	tag := "dhcp[" + ifname + "]"
+	copied, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(copied)
+		m.copyLines(tag, trace)
+	}()
 	go func() {
 		defer close(ended)
-		m.copyLines("dhcp["+ifname+"]", trace)
 		if err := m.reaper.Wait(cmd); err != nil {
-			m.journal.Log(journal.DaemonNotice, "dhcp["+ifname+"]", err.Error())
+			m.journal.Log(journal.DaemonNotice, tag, err.Error())
 		}
+		// The pipes end with the child, unless it has left a process behind: that one gets no say.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		left := time.Now().Add(lastWords)
+		_, _ = out.SetReadDeadline(left), trace.SetReadDeadline(left)
+		<-copied
 	}()
 	stop := sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
@@ -161,6 +171,9 @@ func (m *machine) spawnDHCP(_ context.Context, ifname string, args []string, fil
 	})
 	return out, stop, nil
 }
+
+// lastWords is how long what a child has written may take to be read after its end.
+const lastWords = time.Second
 
 // copyLines passes a child's error lines to the journal until the child closes them.
 func (m *machine) copyLines(tag string, r io.ReadCloser) {

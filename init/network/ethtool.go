@@ -83,6 +83,9 @@ func linkMode(fd int, link string) (portMode, error) {
 	if err := ethtool(fd, link, &s); err != nil {
 		return portMode{}, err
 	}
+	if s.words != -ask.words || s.words < 0 || int(s.words) > maxModeWords {
+		return portMode{}, errors.New("ethtool: the mask size has changed")
+	}
 	m := portMode{raw: s}
 	m.Autoneg = s.autoneg == 1
 	m.CanAutoneg = s.masks[0]&autonegBit != 0

@@ -111,7 +111,16 @@ func isOn(i config.Interface) bool { return i.IPv4.Enabled || i.IPv6.Enabled }
 // [Reconciler.Run]; DHCP clients are started and stopped by Run, so that nothing here waits for a lease. The document
 // must not be changed afterwards.
 func (r *Reconciler) Apply(ctx context.Context, doc *config.Document) []Problem {
+	problems := r.want(ctx, doc)
+	r.poke()
+	r.tell()
+	return problems
+}
+
+func (r *Reconciler) want(ctx context.Context, doc *config.Document) []Problem {
 	r.mu.Lock()
+	// By defer: who calls may recover from a panic, and must not leave the lock behind.
+	defer r.mu.Unlock()
 	r.document = doc
 	for letter := range r.leases {
 		if cfg := doc.Interfaces[letter].IPv4; !cfg.Enabled || !cfg.DHCP {
@@ -119,11 +128,7 @@ func (r *Reconciler) Apply(ctx context.Context, doc *config.Document) []Problem 
 		}
 	}
 	r.pass(ctx)
-	problems := slices.Clone(r.problems)
-	r.mu.Unlock()
-	r.poke()
-	r.tell()
-	return problems
+	return slices.Clone(r.problems)
 }
 
 // tell makes the calls that are due, the latest problems last.
