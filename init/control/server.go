@@ -11,8 +11,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"rotunda/init/config"
 )
 
@@ -71,7 +69,8 @@ var operations = []operation{
 		return timed{t}, err
 	}},
 	{"PUT", "/clock", false, with(func(ctx context.Context, m Machine, a timed) (any, error) { return nil, m.SetClock(ctx, a.Time) })},
-	{"GET", "/versions", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Versions(ctx) }},
+	// Each look at the versions starts a process, so it is not for everybody.
+	{"GET", "/versions", false, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Versions(ctx) }},
 	{"POST", "/versions/delete", false, with(func(ctx context.Context, m Machine, a numbered) (any, error) {
 		return nil, m.DeleteVersion(ctx, a.Number)
 	})},
@@ -120,45 +119,21 @@ func (s *Server) Serve(ctx context.Context, path string) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			uid, err := peer(c)
-			if err != nil {
-				return ctx
+			if u, ok := c.(*userConn); ok {
+				return context.WithValue(ctx, peerKey{}, u.uid)
 			}
-			return context.WithValue(ctx, peerKey{}, uid)
+			return ctx
 		},
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	if err := server.Serve(l); ctx.Err() == nil {
+	if err := server.Serve(&userListener{Listener: l, open: map[uint32]int{}}); ctx.Err() == nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	return nil
 }
 
 type peerKey struct{}
-
-// peer asks the kernel who is at the other end (SO_PEERCRED, unix(7)).
-func peer(c net.Conn) (uint32, error) {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return 0, fmt.Errorf("peer of %T", c)
-	}
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return 0, err
-	}
-	if credErr != nil {
-		return 0, credErr
-	}
-	return cred.Uid, nil
-}
 
 // Handler is the interface without the socket.
 func (s *Server) Handler() http.Handler {
