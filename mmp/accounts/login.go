@@ -136,7 +136,7 @@ func (s *Store) CheckKey(ctx context.Context, user string, key ssh.PublicKey, fr
 	if s.cfg.Files == nil || checkName(user) != nil {
 		return nil, shell.ErrRefused
 	}
-	f, err := s.cfg.Files.OpenStored(user + ".pub")
+	f, err := s.cfg.Files.OpenStored(user + keysSuffix)
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
 			s.event(syslog.LOG_WARNING, fmt.Sprintf("a file of public keys cannot be read: %v", err))
@@ -156,6 +156,8 @@ func (s *Store) CheckKey(ctx context.Context, user string, key ssh.PublicKey, fr
 }
 
 const (
+	// keysSuffix makes the name of the file of a user's public keys.
+	keysSuffix = ".pub"
 	// maxKeyFile and maxKeys bound "<user>.pub".
 	maxKeyFile = 64 << 10
 	maxKeys    = 64

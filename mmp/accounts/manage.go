@@ -66,6 +66,19 @@ func (s *Store) CheckNewUser(name string, role grammar.Role) error {
 	return s.doc.clone().add(name, role, time.Time{})
 }
 
+// HasKeys reports whether "<user>.pub" is stored, which may be older than the account.
+func (s *Store) HasKeys(user string) bool {
+	if s.cfg.Files == nil {
+		return false
+	}
+	f, err := s.cfg.Files.OpenStored(user + keysSuffix)
+	if err != nil {
+		return false
+	}
+	_ = f.Close()
+	return true
+}
+
 // Add makes an account. Its first login demands a new password, but for role api, which has nobody to type it.
 func (s *Store) Add(ctx context.Context, name string, role grammar.Role, password string) error {
 	if err := s.CheckNewUser(name, role); err != nil {

@@ -56,16 +56,15 @@ func userKinds(store *accounts.Store) []grammar.Kind {
 
 // userCommands are the commands about accounts (guide chapters 4.1 and 15.5).
 func userCommands(store *accounts.Store) []grammar.Command {
-	admin := []grammar.Role{grammar.Admin}
 	list := []grammar.Command{
 		{
-			Syntax: "user list", Roles: admin,
+			Syntax: "user list", Roles: admins,
 			Help:   "List the users with role, password expiry and whether they are logged in",
 			Detail: "10000-Dec-31 stands for a password that does not expire.",
 			Run:    func(c *grammar.Call) error { listUsers(c, store.List()); return nil },
 		},
 		{
-			Syntax: "user info <username:user>", Roles: admin,
+			Syntax: "user info <username:user>", Roles: admins,
 			Help: "Show a user's last login, failed logins, password dates, locks, allowed hosts and duty hours",
 			Run: func(c *grammar.Call) error {
 				info, err := store.Info(c.Arg("username"))
@@ -77,20 +76,20 @@ func userCommands(store *accounts.Store) []grammar.Command {
 			},
 		},
 		{
-			Syntax: "user add <username> <role:(admin|crypto|audit|appadmin|api)> [ldap]", Roles: admin,
+			Syntax: "user add <username> <role:(admin|crypto|audit|appadmin|api)> [ldap]", Roles: admins,
 			Help: "Add a user",
 			Detail: "Asks for a password twice. The user has to set another one at the first login, except one of role api. " +
 				"A user added with ldap has no password here; their LDAP server must be configured first.",
 			Run: func(c *grammar.Call) error { return addUser(c, store) },
 		},
 		{
-			Syntax: "user del <username:user>", Roles: admin,
+			Syntax: "user del <username:user>", Roles: admins,
 			Help:   "Remove a user and end their sessions",
 			Detail: "The last user of role admin cannot be removed.",
 			Run:    func(c *grammar.Call) error { return store.Delete(c.Arg("username")) },
 		},
 		{
-			Syntax: "user evict <username:user>", Roles: admin,
+			Syntax: "user evict <username:user>", Roles: admins,
 			Help: "End all sessions of a user",
 			Run: func(c *grammar.Call) error {
 				n, err := store.Evict(c.Arg("username"))
@@ -102,25 +101,25 @@ func userCommands(store *accounts.Store) []grammar.Command {
 			},
 		},
 		{
-			Syntax: "user unlock <username:user>", Roles: admin,
+			Syntax: "user unlock <username:user>", Roles: admins,
 			Help: "Lift the locks that too many failed logins or a long absence have set",
 			Run:  func(c *grammar.Call) error { return store.Unlock(c.Arg("username")) },
 		},
 		{
-			Syntax: "user expire <username:user>", Roles: admin,
+			Syntax: "user expire <username:user>", Roles: admins,
 			Help:   "Make a user set a new password at the next login",
 			Detail: "Not for users of role api. It overrides user rule min_password_age.",
 			Run:    func(c *grammar.Call) error { return store.Expire(c.Arg("username")) },
 		},
 		{
-			Syntax: "user host <username:user> (add|delete) <hostname:allowedhost>", Roles: admin,
+			Syntax: "user host <username:user> (add|delete) <hostname:allowedhost>", Roles: admins,
 			Help: "Change the list of hosts that a user may log in from",
 			Detail: "An empty list means every host. The list holds addresses, prefixes and names; a name is resolved at each " +
 				"login. The serial console is always allowed.",
 			Run: func(c *grammar.Call) error { return changeHosts(c, store) },
 		},
 		{
-			Syntax: "user duty <username:user> (<hours:duty>|none)", Roles: admin,
+			Syntax: "user duty <username:user> (<hours:duty>|none)", Roles: admins,
 			Help: "Set the hours in which a user may log in",
 			Detail: "Rules joined by |, each of them days and a span HHMM-HHMM in the time zone of this machine. Days are Mo Tu We Th Fr " +
 				"Sa Su, Wk for Monday to Friday, Wd for the weekend, Al for all; a day given twice is taken out again. A span that " +
@@ -129,7 +128,7 @@ func userCommands(store *accounts.Store) []grammar.Command {
 			Run: func(c *grammar.Call) error { return store.SetDuty(c.Arg("username"), c.Arg("hours")) },
 		},
 		{
-			Syntax: "user rule", Roles: admin,
+			Syntax: "user rule", Roles: admins,
 			Help: "List the rules for passwords and logins",
 			Run:  func(c *grammar.Call) error { listRules(c, store.Rules()); return nil },
 		},
@@ -148,14 +147,14 @@ func userCommands(store *accounts.Store) []grammar.Command {
 		},
 	}
 	for _, rule := range accounts.RuleTable {
-		list = append(list, ruleCommand(rule, admin, store))
+		list = append(list, ruleCommand(rule, store))
 	}
 	return list
 }
 
 // ruleCommand is one form of "user rule" for each rule, so that the parser knows its bounds and help its meaning.
-func ruleCommand(rule accounts.Rule, roles []grammar.Role, store *accounts.Store) grammar.Command {
-	command := grammar.Command{Roles: roles, Help: rule.Help}
+func ruleCommand(rule accounts.Rule, store *accounts.Store) grammar.Command {
+	command := grammar.Command{Roles: admins, Help: rule.Help}
 	if rule.Kind == accounts.Flag {
 		command.Syntax = fmt.Sprintf("user rule %s (true|false|none)", rule.Name)
 	} else {
@@ -172,20 +171,11 @@ func ruleCommand(rule accounts.Rule, roles []grammar.Role, store *accounts.Store
 }
 
 func listUsers(c *grammar.Call, users []accounts.Info) {
-	rows := [][4]string{{"USERNAME", "ROLE", "PASSWORD EXPIRY", "LOGGED IN"}}
+	rows := [][]string{{"USERNAME", "ROLE", "PASSWORD EXPIRY", "LOGGED IN"}}
 	for _, u := range users {
-		rows = append(rows, [4]string{u.Name, string(u.Role), expiry(u), yesNo(u.LoggedIn)})
+		rows = append(rows, []string{u.Name, string(u.Role), expiry(u), yesNo(u.LoggedIn)})
 	}
-	// In the captures of this layout a column is as wide as its widest cell.
-	var width [4]int
-	for _, r := range rows {
-		for i, cell := range r {
-			width[i] = max(width[i], len(cell))
-		}
-	}
-	for _, r := range rows {
-		c.Printf("%-*s  %-*s  %-*s  %s\n", width[0], r[0], width[1], r[1], width[2], r[2], r[3])
-	}
+	table(c, "", rows)
 }
 
 func expiry(u accounts.Info) string {
@@ -279,6 +269,9 @@ func addUser(c *grammar.Call, store *accounts.Store) error {
 		return err
 	}
 	c.Printf("Success\n")
+	if store.HasKeys(name) {
+		c.Printf("Note: whoever has a key of %s.pub, which is already stored, can log in as %[1]s; remove it by SFTP if it is not theirs\n", name)
+	}
 	return nil
 }
 

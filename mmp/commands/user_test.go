@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"io/fs"
 	"log/syslog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +38,16 @@ func (s *script) AskSecret(_ context.Context, prompt string) (string, error) {
 	return answer, nil
 }
 
+// stored are the files that administrators have put, all of them empty.
+type stored []string
+
+func (s stored) OpenStored(name string) (io.ReadCloser, error) {
+	if !slices.Contains(s, name) {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(strings.NewReader("")), nil
+}
+
 type userTest struct {
 	t     *testing.T
 	store *accounts.Store
@@ -46,6 +58,7 @@ func newUserTest(t *testing.T) *userTest {
 	store, err := accounts.Open(accounts.Config{
 		Disk: powercut.New(), Log: func(syslog.Priority, string, string) {}, Cost: accounts.Cost{MemoryKiB: 8, Passes: 1, Lanes: 1},
 		Clock: fixedClock{time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)}, Zone: func() *time.Location { return time.UTC },
+		Files: stored{"carol.pub"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +97,23 @@ func (u *userTest) fails(part, line string, answers ...string) {
 	out, err := u.run("admin", grammar.Admin, line, answers...)
 	if err == nil || !strings.Contains(err.Error(), part) {
 		u.t.Errorf("%s: %v, %q, want an error with %q", line, err, out, part)
+	}
+}
+
+func TestAQuestionWithoutAnAnswerChangesNothing(t *testing.T) {
+	u := newUserTest(t)
+	u.fails(grammar.ErrAborted.Error(), "passwd")
+	u.fails(grammar.ErrAborted.Error(), "user add bob crypto", "a good pass word")
+	u.fails("there is no user", "user info bob")
+}
+
+func TestKeysThatAreOlderThanTheUserAreNoted(t *testing.T) {
+	u := newUserTest(t)
+	for user, want := range map[string]bool{"bob": false, "carol": true} {
+		out := u.ok("user add "+user+" crypto", "a good pass word", "a good pass word")
+		if strings.Contains(out, user+".pub") != want {
+			t.Errorf("user add %s: wanted a note about %[1]s.pub: %v, got %q", user, want, out)
+		}
 	}
 }
 

@@ -20,6 +20,8 @@ import (
 const (
 	// maxBlocks of a file are looked at: the largest public bundle of authorities has about 150.
 	maxBlocks = 200
+	// maxKeys of a file are looked into: one of 16384 bits takes 40 ms on a server, and others wait for the file view.
+	maxKeys = 8
 	// maxKeyBlock in bytes. Checking the numbers of an RSA key takes longer the larger they are; 16384 bits fit.
 	maxKeyBlock = 16 * kib
 	// maxNameShown of a subject, in characters.
@@ -32,10 +34,18 @@ const (
 func InspectPEM(data []byte) []string {
 	var found []string
 	rest := data
+	keys := 0
 	for len(found) < maxBlocks {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
+		}
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			keys++
+		}
+		if keys > maxKeys {
+			found = append(found, "private key, not looked into")
+			continue
 		}
 		found = append(found, inspectBlock(block))
 	}

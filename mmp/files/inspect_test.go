@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -78,6 +79,14 @@ func TestInspectPEM(t *testing.T) {
 		if got := InspectPEM(c.data); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
+	}
+}
+
+func TestOnlyAFewPrivateKeysOfAFileAreLookedInto(t *testing.T) {
+	key := block("EC PRIVATE KEY", newMaterial(t, "meet.example.com").ecKey)
+	found := InspectPEM(bytes.Repeat(key, maxKeys+1))
+	if len(found) != maxKeys+1 || found[maxKeys-1] != "EC private key, P-256" || found[maxKeys] != "private key, not looked into" {
+		t.Errorf("a file of %d keys gave %q, want %d looked into", maxKeys+1, found, maxKeys)
 	}
 }
 

@@ -83,7 +83,7 @@ type Terminal interface {
 	AskSecret(ctx context.Context, prompt string) (string, error)
 }
 
-// ErrAborted is what a command returns whose question was not answered by a capital Y.
+// ErrAborted is what a command returns whose question was not answered, or not by a capital Y.
 var ErrAborted = errors.New("aborted, nothing was changed")
 
 // Call is one run of a command.
@@ -148,29 +148,32 @@ func (c *Call) Printf(format string, a ...any) { fmt.Fprintf(c.Out, format, a...
 // input included, is [ErrAborted].
 func (c *Call) Confirm(question string) error {
 	answer, err := c.Ask(question + " (Y/n) ")
-	switch {
-	case errors.Is(err, io.EOF):
-		return ErrAborted
-	case err != nil:
-		return err
-	case strings.TrimSpace(answer) != "Y":
-		return ErrAborted
+	if err == nil && strings.TrimSpace(answer) != "Y" {
+		err = ErrAborted
 	}
-	return nil
+	return err
 }
 
-// Ask prints the prompt and returns the line typed.
+// Ask prints the prompt and returns the line typed; the end of the input is [ErrAborted].
 func (c *Call) Ask(prompt string) (string, error) {
 	if c.Caller.Terminal == nil {
 		return "", errors.New("this command asks a question and there is nobody to answer it")
 	}
-	return c.Caller.Terminal.Ask(c.Context, prompt)
+	return answered(c.Caller.Terminal.Ask(c.Context, prompt))
 }
 
-// AskSecret prints the prompt and returns the line typed, which is neither echoed nor kept in the history.
+// AskSecret is Ask for what is neither echoed nor kept in the history.
 func (c *Call) AskSecret(prompt string) (string, error) {
 	if c.Caller.Terminal == nil {
 		return "", errors.New("this command asks for a secret and there is nobody to answer it")
 	}
-	return c.Caller.Terminal.AskSecret(c.Context, prompt)
+	return answered(c.Caller.Terminal.AskSecret(c.Context, prompt))
+}
+
+// answered turns the end of the input into [ErrAborted].
+func answered(answer string, err error) (string, error) {
+	if errors.Is(err, io.EOF) {
+		return "", ErrAborted
+	}
+	return answer, err
 }
