@@ -5,7 +5,7 @@
 //
 // Lines are kept in two files, "messages" and "audit" (facility local0), each with one predecessor; the oldest lines
 // make room for the newest. Before the data partition is there, and while it cannot be written, lines wait in memory,
-// at most [pending] of them.
+// at most [pending] of them and [pendingBytes]; the oldest stay, and the log says how many came too late.
 //
 // A power cut loses lines of the last second at most: the writer syncs a file that grew once a second. Nothing that calls
 // [Journal.Log] ever waits for the disk.
@@ -51,8 +51,9 @@ func (p Priority) String() string {
 const (
 	// maxLine in bytes; a longer message is cut.
 	maxLine = 8 << 10
-	// pending lines wait in memory for the disk.
-	pending = 4096
+	// pending lines wait in memory for the disk, with pendingBytes of text: PID 1 is to stay below 24 MiB.
+	pending      = 4096
+	pendingBytes = 4 << 20
 	// fileSize at which a file makes way for its successor; with two files of each kind 32 MiB at most.
 	fileSize = 8 << 20
 	tick     = time.Second
@@ -63,6 +64,7 @@ type Journal struct {
 	mu       sync.Mutex
 	hostname string
 	lines    []line
+	waiting  int // bytes of lines
 	dropped  int
 	wake     chan struct{}
 
@@ -118,18 +120,22 @@ func (j *Journal) Close() {
 func (j *Journal) Log(p Priority, tag, text string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.lines) >= pending {
+	if len(j.lines) >= pending || j.waiting >= pendingBytes {
 		j.dropped++
 		return
 	}
-	j.lines = append(j.lines, line{
-		audit: p/8 == Audit/8,
-		text:  time.Now().UTC().Format("Jan _2 15:04:05.000") + " " + p.String() + " " + j.hostname + " " + tag + ": " + clean(text) + "\n",
-	})
+	j.lines = append(j.lines, j.format(p, tag, clean(text)))
+	j.waiting += len(j.lines[len(j.lines)-1].text)
 	select {
 	case j.wake <- struct{}{}:
 	default:
 	}
+}
+
+// format makes a line of the time that it is now. The caller holds mu.
+func (j *Journal) format(p Priority, tag, text string) line {
+	now := time.Now().UTC().Format("Jan _2 15:04:05.000")
+	return line{audit: p/8 == Audit/8, text: now + " " + p.String() + " " + j.hostname + " " + tag + ": " + text + "\n"}
 }
 
 // Line takes a line that a service printed: "<134>cli: text" names its own priority and tag, any other is user.info
@@ -207,39 +213,23 @@ func (j *Journal) write() {
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
 	dirty := map[*os.File]bool{}
+	wake := j.wake
 	for {
 		ending := false
 		select {
 		case <-j.closed:
 			ending = true
-		case <-j.wake:
+		case <-wake:
 		case <-timer.C:
 			for f := range dirty {
 				f.Sync()
 				delete(dirty, f)
 			}
 		}
-		j.mu.Lock()
-		lines, dropped := j.lines, j.dropped
-		j.lines, j.dropped = nil, 0
-		hostname := j.hostname
-		j.mu.Unlock()
-		if dropped > 0 {
-			lines = append(lines, line{text: fmt.Sprintf("%s %s %s journal: %d lines lost, the disk was too slow\n",
-				time.Now().UTC().Format("Jan _2 15:04:05.000"), DaemonWarning, hostname, dropped)})
-		}
-		for _, l := range lines {
-			name := "messages"
-			if l.audit {
-				name = "audit"
-			}
-			f, err := j.file(name)
-			if err != nil {
-				continue
-			}
-			if _, err := f.WriteString(l.text); err == nil {
-				dirty[f] = true
-			}
+		// After a refusal by the disk the timer alone tries again.
+		wake = j.wake
+		if !j.flush(dirty) {
+			wake = nil
 		}
 		for name, f := range j.files {
 			if st, err := f.Stat(); err == nil && st.Size() > fileSize {
@@ -260,6 +250,49 @@ func (j *Journal) write() {
 			return
 		}
 	}
+}
+
+// flush writes the lines that wait. Those that the disk does not take go on waiting, in front of what has come meanwhile.
+func (j *Journal) flush(dirty map[*os.File]bool) (ok bool) {
+	j.mu.Lock()
+	lines, dropped := j.lines, j.dropped
+	j.lines, j.waiting, j.dropped = nil, 0, 0
+	if dropped > 0 {
+		lines = append(lines, j.format(DaemonWarning, "journal", fmt.Sprintf("%d lines lost: the disk did not take them", dropped)))
+	}
+	j.mu.Unlock()
+	for n, l := range lines {
+		if err := j.put(l, dirty); err != nil {
+			j.mu.Lock()
+			j.lines = append(lines[n:], j.lines...)
+			for _, l := range lines[n:] {
+				j.waiting += len(l.text)
+			}
+			j.mu.Unlock()
+			return false
+		}
+	}
+	return true
+}
+
+func (j *Journal) put(l line, dirty map[*os.File]bool) error {
+	name := "messages"
+	if l.audit {
+		name = "audit"
+	}
+	f, err := j.file(name)
+	if err != nil {
+		return err
+	}
+	if n, err := f.WriteString(l.text); err != nil {
+		if n > 0 {
+			// The rest of a line would follow on the next; better the whole one once more.
+			_, _ = f.WriteString("\n")
+		}
+		return err
+	}
+	dirty[f] = true
+	return nil
 }
 
 func (j *Journal) file(name string) (*os.File, error) {

@@ -70,6 +70,47 @@ func TestTheOldestLinesInMemoryStay(t *testing.T) {
 	}
 }
 
+func TestLongLinesInMemoryHaveABoundToo(t *testing.T) {
+	j := New()
+	long := strings.Repeat("x", maxLine)
+	for range pending {
+		j.Log(UserInfo, "a", long)
+	}
+	if j.waiting > pendingBytes+2*maxLine || j.dropped == 0 {
+		t.Errorf("want about %d bytes and the rest dropped, got %d bytes and %d dropped", pendingBytes, j.waiting, j.dropped)
+	}
+}
+
+func TestLinesThatTheDiskRefusesWaitForIt(t *testing.T) {
+	dir := t.TempDir()
+	// A folder where the file belongs is a disk that refuses.
+	if err := os.Mkdir(filepath.Join(dir, "messages"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	j := New()
+	j.dir, j.gid = dir, os.Getgid()
+	j.Log(UserInfo, "a", "first")
+	j.Log(UserInfo, "a", "second")
+	dirty := map[*os.File]bool{}
+	if j.flush(dirty) {
+		t.Fatal("want the refusal told, got all written")
+	}
+	j.Log(UserInfo, "a", "third")
+	if err := os.Remove(filepath.Join(dir, "messages")); err != nil {
+		t.Fatal(err)
+	}
+	if !j.flush(dirty) || j.waiting != 0 || len(j.lines) != 0 {
+		t.Fatalf("want all written, %d lines wait with %d bytes", len(j.lines), j.waiting)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "messages"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := regexp.MustCompile(`a: (\w+)`).FindAllString(string(b), -1); strings.Join(got, " ") != "a: first a: second a: third" {
+		t.Errorf("want the three lines in order, got %q", got)
+	}
+}
+
 func FuzzParseLine(f *testing.F) {
 	for _, s := range []string{"<134>cli: User", "<6>x", "<>", "<999>a: b", "<13", "plain", "<0>: "} {
 		f.Add(s)
