@@ -16,7 +16,7 @@ import (
 func (m *machine) followKernel() {
 	f, err := os.Open("/dev/kmsg")
 	if err != nil {
-		m.warn("read kernel log: %v", err)
+		m.journal.Log(journal.DaemonWarning, "init", "read kernel log: "+err.Error())
 		return
 	}
 	defer f.Close()

@@ -34,15 +34,17 @@ var lateMounts = []mount{
 	{kind: "pstore", target: "/sys/fs/pstore", flags: inert, optional: true},
 }
 
+// mountAll mounts what it can: without /tmp there is still a machine, without /dev there is none.
 func mountAll(list []mount) error {
+	var errs []error
 	for _, m := range list {
-		if err := os.MkdirAll(m.target, 0o755); err != nil && !m.optional {
-			return fmt.Errorf("make %s: %w", m.target, err)
+		err := os.MkdirAll(m.target, 0o755)
+		if err == nil {
+			err = unix.Mount(m.kind, m.target, m.kind, m.flags, m.options)
 		}
-		err := unix.Mount(m.kind, m.target, m.kind, m.flags, m.options)
 		if err != nil && !errors.Is(err, unix.EBUSY) && !m.optional {
-			return fmt.Errorf("mount %s: %w", m.target, err)
+			errs = append(errs, fmt.Errorf("mount %s: %w", m.target, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -47,9 +48,13 @@ var shown = []struct{ device, mount string }{
 	{"data", dataDir},
 }
 
+// filesystems leaves out what is not mounted: on a machine without its disk /data is a folder of the root.
 func filesystems() ([]control.Filesystem, error) {
 	var list []control.Filesystem
 	for _, s := range shown {
+		if s.mount != "/" && !mounted(s.mount) {
+			continue
+		}
 		var st unix.Statfs_t
 		if err := unix.Statfs(s.mount, &st); err != nil {
 			return nil, fmt.Errorf("measure %s: %w", s.mount, err)
@@ -62,4 +67,10 @@ func filesystems() ([]control.Filesystem, error) {
 		})
 	}
 	return list, nil
+}
+
+// mounted tells whether a file system begins at a folder: it is on another device than the folder above.
+func mounted(folder string) bool {
+	var here, above unix.Stat_t
+	return unix.Lstat(folder, &here) == nil && unix.Lstat(filepath.Dir(folder), &above) == nil && here.Dev != above.Dev
 }
