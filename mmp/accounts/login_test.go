@@ -141,6 +141,20 @@ func TestDutyHoursKeepOutButNotTheAdministratorAtTheConsole(t *testing.T) {
 	w.admitted("bob", goodPassword, desk)
 }
 
+func TestAConnectionThatIsKeptOpenBeginsNoSessionOutsideDutyHours(t *testing.T) {
+	w := newSetUp(t)
+	w.addUser("bob", grammar.Crypto)
+	w.must(w.SetDuty("bob", "Th0900-1700"))
+	login := w.admitted("bob", goodPassword, desk)
+	if _, err := w.Begin(login, shell.SSHSession, nil); err != nil {
+		t.Errorf("at noon: wanted a session, got %v", err)
+	}
+	w.clock.advance(6 * time.Hour)
+	if _, err := w.Begin(login, shell.SFTPSession, nil); err == nil || err.Error() != "outside duty hours" {
+		t.Errorf("in the evening: wanted outside duty hours, got %v", err)
+	}
+}
+
 func TestAllowedHosts(t *testing.T) {
 	w := newSetUp(t)
 	w.resolver["jump.example.com"] = netip.MustParseAddr("203.0.113.5")

@@ -36,8 +36,16 @@ type openSession struct {
 func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) (func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a := s.doc.find(login.User); login.Role != Recovery && (a == nil || !a.Added.Equal(login.Added)) {
-		return nil, errors.New("the account is no longer there")
+	if login.Role != Recovery {
+		a := s.doc.find(login.User)
+		if a == nil || !a.Added.Equal(login.Added) {
+			return nil, errors.New("the account is no longer there")
+		}
+		// A connection may have been kept open since a time at which a login was allowed.
+		if reason := a.barred(s.doc.Rules, kind == shell.ConsoleSession, s.cfg.Clock.Now().In(s.cfg.Zone())); reason != "" {
+			s.event(syslog.LOG_WARNING, fmt.Sprintf("User %s may not begin a session from %s: %s", login.User, login.Source, reason))
+			return nil, errors.New(reason)
+		}
 	}
 	limit := s.doc.Rules["max_sessions"]
 	if limit > 0 && kind == shell.ConsoleSession {
