@@ -13,6 +13,7 @@ import (
 
 	"rotunda/init/control"
 	"rotunda/init/state"
+	"rotunda/init/supervise"
 )
 
 // An errand is work on files from outside (an upgrade image, a backup) or on the EFI system partition. It runs in a
@@ -70,6 +71,35 @@ func runErrand(args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(a)
 }
 
+const (
+	// maxAnswer and maxTrace bound what PID 1 keeps of what a child prints; the longest answer is a list of versions.
+	maxAnswer = 1 << 20
+	maxTrace  = 64 << 10
+)
+
+// clipped keeps the first bytes and drops the rest. The buffer is not embedded, or its ReadFrom would go past the bound.
+type clipped struct {
+	kept bytes.Buffer
+	left int
+}
+
+func (c *clipped) Write(p []byte) (int, error) {
+	n := min(len(p), c.left)
+	c.left -= n
+	c.kept.Write(p[:n])
+	return len(p), nil
+}
+
+// errandReach is what an errand, which is root, may open: the shell owns some of the folders that it works in, and what it
+// parses comes from outside.
+func (m *machine) errandReach() supervise.Confine {
+	c := supervise.Confine{ReadOnly: []string{keysDir}, ReadWrite: []string{dataDir, "/dev/null"}}
+	if m.storage.esp != "" {
+		c.ReadWrite = append(c.ReadWrite, m.storage.esp)
+	}
+	return c
+}
+
 // send runs an errand in a child and decodes its result. Only one runs at a time: they share the partition and the
 // folder of the sets.
 func send[R any](ctx context.Context, m *machine, name string, arg any) (result R, err error) {
@@ -79,8 +109,12 @@ func send[R any](ctx context.Context, m *machine, name string, arg any) (result 
 	if err != nil {
 		return result, fmt.Errorf("encode argument: %w", err)
 	}
-	var out, trace bytes.Buffer
-	cmd := exec.CommandContext(ctx, "/init", "errand", name, string(b))
+	reach, err := json.Marshal(m.errandReach())
+	if err != nil {
+		return result, fmt.Errorf("encode argument: %w", err)
+	}
+	out, trace := clipped{left: maxAnswer}, clipped{left: maxTrace}
+	cmd := exec.CommandContext(ctx, "/init", "exec", string(reach), "/init", "errand", name, string(b))
 	cmd.Stdout, cmd.Stderr = &out, &trace
 	cmd.Env = []string{"PATH=/bin"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -91,11 +125,11 @@ func send[R any](ctx context.Context, m *machine, name string, arg any) (result 
 		if ctx.Err() != nil {
 			return result, ctx.Err()
 		}
-		m.warn("errand %s ended: %v: %.4000s", name, err, trace.String())
+		m.warn("errand %s ended: %v: %.4000s", name, err, trace.kept.String())
 		return result, fmt.Errorf("%s: %w", name, err)
 	}
 	var a answer
-	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
+	if err := json.Unmarshal(out.kept.Bytes(), &a); err != nil {
 		return result, fmt.Errorf("%s: read answer: %w", name, err)
 	}
 	if a.Error != "" {

@@ -41,7 +41,7 @@ func (m *machine) specs() []supervise.Spec {
 		User:         mmpUser,
 		Capabilities: []uintptr{unix.CAP_NET_BIND_SERVICE},
 		Confine: supervise.Confine{
-			ReadOnly:  []string{"/etc", "/proc", "/sys/class/net", logDir, "/run/rotunda", "/dev/urandom", "/usr/share"},
+			ReadOnly:  []string{"/etc", "/proc", logDir, "/run/rotunda", "/dev/urandom", "/usr/share"},
 			ReadWrite: writable,
 		},
 		MemoryMax:   512 << 20,
