@@ -179,6 +179,39 @@ func TestAClientThatCrashesIsStartedMoreAndMoreSlowly(t *testing.T) {
 	})
 }
 
+func TestAFloodOfEventsDoesNotKeepTheReconcilerBusy(t *testing.T) {
+	withClients(t, func(_ *Reconciler, k *fakeKernel, _ *children) {
+		looks := func() int {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return k.looks
+		}
+		flood := func(d time.Duration) {
+			for range d / time.Millisecond {
+				select {
+				case k.events <- struct{}{}:
+				default:
+				}
+				pass(time.Millisecond)
+			}
+		}
+		flood(5 * time.Second)
+		before := looks()
+		flood(10 * time.Second)
+		if got := looks() - before; got > 21 {
+			t.Errorf("10 s of a flood: want two looks a second, got %d", got)
+		}
+		// Back to normal after a quiet second.
+		pass(2 * time.Second)
+		before = looks()
+		k.events <- struct{}{}
+		pass(settle)
+		if got := looks() - before; got != 1 {
+			t.Errorf("one event after the flood: want one look within %v, got %d", settle, got)
+		}
+	})
+}
+
 func TestTheClientFollowsCarrierAndConfiguration(t *testing.T) {
 	withClients(t, func(r *Reconciler, k *fakeKernel, c *children) {
 		carrier := func(on bool) {

@@ -24,8 +24,8 @@ type fakeKernel struct {
 	state  Observation
 	fail   func(text string) error
 	events chan struct{}
-	// sockets counts what is open.
-	sockets int
+	// sockets counts what is open, looks the observations.
+	sockets, looks int
 }
 
 // newFakeKernel has a loopback and a port for each letter, all down, as after boot.
@@ -67,6 +67,7 @@ func (k *fakeKernel) do(text string, change func(*Observation)) error {
 func (k *fakeKernel) Observe(links, sysctls []string) (Observation, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.looks++
 	o := Observation{Links: map[string]Link{}, Sysctls: map[string]string{}}
 	for _, l := range links {
 		if link, ok := k.state.Links[l]; ok {

@@ -18,6 +18,10 @@ const (
 	interval = 30 * time.Second
 	// settle gathers the events of one change, most of which are our own, into one comparison.
 	settle = 20 * time.Millisecond
+	// A neighbour may send router advertisements without end, each of which is an event. After rapidPasses, none more
+	// than a second behind the one before, calm is what gathers; a start or a change of the document takes a dozen.
+	rapidPasses = 50
+	calm        = time.Second / 2
 	// maxRounds of observing, planning and applying follow one change. Two are usual; what the kernel does by itself
 	// after an address change takes a third.
 	maxRounds = 5
@@ -196,7 +200,9 @@ func (r *Reconciler) Run(ctx context.Context) {
 	}()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	rapid := 0
 	for {
+		began := time.Now()
 		r.mu.Lock()
 		r.pass(ctx)
 		wants := r.clientsWanted()
@@ -220,7 +226,13 @@ func (r *Reconciler) Run(ctx context.Context) {
 				events = nil
 			}
 		}
-		if !wait(ctx, settle) {
+		pause := settle
+		if rapid++; time.Since(began) > time.Second {
+			rapid = 0
+		} else if rapid > rapidPasses {
+			pause = calm
+		}
+		if !wait(ctx, pause) {
 			return
 		}
 	}
