@@ -99,7 +99,7 @@ func main() {
 		}
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "<131>cli: %v\n", err)
+		fmt.Fprintf(os.Stderr, "<27>cli: %v\n", err)
 		os.Exit(1)
 	}
 }

@@ -228,7 +228,7 @@ func forRemove(p Person, name string) (entry, error) {
 		return e, err
 	}
 	if !may(e.remove, p) {
-		return e, refusal(fs.ErrPermission, "%s cannot be removed", name)
+		return e, refusal(fs.ErrPermission, "%s can be neither removed nor renamed", name)
 	}
 	return e, nil
 }

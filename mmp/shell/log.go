@@ -7,11 +7,14 @@ import (
 	"sync"
 )
 
-// Priorities as in RFC 5424 section 6.2.1: facility local0 (16) times 8 plus the severity.
+// Priorities as in RFC 5424 section 6.2.1: the facility times 8 plus the severity. What somebody did is of facility local0
+// (16), which is the audit log; all else is of facility daemon (3), so that connections of strangers and crashes neither
+// hide in the audit log nor push out what it holds.
 const (
-	priorityError   = 16*8 + 3
-	priorityWarning = 16*8 + 4
-	priorityInfo    = 16*8 + 6
+	priorityAudit   = 16*8 + 6
+	priorityError   = 3*8 + 3
+	priorityWarning = 3*8 + 4
+	priorityInfo    = 3*8 + 6
 )
 
 // Log writes lines for the journal, each in one write and led by its priority and the tag "cli".
@@ -24,7 +27,7 @@ type Log struct {
 func NewLog(out io.Writer) *Log { return &Log{out: out} }
 
 // Audit records what somebody did.
-func (l *Log) Audit(format string, a ...any) { l.write(priorityInfo, format, a...) }
+func (l *Log) Audit(format string, a ...any) { l.write(priorityAudit, format, a...) }
 
 // Info records what happened by itself.
 func (l *Log) Info(format string, a ...any) { l.write(priorityInfo, format, a...) }
