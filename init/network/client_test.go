@@ -201,8 +201,8 @@ func TestAFloodOfEventsDoesNotKeepTheReconcilerBusy(t *testing.T) {
 		if got := looks() - before; got > 21 {
 			t.Errorf("10 s of a flood: want two looks a second, got %d", got)
 		}
-		// Back to normal after a quiet second.
-		pass(2 * time.Second)
+		// Back to normal after a quiet second, once what is in the pipe is through.
+		pass(4 * time.Second)
 		before = looks()
 		k.events <- struct{}{}
 		pass(settle)
