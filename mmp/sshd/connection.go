@@ -58,7 +58,7 @@ func (c *connection) serve(ctx context.Context, channels <-chan ssh.NewChannel, 
 			continue
 		}
 		if !c.openOne() {
-			_ = n.Reject(ssh.ResourceShortage, "too many sessions in this connection")
+			_ = n.Reject(ssh.ResourceShortage, "too many sessions")
 			continue
 		}
 		c.wg.Go(func() {
@@ -82,6 +82,10 @@ func (c *connection) openOne() bool {
 	if c.draining || c.channels >= c.server.Limits.Channels {
 		return false
 	}
+	if c.server.channels.Add(1) > int32(c.server.Limits.AllChannels) {
+		c.server.channels.Add(-1)
+		return false
+	}
 	c.channels++
 	c.unused.Stop()
 	return true
@@ -91,6 +95,7 @@ func (c *connection) closeOne() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.channels--
+	c.server.channels.Add(-1)
 	if c.channels > 0 {
 		return
 	}

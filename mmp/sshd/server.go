@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -43,8 +44,10 @@ type Limits struct {
 	Tries int
 	// Waiting is how many connections may be before their login, WaitingEach how many of one source.
 	Waiting, WaitingEach int
-	// Connections is how many may be logged in, Channels how many sessions one connection may have.
-	Connections, Channels int
+	// Connections is how many may be logged in, Channels how many sessions one connection may have, AllChannels how many
+	// there may be. A client can make the server hold 2 MiB for each, the window of [ssh], out of the 512 MiB that the
+	// process may take.
+	Connections, Channels, AllChannels int
 	// Connects and Failures are the rates of a source: new connections that did not log in, and wrong passwords.
 	Connects, Failures Rate
 	// Keepalive is how often a silent client is asked for a sign of life; after three times that, it is gone.
@@ -61,7 +64,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Exchange: 30 * time.Second, Login: 120 * time.Second, Tries: 6,
 		Waiting: 64, WaitingEach: 16,
-		Connections: 128, Channels: 32,
+		Connections: 128, Channels: 32, AllChannels: 128,
 		Connects:  Rate{Burst: 60, Every: time.Second},
 		Failures:  Rate{Burst: 30, Every: 6 * time.Second},
 		Keepalive: 30 * time.Second, Unused: 15 * time.Minute, Grace: 3 * time.Second,
@@ -81,6 +84,8 @@ type Server struct {
 	once  sync.Once
 	guard *guard
 	wg    sync.WaitGroup
+	// channels is how many are open in all connections.
+	channels atomic.Int32
 }
 
 // state makes the guard when it is first needed.

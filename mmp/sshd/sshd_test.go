@@ -304,6 +304,33 @@ func TestManyChannelsOfOneConnectionAtATime(t *testing.T) {
 	wg.Wait()
 }
 
+func TestTheChannelsOfAllConnectionsAreBounded(t *testing.T) {
+	f := serve(t, func(f *fixture) { f.Limits.AllChannels = 3 })
+	clients := []*ssh.Client{f.mustDial(t), f.mustDial(t)}
+	var open []*ssh.Session
+	for i := range 4 {
+		session, err := clients[i%2].NewSession()
+		if (err != nil) != (i == 3) {
+			t.Fatalf("channel %d: wanted the fourth refused, got %v", i, err)
+		}
+		open = append(open, session)
+	}
+	if err := open[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+	// The server learns of the end by its own goroutine, so the place is free soon, not at once.
+	for {
+		session, err := clients[1].NewSession()
+		if err == nil {
+			session.Close()
+			return
+		}
+		if !strings.Contains(err.Error(), "too many sessions") {
+			t.Fatalf("after one has gone: wanted a place, got %v", err)
+		}
+	}
+}
+
 func TestACrashInOneSessionLeavesTheOthers(t *testing.T) {
 	f := serve(t, func(f *fixture) {
 		f.SFTP = func(context.Context, *shell.Login, io.ReadWriteCloser) error { panic("sftp boom") }
