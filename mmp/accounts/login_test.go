@@ -416,12 +416,19 @@ func TestSessions(t *testing.T) {
 		t.Error("still logged in after the last session ended")
 	}
 	w.must(w.SetRule("max_sessions", 0))
-	for i := 0; ; i++ {
-		if _, err := begin(shell.SSHSession); err != nil {
-			if i != maxNetworkSessions {
-				t.Errorf("%d sessions were opened, want %d: %v", i, maxNetworkSessions, err)
+	for _, c := range []struct {
+		kind shell.SessionKind
+		want int
+	}{{shell.SFTPSession, maxSFTPSessions}, {shell.SSHSession, maxNetworkSessions - maxSFTPSessions}} {
+		n := 0
+		for {
+			if _, err := begin(c.kind); err != nil {
+				break
 			}
-			break
+			n++
+		}
+		if n != c.want {
+			t.Errorf("%d %s sessions were opened, want %d", n, c.kind, c.want)
 		}
 	}
 	if _, err := begin(shell.ConsoleSession); err != nil {

@@ -10,8 +10,12 @@ import (
 	"rotunda/mmp/shell"
 )
 
-// maxNetworkSessions is for all accounts together, whatever max_sessions says: each may hold a few MiB of buffers.
-const maxNetworkSessions = 100
+// Sessions by the network of all accounts together, whatever max_sessions says: each holds buffers of up to 2 MiB, one by
+// SFTP up to 8 MiB more, and the process may take 512 MiB.
+const (
+	maxNetworkSessions = 100
+	maxSFTPSessions    = 32
+)
 
 // Session is one entry of the list of who is logged in.
 type Session struct {
@@ -51,13 +55,16 @@ func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) 
 	if limit > 0 && kind == shell.ConsoleSession {
 		limit = 1
 	}
-	own, network := 0, 0
+	own, network, transfers := 0, 0, 0
 	for _, o := range s.sessions.open {
 		if o.User == login.User && o.Kind == kind {
 			own++
 		}
 		if o.Kind != shell.ConsoleSession {
 			network++
+		}
+		if o.Kind == shell.SFTPSession {
+			transfers++
 		}
 	}
 	if limit > 0 && own >= limit {
@@ -68,6 +75,10 @@ func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) 
 	if kind != shell.ConsoleSession && network >= maxNetworkSessions {
 		s.event(syslog.LOG_WARNING, fmt.Sprintf("%d sessions are open, one more from %s is refused", network, login.Source))
 		return nil, fmt.Errorf("there are already %d sessions", network)
+	}
+	if kind == shell.SFTPSession && transfers >= maxSFTPSessions {
+		s.event(syslog.LOG_WARNING, fmt.Sprintf("%d SFTP sessions are open, one more from %s is refused", transfers, login.Source))
+		return nil, fmt.Errorf("there are already %d SFTP sessions", transfers)
 	}
 	if s.sessions.open == nil {
 		s.sessions.open = map[uint64]*openSession{}
