@@ -67,8 +67,8 @@ func TestATableReadsBack(t *testing.T) {
 	if !ok || p.Start() != 2<<20 || p.Size() != 30<<20 || got.Number("data") != 2 {
 		t.Errorf("data: want 30 MiB at 2 MiB, number 2, got %+v, number %d", p, got.Number("data"))
 	}
-	if p, ok := got.ByType(ESP); !ok || p.Name != "esp" {
-		t.Errorf("by type: want esp, got %+v", p)
+	if p, ok := got.ByName("esp"); !ok || p.Type != ESP {
+		t.Errorf("esp: want an EFI system partition, got %+v", p)
 	}
 	if p, ok := got.ByName("swap"); ok {
 		t.Errorf("a name that is not there: want none, got %+v", p)

@@ -84,16 +84,6 @@ func (t *Table) ByName(name string) (Partition, bool) {
 	return Partition{}, false
 }
 
-// ByType returns the first partition of that type.
-func (t *Table) ByType(g GUID) (Partition, bool) {
-	for _, p := range t.Partitions {
-		if p.Type == g {
-			return p, true
-		}
-	}
-	return Partition{}, false
-}
-
 // Number returns the partition number, as in /dev/sda2, or 0.
 func (t *Table) Number(name string) int {
 	for i, p := range t.Partitions {

@@ -143,15 +143,7 @@ func (s *Store) Install(ctx context.Context, image io.Reader, size int64, sum [s
 	return v, nil
 }
 
-// InstallCommitted is Install for the image builder: the version has no counter.
-func (s *Store) InstallCommitted(ctx context.Context, image io.Reader, size int64, sum [sha256.Size]byte) (Version, error) {
-	v, err := s.install(ctx, image, size, sum, Name{}, nil)
-	if err != nil {
-		return Version{}, fmt.Errorf("install version: %w", err)
-	}
-	return v, nil
-}
-
+// install takes the number of the name from the plan.
 func (s *Store) install(ctx context.Context, image io.Reader, size int64, sum [sha256.Size]byte, name Name, progress func(int64)) (Version, error) {
 	p, err := s.Plan(size)
 	if err != nil {

@@ -51,7 +51,7 @@ func disk(t testing.TB, n int) *powercut.Disk {
 	for i := 1; i <= n; i++ {
 		image := imageOf(i)
 		s := NewStore(v, i-1)
-		if _, err := s.InstallCommitted(context.Background(), bytes.NewReader(image), int64(len(image)), sha256.Sum256(image)); err != nil {
+		if _, err := s.install(context.Background(), bytes.NewReader(image), int64(len(image)), sha256.Sum256(image), Name{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
