@@ -342,6 +342,16 @@ func (m *Machine) Wait(ctx context.Context) error {
 	}
 }
 
+// Running tells whether QEMU still runs.
+func (m *Machine) Running() bool {
+	select {
+	case <-m.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // PowerCut ends the machine as if the plug was pulled, and waits until it is gone.
 func (m *Machine) PowerCut() {
 	_ = m.process.Kill()

@@ -5,6 +5,8 @@ package powercut
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +31,7 @@ const (
 	password     = "Correct-Horse-7"
 	newVersion   = "0.2.0-cut"
 	// drops is the number of choices of lost writes tried for every prefix.
-	drops = 4
+	drops = 32
 	// boots is the number of states of each recording that are booted, and e2fscks of those that e2fsck looks at.
 	boots   = 4
 	e2fscks = 12
@@ -41,6 +43,8 @@ type recording struct {
 	log  *Log
 	// acknowledged is the number of entries that were in the log when the administrator had the answer.
 	acknowledged int
+	// newImage is what the upgrade at hand installs.
+	newImage [sha256.Size]byte
 }
 
 // TestPowerCuts records every write of an upgrade, of a configuration change and of a rollback to a backup, and shows for
@@ -54,16 +58,17 @@ func TestPowerCuts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	prepared := filepath.Join(dir, "prepared.img")
+	prepared := filepath.Join(t.TempDir(), "prepared.img")
 	prepare(t, tree, upgrade, prepared)
+	newImage := imageHash(t, upgrade)
 
 	t.Run("configuration change", func(t *testing.T) {
-		r := record(t, tree, dir, prepared, func(s session) int {
+		t.Parallel()
+		r := record(t, tree, prepared, newImage, func(s session) int {
 			s.command("hostname changed")
 			return s.position()
 		})
-		check(t, tree, dir, r, func(o Outcome) (string, error) {
+		check(t, tree, r, func(o Outcome) (string, error) {
 			if len(o.Starts) != 1 || o.Starts[0].Image != "old" {
 				return "", fmt.Errorf("the loader would start %v", o.Starts)
 			}
@@ -71,11 +76,12 @@ func TestPowerCuts(t *testing.T) {
 		})
 	})
 	t.Run("backup rollback", func(t *testing.T) {
-		r := record(t, tree, dir, prepared, func(s session) int {
+		t.Parallel()
+		r := record(t, tree, prepared, newImage, func(s session) int {
 			s.confirmed("backup rollback before")
 			return s.position()
 		})
-		check(t, tree, dir, r, func(o Outcome) (string, error) {
+		check(t, tree, r, func(o Outcome) (string, error) {
 			if len(o.Starts) != 1 || o.Starts[0].Image != "old" {
 				return "", fmt.Errorf("the loader would start %v", o.Starts)
 			}
@@ -93,12 +99,13 @@ func TestPowerCuts(t *testing.T) {
 		})
 	})
 	t.Run("upgrade", func(t *testing.T) {
-		r := record(t, tree, dir, prepared, func(s session) int {
+		t.Parallel()
+		r := record(t, tree, prepared, newImage, func(s session) int {
 			s.confirmed("upgrade")
 			s.awaitCommitted()
 			return s.position()
 		})
-		check(t, tree, dir, r, func(o Outcome) (string, error) {
+		check(t, tree, r, func(o Outcome) (string, error) {
 			if _, err := hostname(o, map[string]string{"prepared": "old"}); err != nil {
 				return "", err
 			}
@@ -235,8 +242,9 @@ func start(t *testing.T, tree qemu.Tree, name, disk, log string) session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before := t.Failed()
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() && !before && m.Running() {
 			t.Logf("the serial console ended with (all of it is in %s):\n%s", transcript, m.Serial.Tail())
 		}
 		m.Close()
@@ -289,9 +297,10 @@ func (s session) end() {
 }
 
 // record runs a machine on a copy of the prepared disk and records its writes from power-on.
-func record(t *testing.T, tree qemu.Tree, dir, prepared string, act func(session) int) recording {
+func record(t *testing.T, tree qemu.Tree, prepared string, newImage [sha256.Size]byte, act func(session) int) recording {
 	t.Helper()
-	disk, log := filepath.Join(dir, "recorded.img"), filepath.Join(t.TempDir(), "log")
+	dir := t.TempDir()
+	disk, log := filepath.Join(dir, "disk.img"), filepath.Join(dir, "log")
 	if err := qemu.CopySparse(prepared, disk); err != nil {
 		t.Fatal(err)
 	}
@@ -310,11 +319,11 @@ func record(t *testing.T, tree qemu.Tree, dir, prepared string, act func(session
 		}
 	}
 	t.Logf("recorded %d requests, %d of them flushes; the answer came after %d", len(l.Entries), flushes, acknowledged)
-	return recording{prepared, l, acknowledged}
+	return recording{prepared, l, acknowledged, newImage}
 }
 
 // check visits every state of a recording. judge says on which side of the change a state is, or what is wrong with it.
-func check(t *testing.T, tree qemu.Tree, dir string, r recording, judge func(Outcome) (string, error)) {
+func check(t *testing.T, tree qemu.Tree, r recording, judge func(Outcome) (string, error)) {
 	t.Helper()
 	f, err := os.Open(r.base)
 	if err != nil {
@@ -331,7 +340,7 @@ func check(t *testing.T, tree qemu.Tree, dir string, r recording, judge func(Out
 	if err := checker.Learn(base, []string{"EFI/BOOT/BOOTX64.EFI", "loader/loader.conf"}, func(string) string { return "old" }); err != nil {
 		t.Fatal(err)
 	}
-	checker.Images[newImage(t, tree)] = "new"
+	checker.Images[r.newImage] = "new"
 
 	const shown = 10
 	states, failures := 0, 0
@@ -365,21 +374,28 @@ func check(t *testing.T, tree qemu.Tree, dir string, r recording, judge func(Out
 		t.Errorf("%d further states are wrong", failures-shown)
 	}
 	fsck(t, r, base, plan, checker)
-	bootSome(t, tree, dir, r, base, plan, checker, judge)
+	bootSome(t, tree, r, base, plan, checker, judge)
 }
 
-// newImage is the hash of the image in the upgrade, as its manifest has it.
-func newImage(t *testing.T, tree qemu.Tree) [sha256.Size]byte {
+// imageHash is that of the image in an upgrade.img: after 8 bytes of magic comes the manifest, led by its length.
+func imageHash(t *testing.T, upgrade string) [sha256.Size]byte {
 	t.Helper()
-	efi, err := tree.BuildEFI(t.Context(), newVersion, "")
+	content, err := os.ReadFile(upgrade)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := os.ReadFile(efi)
-	if err != nil {
+	const lengthAt, manifestAt = 8, 12
+	var manifest struct {
+		Image struct{ SHA256 string }
+	}
+	if err := json.Unmarshal(content[manifestAt:manifestAt+binary.BigEndian.Uint32(content[lengthAt:])], &manifest); err != nil {
 		t.Fatal(err)
 	}
-	return sha256.Sum256(content)
+	sum, err := hex.DecodeString(manifest.Image.SHA256)
+	if err != nil || len(sum) != sha256.Size {
+		t.Fatalf("SHA-256 in the manifest: %q, %v", manifest.Image.SHA256, err)
+	}
+	return [sha256.Size]byte(sum)
 }
 
 // scratch is a folder in memory if there is one.
@@ -479,7 +495,7 @@ func writeSparse(path string, from *io.SectionReader) error {
 }
 
 // bootSome boots some states and compares what comes up with what the checker said.
-func bootSome(t *testing.T, tree qemu.Tree, dir string, r recording, base *Disk, plan Plan, checker *Checker, judge func(Outcome) (string, error)) {
+func bootSome(t *testing.T, tree qemu.Tree, r recording, base *Disk, plan Plan, checker *Checker, judge func(Outcome) (string, error)) {
 	t.Helper()
 	for i, s := range sample(plan, boots) {
 		state := at(t, r, base, plan, s)
@@ -491,7 +507,7 @@ func bootSome(t *testing.T, tree qemu.Tree, dir string, r recording, base *Disk,
 		if err != nil {
 			continue
 		}
-		disk := filepath.Join(dir, "booted.img")
+		disk := filepath.Join(t.TempDir(), "disk.img")
 		if err := qemu.CopySparse(r.base, disk); err != nil {
 			t.Fatal(err)
 		}
