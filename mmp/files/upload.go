@@ -20,8 +20,7 @@ const (
 	maxUploads = 16
 	// maxPartials are files of clients that upload under another name first.
 	maxPartials = 8
-	// step is how far ahead of the writer room is taken, and how often the disk is told to begin writing: large enough
-	// to cost nothing, small enough that the last sync has little left to do.
+	// step is how far ahead of the writer room is taken: large enough to cost nothing.
 	step = 8 * mib
 )
 
@@ -40,13 +39,13 @@ type Upload struct {
 	person Person
 	entry  entry
 	file   *os.File
+	blocks *blocks
 	path   string
 
 	size atomic.Int64
-	// taken is how many bytes room has been made for, flushed how many the disk has been told to write.
-	taken   atomic.Int64
-	flushed atomic.Int64
-	grow    sync.Mutex
+	// taken is how many bytes room has been made for.
+	taken atomic.Int64
+	grow  sync.Mutex
 	// sparse is set where the file system cannot take room ahead.
 	sparse atomic.Bool
 
@@ -84,7 +83,7 @@ func (s *Store) Create(p Person, name string, excl bool) (*Upload, error) {
 		return nil, s.broken("store", name, err)
 	}
 	s.uploads++
-	return &Upload{store: s, person: p, entry: e, file: f, path: path}, nil
+	return &Upload{store: s, person: p, entry: e, file: f, blocks: newBlocks(f, path), path: path}, nil
 }
 
 // fitsQuota says whether a file of that size may take the place of the entry; freed is another name that it gives up.
@@ -162,9 +161,8 @@ func (u *Upload) WriteAt(p []byte, off int64) (int, error) {
 			return 0, u.fail(err)
 		}
 	}
-	n, err := u.file.WriteAt(p, off)
-	if err != nil {
-		return n, u.fail(u.store.broken("store", u.entry.name, err))
+	if err := u.blocks.writeAt(p, off); err != nil {
+		return 0, u.fail(u.store.broken("store", u.entry.name, err))
 	}
 	for {
 		size := u.size.Load()
@@ -172,11 +170,7 @@ func (u *Upload) WriteAt(p []byte, off int64) (int, error) {
 			break
 		}
 	}
-	// The disk works while the rest arrives. It is a hint: an error of the disk comes back from the last sync.
-	if from := u.flushed.Load(); end-from >= step && u.flushed.CompareAndSwap(from, end) {
-		_ = unix.SyncFileRange(int(u.file.Fd()), from, end-from, unix.SYNC_FILE_RANGE_WRITE)
-	}
-	return n, nil
+	return len(p), nil
 }
 
 // take makes room up to the next step after end, so that a full disk is noticed early and the file is in few pieces.
@@ -224,6 +218,7 @@ func (u *Upload) Abort(why string) {
 
 // drop removes the hidden file.
 func (u *Upload) drop() {
+	u.blocks.close()
 	u.file.Close()
 	if err := os.Remove(u.path); err != nil {
 		u.store.log(syslog.LOG_WARNING, fmt.Sprintf("cannot remove an unfinished upload: %v", err))
@@ -256,6 +251,9 @@ func (u *Upload) finish() error {
 	if err := u.failed.Load(); err != nil {
 		return *err
 	}
+	if err := u.blocks.flush(); err != nil {
+		return u.store.broken("store", u.entry.name, err)
+	}
 	size := u.size.Load()
 	// Gives back the room behind the end.
 	if err := u.file.Truncate(size); err != nil {
@@ -268,6 +266,7 @@ func (u *Upload) finish() error {
 	if err := u.file.Sync(); err != nil {
 		return u.store.broken("store", u.entry.name, err)
 	}
+	u.blocks.close()
 	if err := u.file.Close(); err != nil {
 		return u.store.broken("store", u.entry.name, err)
 	}

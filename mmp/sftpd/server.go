@@ -12,7 +12,6 @@
 package sftpd
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -57,28 +56,18 @@ func (s *Server) Serve(ctx context.Context, login *shell.Login, channel io.ReadW
 	if c, ok := channel.(interface{ Stderr() io.ReadWriter }); ok {
 		h.notes = c.Stderr()
 	}
-	server := sftp.NewRequestServer(&readAhead{channel, bufio.NewReaderSize(channel, aheadSize)}, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h},
+	wire := newWire(channel)
+	server := sftp.NewRequestServer(wire, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h},
 		sftp.WithRSAllocator(), sftp.WithRSMaxTxPacket(maxRead))
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	err := server.Serve()
+	wire.drain()
 	if err == nil || errors.Is(err, io.EOF) {
 		return ctx.Err()
 	}
 	return fmt.Errorf("serve sftp: %w", err)
 }
-
-// aheadSize is two of the largest packets that clients send.
-const aheadSize = 64 << 10
-
-// readAhead takes length and body of a packet in one read; the library asks for them one after the other, and each
-// read of an SSH channel may have to tell the client that there is room again.
-type readAhead struct {
-	io.ReadWriteCloser
-	reader *bufio.Reader
-}
-
-func (r *readAhead) Read(p []byte) (int, error) { return r.reader.Read(p) }
 
 // session is the handlers of one client. The library calls them from several goroutines.
 type session struct {
