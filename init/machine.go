@@ -135,7 +135,8 @@ func (m *machine) Config(context.Context) (control.Config, error) {
 	return m.config, nil
 }
 
-// SetConfig stores before it applies: a crash between the two converges at the next start.
+// SetConfig stores before it applies: a crash between the two converges at the next start. A caller that goes away does
+// not stop it half-way.
 func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Document) (control.Applied, error) {
 	m.changing.Lock()
 	defer m.changing.Unlock()
@@ -178,7 +179,7 @@ func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Doc
 		a.RebootNeeded = append(a.RebootNeeded, "timezone")
 	}
 	if interfaces != nil {
-		for _, p := range interfaces.Apply(ctx, doc) {
+		for _, p := range interfaces.Apply(context.WithoutCancel(ctx), doc) {
 			a.Warnings = append(a.Warnings, p.Text)
 		}
 	}
