@@ -328,7 +328,7 @@ func changeHosts(c *grammar.Call, store *accounts.Store) error {
 		return nil
 	}
 	if info, err := store.Info(user); err == nil && !info.AllowsHost(c.Caller.Source) {
-		c.Printf("Note: this session comes from %s, which the addresses in your list do not cover; the serial console is always "+
+		c.Printf("Note: you come from %s, which the addresses in your list do not cover; the serial console is always "+
 			"allowed\n", c.Caller.Source)
 	}
 	return nil

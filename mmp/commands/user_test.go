@@ -244,7 +244,7 @@ func TestOnlyAdministratorsManageUsers(t *testing.T) {
 func TestAddingAHostThatIsNotOnesOwnIsNoted(t *testing.T) {
 	u := newUserTest(t)
 	if got := u.ok("user host admin add 198.51.100.0/24"); !strings.Contains(got, "192.0.2.7:50022") {
-		t.Errorf("prints %q, want a note about this session", got)
+		t.Errorf("prints %q, want a note about the own source", got)
 	}
 	if got := u.ok("user host admin add 192.0.2.0/24"); got != "" {
 		t.Errorf("prints %q, want nothing", got)

@@ -3,7 +3,7 @@ package line
 // maxHistory bounds the lines that a session remembers.
 const maxHistory = 200
 
-// history is the lines of this session, the oldest first. It lives in memory only.
+// history is the lines of one session, the oldest first. It lives in memory only.
 type history struct {
 	lines []string
 	// at is the line shown; len(lines) is the one being typed, which draft keeps meanwhile.

@@ -33,7 +33,7 @@ func Builtins() []grammar.Command {
 				return nil
 			},
 		},
-		{Syntax: "exit", Help: "End this session", Run: leave},
-		{Syntax: "logout", Help: "End this session", Run: leave},
+		{Syntax: "exit", Help: "End the session", Run: leave},
+		{Syntax: "logout", Help: "End the session", Run: leave},
 	}
 }

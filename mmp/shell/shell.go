@@ -39,8 +39,8 @@ type Shell struct {
 
 // Why a session ended before the person left it. The text is printed for them.
 var (
-	ErrEvicted  = errors.New("this session was ended by an administrator")
-	ErrIdle     = errors.New("this session was ended because nothing was typed for too long")
+	ErrEvicted  = errors.New("the session was ended by an administrator")
+	ErrIdle     = errors.New("the session was ended because nothing was typed for too long")
 	ErrStopping = errors.New("the management shell is stopping")
 )
 
