@@ -297,6 +297,7 @@ func TestClientOptionsKeepTheUsersOwnSetupOut(t *testing.T) {
 		"-F", "none",
 		"-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no",
 		"-o", "LogLevel=ERROR", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=30", "-o", "IdentityAgent=none",
+		"-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=4",
 		"-o", "ControlPath=/x", "-o", "PubkeyAuthentication=no",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

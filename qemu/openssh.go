@@ -42,13 +42,15 @@ type Result struct {
 	Status int
 }
 
-// options are those of every call: no known hosts and no configuration of the user that runs the tests, and no second
-// try with a password that was refused.
+// options are those of every call: no known hosts and no configuration of the user that runs the tests, no second try with
+// a password that was refused, and an end of 20 s to a connection whose machine was reset, which QEMU's user network does
+// not notice.
 func (c Client) options() []string {
 	o := []string{
 		"-F", "none",
 		"-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no",
 		"-o", "LogLevel=ERROR", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=30", "-o", "IdentityAgent=none",
+		"-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=4",
 	}
 	for _, option := range c.Options {
 		o = append(o, "-o", option)
