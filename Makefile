@@ -37,7 +37,7 @@ test-go:
 
 test-image:
 	@echo "== the booted image"
-	@$(GO) test -tags qemu -count=1 -v -timeout 35m ./qemu/...
+	@$(GO) test -tags qemu -p 1 -parallel 2 -count=1 -v -timeout 40m ./qemu/...
 
 # Runs each fuzz test for FUZZTIME; `make test` runs their corpora.
 FUZZTIME ?= 10s

@@ -126,7 +126,12 @@ func makeSystemPartition(ctx context.Context, disk fat.BlockDevice, v *image) er
 //
 // Nothing is left to mke2fs.conf, which differs from machine to machine. What is chosen and why:
 //
-//   - metadata_csum and 64bit: damage after a power cut is noticed; sizes beyond 16 TiB need no conversion.
+//   - no metadata_csum: its checksums cover blocks of 4 KiB, and a power cut may leave some sectors of a block old and some
+//     new. A commit block or superblock torn like that is "corrupt" to the kernel, which then refuses the file system; without
+//     the feature a commit is one sector, there or not. The power-cut test found 1 to 3 % of all states unmountable with it.
+//   - uninit_bg: checksums of group descriptors, each within a sector, and with them inode tables that need not be
+//     written when the file system grows.
+//   - 64bit: sizes beyond 16 TiB need no conversion.
 //   - resize: room for group descriptors up to 2 TiB (536,870,912 blocks), so that growing there moves nothing.
 //   - a journal of 64 MiB: mke2fs would choose less for 2 GiB, and it does not grow with the file system.
 //   - errors=remount-ro: a damaged file system is left as it is; PID 1 raises an alarm and the shell stays reachable.
@@ -138,7 +143,7 @@ func makeDataPartition(ctx context.Context, file string, modified time.Time) err
 		"-b", "4096", "-I", "256", "-i", "16384", "-m", "1", "-J", "size=64", "-e", "remount-ro",
 		"-L", "data", "-U", dataUUID, "-o", "Linux", "-M", "/data",
 		"-O", "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,"+
-			"huge_file,dir_nlink,extra_isize,metadata_csum",
+			"huge_file,dir_nlink,extra_isize,uninit_bg",
 		"-E", fmt.Sprintf("offset=%d,hash_seed=%s,root_owner=0:0,nodiscard,assume_storage_prezeroed=1,resize=536870912", dataStart, dataHashSeed),
 		file, fmt.Sprintf("%dk", dataSize/1024))
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MKE2FS_CONFIG=/dev/null", fmt.Sprintf("E2FSPROGS_FAKE_TIME=%d", modified.Unix()))
