@@ -63,7 +63,8 @@ func dialRawSSH(address string, limit time.Duration) (*rawSSH, error) {
 		return nil, err
 	}
 	c := &rawSSH{conn: conn, in: bufio.NewReader(conn)}
-	if err := conn.SetDeadline(time.Now().Add(limit)); err == nil {
+	err = conn.SetDeadline(time.Now().Add(limit))
+	if err == nil {
 		err = c.handshake()
 	}
 	if err != nil {

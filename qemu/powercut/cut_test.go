@@ -181,15 +181,6 @@ func (s session) login() {
 	}
 }
 
-func (s session) ssh(command string) string {
-	s.t.Helper()
-	r, err := s.m.SSH("admin", password).Run(s.within(commandLimit), command, nil)
-	if err != nil || r.Status != 0 {
-		s.t.Fatalf("ssh %q: got status %d, %v, %q and %q", command, r.Status, err, r.Stdout, r.Stderr)
-	}
-	return r.Stdout
-}
-
 func (s session) awaitCommitted() {
 	s.t.Helper()
 	ctx := s.within(bootLimit)
