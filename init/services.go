@@ -21,8 +21,14 @@ func (m *machine) specs() []supervise.Spec {
 	doc := m.config.Document
 	m.mu.Unlock()
 	accounts, files, transfer := m.shellDir("mmp"), m.shellDir("files"), m.shellDir("transfer")
+	listen := ":22"
+	if m.sets == nil {
+		// Without its accounts the machine knows only the password that everybody knows: whoever stands at the console may
+		// use it, the network may not.
+		listen = ""
+	}
 	args := []string{"-accounts", accounts, "-files", files, "-transfer", transfer, "-logs", logDir,
-		"-control", control.SocketPath, "-listen", ":22"}
+		"-control", control.SocketPath, "-listen", listen}
 	writable := []string{accounts, files, transfer, "/tmp", "/dev/null"}
 	for _, c := range m.board.Consoles {
 		args = append(args, "-console", "/dev/"+c.Device)

@@ -576,7 +576,7 @@ Uptime    : 1d 02:03:00
 Memory    : 1.0G available of 2.0G
 System    : 12.0M resident
 Alarms:
-    2026-05-04 05:02:01  service mmp?[2J starts again and again
+    2026-05-04 05:02:01  x  service mmp?[2J starts again and again
 Services:
     NAME  STATE    PID  RESTARTS  UPTIME    LAST EXIT
     mmp   ready    42   1         00:01:00  exit status 2: panic

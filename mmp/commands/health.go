@@ -45,7 +45,7 @@ func (d Deps) showHealth(c *grammar.Call, h control.Health) {
 		c.Printf("Alarms:\n")
 		var rows [][]string
 		for _, a := range h.Alarms {
-			rows = append(rows, []string{a.Since.In(d.Location).Format(clockLayout), printable(a.Text)})
+			rows = append(rows, []string{a.Since.In(d.Location).Format(clockLayout), a.ID, printable(a.Text)})
 		}
 		table(c, "    ", rows)
 	}
