@@ -52,6 +52,7 @@ func (m *trial) endsOnTheVersionBefore(fault string) {
 	if tries < 1 || tries > 3 {
 		m.t.Errorf("%s: the machine was reset %d times after the first start of the bad version, want 1 to 3", fault, tries)
 	}
+	m.t.Logf("back on 0.1.0 after %d tries", tries)
 	wantContains(m.t, "upgrade list", list, "0.1.0")
 	wantContains(m.t, "version", m.ssh("version"), "0.1.0")
 	wantContains(m.t, "hostname", m.ssh("hostname"), "keeper")

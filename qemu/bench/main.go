@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -82,6 +83,17 @@ func (f figure) against(peer string, value float64) figure {
 	return f
 }
 
+// rounded keeps two decimals; more would not come out the same twice.
+func (f figure) rounded() figure {
+	two := func(v float64) float64 { return math.Round(v*100) / 100 }
+	f.Value = two(f.Value)
+	if f.PeerValue != nil {
+		peer, ratio := two(*f.PeerValue), two(*f.Ratio)
+		f.PeerValue, f.Ratio = &peer, &ratio
+	}
+	return f
+}
+
 // store replaces the figures of the same names and keeps the others.
 func store(path string, figures []figure) error {
 	old, err := os.ReadFile(path)
@@ -120,7 +132,7 @@ func merge(old []byte, figures []figure) ([]byte, error) {
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false) // goals have < and > in them
 	for _, f := range figures {
-		if err := encoder.Encode(f); err != nil {
+		if err := encoder.Encode(f.rounded()); err != nil {
 			return nil, fmt.Errorf("encode figure: %w", err)
 		}
 	}
