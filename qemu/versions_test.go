@@ -8,9 +8,15 @@ import (
 	"time"
 )
 
-// trialLimit is what three tries may take, each with a start and up to 90 s of patience with a version that does not
+// trialLimit is what three tries may take, each with a start and up to 60 s of patience with a version that does not
 // become ready.
 const trialLimit = 12 * time.Minute
+
+// traces are what health must show of the crash on the version that has taken over.
+var traces = map[string][]string{
+	"kernel-panic": {"Kernel panic - not syncing: sysrq triggered crash"},
+	"init-panic":   {"panic: runtime error: index out of range", "goroutine 1", "main.(*machine).strike"},
+}
 
 // TestBadVersionsEndOnTheVersionBefore installs versions that fail, each in another way, and never touches the machine
 // after the Y. The faults share machines so that those that take long run side by side.
@@ -56,7 +62,9 @@ func (m *trial) endsOnTheVersionBefore(fault string) {
 	wantContains(m.t, "upgrade list", list, "0.1.0")
 	wantContains(m.t, "version", m.ssh("version"), "0.1.0")
 	wantContains(m.t, "hostname", m.ssh("hostname"), "keeper")
-	wantContains(m.t, "the alarm", m.ssh("health"), version, "upgrade delete")
+	health := m.ssh("health")
+	wantContains(m.t, "the alarm", health, version, "upgrade delete")
+	wantContains(m.t, "the trace", health, traces[fault]...)
 	m.login()
 	for line := range strings.Lines(list) {
 		if number, _, _ := strings.Cut(line, " "); strings.Contains(line, version) {
