@@ -168,3 +168,22 @@ func readCrash() (string, time.Time) {
 	}
 	return string(b), st.ModTime()
 }
+
+// before is how many lines ahead of a crash are shown with it.
+const before = 10
+
+// excerpt is the part of a kept trace that a person wants first: the crash and the lines just before it. The kernel
+// stores the end of its log, which on a short run reaches back to power-on; the file has all of it.
+func excerpt(log string) string {
+	lines := strings.SplitAfter(log, "\n")
+	at := slices.IndexFunc(lines, func(l string) bool {
+		message := l[len(kernelLine.FindString(l)):]
+		for _, start := range []string{"panic: ", "fatal error: ", "Kernel panic", "BUG: ", "Oops: ", "watchdog: BUG", "general protection fault"} {
+			if strings.HasPrefix(message, start) {
+				return true
+			}
+		}
+		return false
+	})
+	return strings.Join(lines[max(at-before, 0):], "")
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -46,5 +47,24 @@ func TestAGoTraceIsPutTogetherAgain(t *testing.T) {
 		"goroutine 1 [running]:\nmain.main()\n\n<0>[   16.1] Kernel panic - not syncing\n<0>[   16.2] after\n"
 	if got := joinTrace(log); got != want {
 		t.Errorf("want:\n%s\ngot:\n%s", want, got)
+	}
+}
+
+func TestTheExcerptBeginsShortlyBeforeTheCrash(t *testing.T) {
+	var boot, near strings.Builder
+	for range 50 {
+		boot.WriteString("<6>[    1.0] boot\n")
+	}
+	for range before {
+		near.WriteString("<6>[    2.0] near\n")
+	}
+	crash := "<4>[    3.0] panic: oh\n<0>[    3.1] Kernel panic - not syncing\n"
+	if got, want := excerpt(boot.String()+near.String()+crash), near.String()+crash; got != want {
+		t.Errorf("want:\n%s\ngot:\n%s", want, got)
+	}
+	for _, whole := range []string{"", crash, boot.String()} {
+		if got := excerpt(whole); got != whole {
+			t.Errorf("want %q as it is, got %q", whole, got)
+		}
 	}
 }

@@ -214,7 +214,7 @@ func (m *machine) Health(context.Context) (control.Health, error) {
 	}
 	slices.SortFunc(h.Alarms, func(a, b control.Alarm) int { return strings.Compare(a.ID, b.ID) })
 	h.Startup = slices.Clone(m.steps)
-	h.LastCrash, h.LastCrashAt = m.crash, m.crashAt
+	h.LastCrash, h.LastCrashAt = excerpt(m.crash), m.crashAt
 	return h, nil
 }
 
