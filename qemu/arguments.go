@@ -69,7 +69,10 @@ func arguments(o Options, w wiring) []string {
 // diskArguments describe the disk as a chain of block nodes and the device that the guest sees.
 func diskArguments(d Disk, w wiring) []string {
 	a := []string{"-blockdev", "driver=file,node-name=file0,filename=" + escape(w.disk)}
-	if d.WriteLog != "" {
+	if d.ReadOnly {
+		a[1] += ",read-only=on"
+		a = append(a, "-blockdev", "driver="+w.diskFormat+",node-name=disk0,file=file0,read-only=on")
+	} else if d.WriteLog != "" {
 		a = append(a,
 			"-blockdev", "driver=raw,node-name=raw0,file=file0",
 			"-blockdev", "driver=file,node-name=log0,filename="+escape(d.WriteLog),

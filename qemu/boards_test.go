@@ -38,7 +38,7 @@ func TestBootsAsAnOVA(t *testing.T) {
 		Boot: bootDisk(t, tree.Product("disk.img")), NICs: nics,
 	})
 	m.firstLogin()
-	wantContains(t, "version", m.serial("version"), "0.1.0")
+	wantContains(t, "version", m.serial("version"), delivered(t))
 	for i, name := range []string{"a", "b", "c", "d"} {
 		wantContains(t, "iface "+name, strings.ToLower(m.serial("iface "+name)), "52:54:00:00:00:0"+string(rune('1'+i)))
 	}

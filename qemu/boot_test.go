@@ -75,7 +75,7 @@ func (m *trial) in(name string, step func(m *trial)) {
 		step(&trial{m.Machine, t})
 		t.Logf("%.1f s", time.Since(start).Seconds())
 	})
-	if !ok && os.Getenv("ROTUNDA_GO_ON") == "" {
+	if !ok {
 		t.FailNow()
 	}
 }
@@ -204,6 +204,16 @@ func (m *trial) await(command, text string) string {
 			m.t.Fatalf("ssh %q did not print %q in time; the last answer was %q and %q (%v)", command, text, r.Stdout, r.Stderr, err)
 		}
 	}
+}
+
+// delivered is the version on disk.img.
+func delivered(t *testing.T) string {
+	t.Helper()
+	version, err := checkout(t).Version()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return version
 }
 
 func wantContains(t *testing.T, what, got string, want ...string) {

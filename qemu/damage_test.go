@@ -80,6 +80,30 @@ func TestStaysReachable(t *testing.T) {
 	})
 }
 
+// TestADiskThatCannotBeWrittenTo is one at the end of its life: what it holds is shown, and changes are refused.
+func TestADiskThatCannotBeWrittenTo(t *testing.T) {
+	t.Parallel()
+	tree := checkout(t)
+	disk := filepath.Join(t.TempDir(), "disk.img")
+	if err := CopySparse(tree.Product("disk.img"), disk); err != nil {
+		t.Fatal(err)
+	}
+	m := boot(t, Options{Disk: Disk{Path: disk, Private: true}})
+	m.firstLogin()
+	m.serial("hostname precious")
+	m.off()
+	m = boot(t, Options{Disk: Disk{Path: disk, Private: true, ReadOnly: true}})
+	m.login()
+	wantContains(t, "health", m.serial("health"), "read-only")
+	wantContains(t, "hostname", m.serial("hostname"), "precious")
+	refused := m.serial("hostname other")
+	if refused == "" || strings.Contains(refused, "\n") || strings.Contains(refused, "reboot is required") {
+		t.Errorf("hostname on a disk that cannot be written to: got %q, want one line that says why not", refused)
+	}
+	wantContains(t, "hostname", m.serial("hostname"), "precious")
+	wantContains(t, "whoami by SSH", m.ssh("whoami"), "admin")
+}
+
 // off presses the power button and waits until the machine is off.
 func (m *trial) off() {
 	m.t.Helper()

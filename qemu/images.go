@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -33,24 +34,29 @@ func FindTree() (Tree, error) {
 // Product returns the path of a product of make image.
 func (t Tree) Product(name string) string { return filepath.Join(t.Root, "build", name) }
 
+// Version is the release of build/rotunda.efi, as its .osrel section has it.
+func (t Tree) Version() (string, error) {
+	content, err := os.ReadFile(t.Product("rotunda.efi"))
+	if err != nil {
+		return "", fmt.Errorf("read version: %w", err)
+	}
+	_, after, found := bytes.Cut(content, []byte("\nROTUNDA_VERSION="))
+	version, _, ended := bytes.Cut(after, []byte("\n"))
+	if !found || !ended {
+		return "", fmt.Errorf("read version: none in %s", t.Product("rotunda.efi"))
+	}
+	return string(version), nil
+}
+
 // BuildUpgrade makes an upgrade.img of another version, whose kernel command line has the given words added (such as
 // fault=init-panic), and returns its path. Only what differs is made anew: the archives in build/cache are used.
 func (t Tree) BuildUpgrade(ctx context.Context, version, words string) (string, error) {
-	return t.build(ctx, "upgrade", "upgrade.img", version, words)
-}
-
-// BuildEFI makes the EFI image alone.
-func (t Tree) BuildEFI(ctx context.Context, version, words string) (string, error) {
-	return t.build(ctx, "efi", "rotunda.efi", version, words)
-}
-
-func (t Tree) build(ctx context.Context, product, file, version, words string) (string, error) {
 	out := filepath.Join(t.Root, "build", "test-images", version)
-	command := exec.CommandContext(ctx, "go", "run", "./image", "-out", out, "-only", product, "-version", version, "-cmdline", words)
+	command := exec.CommandContext(ctx, "go", "run", "./image", "-out", out, "-only", "upgrade", "-version", version, "-cmdline", words)
 	command.Dir = t.Root
 	command.Env = append(os.Environ(), "ROTUNDA_CACHE="+filepath.Join(t.Root, "build", "cache"))
 	if text, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build version %s: %w: %s", version, err, strings.TrimSpace(string(text)))
 	}
-	return filepath.Join(out, file), nil
+	return filepath.Join(out, "upgrade.img"), nil
 }

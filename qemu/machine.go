@@ -39,6 +39,8 @@ type Disk struct {
 	Private bool
 	// Bus is one of virtio-blk, pvscsi, ahci, nvme; empty means virtio-blk.
 	Bus string
+	// ReadOnly makes the disk refuse every write, as one does that protects itself at the end of its life.
+	ReadOnly bool
 	// WriteLog, if set, is where QEMU's blklogwrites driver records every write and flush. It needs a raw disk.
 	WriteLog string
 }

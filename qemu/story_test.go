@@ -26,7 +26,8 @@ import (
 func TestStoryOfAnAdministrator(t *testing.T) {
 	t.Parallel()
 	tree := checkout(t)
-	upgrade, err := tree.BuildUpgrade(t.Context(), "0.2.0-test", "")
+	before, after := delivered(t), "100.0-test"
+	upgrade, err := tree.BuildUpgrade(t.Context(), after, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestStoryOfAnAdministrator(t *testing.T) {
 		}
 	})
 	m.in("one-shot commands over SSH have an exit status", func(m *trial) {
-		wantContains(m.t, "version", m.await("version", "0.1.0"), "0.1.0")
+		wantContains(m.t, "version", m.await("version", before), before)
 		wantContains(m.t, "whoami", m.ssh("whoami"), "admin")
 		m.sshFails("frobnicate", "Unknown command")
 		m.sshFails("ipv4 a add 10.0.2.300/24 10.0.2.2", "10.0.2.300/24")
@@ -148,13 +149,13 @@ func TestStoryOfAnAdministrator(t *testing.T) {
 		m.sftp("put " + upgrade + " upgrade.img")
 		m.Serial.Drain()
 		m.typed("upgrade\r")
-		m.expect(2*time.Minute, `(?s)0\.2\.0-test.*\(Y/n\)[^\n]*\z`)
+		m.expect(2*time.Minute, `(?s)`+regexp.QuoteMeta(after)+`.*\(Y/n\)[^\n]*\z`)
 		m.typed("y\r")
 		m.expect(commandLimit, `(?m)^`+prompt+`\z`)
 		m.confirmed("upgrade")
-		wantContains(m.t, "version after the upgrade", m.await("version", "0.2.0-test"), "0.2.0-test")
-		list := m.awaitCommitted("0.2.0-test")
-		wantContains(m.t, "upgrade list", list, "0.1.0", "0.2.0-test", "running")
+		wantContains(m.t, "version after the upgrade", m.await("version", after), after)
+		list := m.awaitCommitted(after)
+		wantContains(m.t, "upgrade list", list, before, after, "running")
 		wantContains(m.t, "ipv4 a after the upgrade", m.ssh("ipv4 a"), "10.0.2.15")
 		wantContains(m.t, "the automatic backup", m.ssh("backup list"), "before")
 		m.login()

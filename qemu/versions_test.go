@@ -39,12 +39,12 @@ func TestBadVersionsEndOnTheVersionBefore(t *testing.T) {
 }
 
 func (m *trial) endsOnTheVersionBefore(fault string) {
-	version := "0.2.0-" + fault
+	before, version := delivered(m.t), "100.0-"+fault
 	image, err := checkout(m.t).BuildUpgrade(m.t.Context(), version, "fault="+fault)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.await("version", "0.1.0")
+	m.await("version", before)
 	m.sftp("put " + image + " upgrade.img")
 	resets := m.Monitor.Events("RESET")
 	m.Serial.Drain()
@@ -53,14 +53,14 @@ func (m *trial) endsOnTheVersionBefore(fault string) {
 	m.typed("Y\r")
 	m.expect(2*time.Minute, `restarts now`)
 
-	list := m.awaitFailed(version)
+	list := m.awaitFailed(version, before)
 	tries := m.Monitor.Events("RESET") - resets - 1 // the first is the upgrade's own
 	if tries < 1 || tries > 3 {
 		m.t.Errorf("%s: the machine was reset %d times after the first start of the bad version, want 1 to 3", fault, tries)
 	}
-	m.t.Logf("back on 0.1.0 after %d tries", tries)
-	wantContains(m.t, "upgrade list", list, "0.1.0")
-	wantContains(m.t, "version", m.ssh("version"), "0.1.0")
+	m.t.Logf("back on %s after %d tries", before, tries)
+	wantContains(m.t, "upgrade list", list, before)
+	wantContains(m.t, "version", m.ssh("version"), before)
 	wantContains(m.t, "hostname", m.ssh("hostname"), "keeper")
 	health := m.ssh("health")
 	wantContains(m.t, "the alarm", health, version, "upgrade delete")
@@ -76,8 +76,8 @@ func (m *trial) endsOnTheVersionBefore(fault string) {
 	}
 }
 
-// awaitFailed waits until the version before runs and calls the other one failed.
-func (m *trial) awaitFailed(version string) string {
+// awaitFailed waits until the version before runs again and calls the other one failed.
+func (m *trial) awaitFailed(version, before string) string {
 	m.t.Helper()
 	ctx := m.within(trialLimit)
 	tick := time.NewTicker(2 * time.Second)
@@ -87,7 +87,7 @@ func (m *trial) awaitFailed(version string) string {
 		failed, running := false, false
 		for line := range strings.Lines(r.Stdout) {
 			failed = failed || strings.Contains(line, version) && strings.Contains(line, "failed")
-			running = running || strings.Contains(line, "0.1.0 ") && strings.Contains(line, "running")
+			running = running || strings.Contains(line, before+" ") && strings.Contains(line, "running")
 		}
 		if err == nil && failed && running {
 			return r.Stdout
@@ -95,7 +95,7 @@ func (m *trial) awaitFailed(version string) string {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			m.t.Fatalf("the machine did not end on version 0.1.0; upgrade list says:\n%s%s\nthe console says:\n%s", r.Stdout, r.Stderr, m.Serial.Tail())
+			m.t.Fatalf("the machine did not end on version %s; upgrade list says:\n%s%s\nthe console says:\n%s", before, r.Stdout, r.Stderr, m.Serial.Tail())
 		}
 	}
 }

@@ -23,7 +23,7 @@ const (
 	uploadSize   = 48 << 20
 	startLimit   = 3 * time.Minute
 	password     = "Correct-Horse-7"
-	benchVersion = "0.2.0-bench"
+	benchVersion = "100.0-bench"
 	none         = "none"
 )
 

@@ -29,7 +29,7 @@ const (
 	bootLimit    = 3 * time.Minute
 	commandLimit = 30 * time.Second
 	password     = "Correct-Horse-7"
-	newVersion   = "0.2.0-cut"
+	newVersion   = "100.0-cut"
 	// drops is the number of choices of lost writes tried for every prefix.
 	drops = 32
 	// boots is the number of states of each recording that are booted, and e2fscks of those that e2fsck looks at.
@@ -78,8 +78,7 @@ func TestPowerCuts(t *testing.T) {
 	t.Run("backup rollback", func(t *testing.T) {
 		t.Parallel()
 		r := record(t, tree, prepared, newImage, func(s session) int {
-			s.confirmed("backup rollback before")
-			return s.position()
+			return s.confirmed("backup rollback before")
 		})
 		check(t, tree, r, func(o Outcome) (string, error) {
 			if len(o.Starts) != 1 || o.Starts[0].Image != "old" {
@@ -101,9 +100,9 @@ func TestPowerCuts(t *testing.T) {
 	t.Run("upgrade", func(t *testing.T) {
 		t.Parallel()
 		r := record(t, tree, prepared, newImage, func(s session) int {
-			s.confirmed("upgrade")
+			installed := s.confirmed("upgrade")
 			s.awaitCommitted()
-			return s.position()
+			return installed
 		})
 		check(t, tree, r, func(o Outcome) (string, error) {
 			if _, err := hostname(o, map[string]string{"prepared": "old"}); err != nil {
@@ -161,17 +160,27 @@ func (s session) command(line string) string {
 	return got
 }
 
-func (s session) confirmed(line string) {
+// confirmed runs a command that asks for a capital Y and restarts the machine. It returns the position in the log when the
+// command said that it was done, and ends at the next login prompt.
+func (s session) confirmed(line string) (done int) {
 	s.t.Helper()
-	for _, step := range []struct{ send, await string }{{line + "\r", `\(Y/n\)[^\n]*\z`}, {"Y\r", qemu.LoginPrompt}} {
-		s.m.Serial.Drain()
-		if err := s.m.Serial.Send(step.send); err != nil {
-			s.t.Fatal(err)
+	for _, step := range []struct{ send, await string }{
+		{line + "\r", `\(Y/n\)[^\n]*\z`}, {"Y\r", `the machine restarts now`}, {"", qemu.LoginPrompt},
+	} {
+		if step.send != "" {
+			s.m.Serial.Drain()
+			if err := s.m.Serial.Send(step.send); err != nil {
+				s.t.Fatal(err)
+			}
 		}
 		if _, err := s.m.Serial.Await(s.within(bootLimit), step.await); err != nil {
 			s.t.Fatal(err)
 		}
+		if step.send == "Y\r" {
+			done = s.position()
+		}
 	}
+	return done
 }
 
 func (s session) login() {
@@ -364,6 +373,9 @@ func check(t *testing.T, tree qemu.Tree, r recording, judge func(Outcome) (strin
 	if failures > shown {
 		t.Errorf("%d further states are wrong", failures-shown)
 	}
+	if sides["old"] == 0 || sides["new"] == 0 {
+		t.Errorf("states by side: got %v, want some of both, or the recording shows nothing", sides)
+	}
 	fsck(t, r, base, plan, checker)
 	bootSome(t, tree, r, base, plan, checker, judge)
 }
@@ -399,11 +411,11 @@ func scratch(t *testing.T) string {
 	return t.TempDir()
 }
 
-// sample returns n prefixes, spread evenly, each with a drop if it has any.
+// sample returns n prefixes, spread evenly, all but the first with a drop, if they have any.
 func sample(plan Plan, n int) []State {
 	var list []State
 	for i := range n {
-		list = append(list, State{Prefix: plan.To * (i + 1) / n, Drop: i % (plan.Drops + 1)})
+		list = append(list, State{Prefix: plan.To * (2*i + 1) / (2 * n), Drop: i % (plan.Drops + 1)})
 	}
 	return list
 }
@@ -488,6 +500,10 @@ func writeSparse(path string, from *io.SectionReader) error {
 // bootSome boots some states and compares what comes up with what the checker said.
 func bootSome(t *testing.T, tree qemu.Tree, r recording, base *Disk, plan Plan, checker *Checker, judge func(Outcome) (string, error)) {
 	t.Helper()
+	delivered, err := tree.Version()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, s := range sample(plan, boots) {
 		state := at(t, r, base, plan, s)
 		want, err := checker.Inspect(state.Disk)
@@ -518,7 +534,7 @@ func bootSome(t *testing.T, tree qemu.Tree, r recording, base *Disk, plan Plan, 
 		if got := m.command("hostname"); !strings.Contains(got, doc.Hostname) {
 			t.Errorf("%s booted: hostname is %q, want %s", state, got, doc.Hostname)
 		}
-		version := map[string]string{"old": "0.1.0", "new": newVersion}[want.Starts[0].Image]
+		version := map[string]string{"old": delivered, "new": newVersion}[want.Starts[0].Image]
 		if got := m.command("version"); !strings.Contains(got, version) {
 			t.Errorf("%s booted: version is %q, want %s", state, got, version)
 		}
