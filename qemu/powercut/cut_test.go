@@ -420,13 +420,15 @@ func sample(plan Plan, n int) []State {
 	return list
 }
 
-// at makes a state again; a prefix without unflushed writes has no drops.
+// at makes a state again. A prefix without unflushed writes has no drops; the next one that has them is taken then.
 func at(t *testing.T, r recording, base *Disk, plan Plan, s State) State {
 	t.Helper()
-	state, err := r.log.At(base, plan, s.Prefix, s.Drop)
-	if err != nil {
-		state, err = r.log.At(base, plan, s.Prefix, 0)
+	for prefix := s.Prefix; prefix < plan.To; prefix++ {
+		if state, err := r.log.At(base, plan, prefix, s.Drop); err == nil {
+			return state
+		}
 	}
+	state, err := r.log.At(base, plan, s.Prefix, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
