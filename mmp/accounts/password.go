@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -102,6 +103,9 @@ func (h parsedHash) String() string {
 }
 
 func (h parsedHash) derive(password string) []byte {
+	// The runtime would keep the hash's 19 MiB for minutes in case they are wanted again; logins are rare, and memory
+	// belongs to meetings.
+	defer debug.FreeOSMemory()
 	return argon2.IDKey([]byte(password), h.salt, h.cost.Passes, h.cost.MemoryKiB, h.cost.Lanes, keySize)
 }
 
