@@ -3,7 +3,7 @@
 GO    := $(shell image/install-go)
 BUILD := build
 
-.PHONY: all run test test-go test-race test-image image ova lint fuzz reference clean packages
+.PHONY: all run test test-go test-reproducible test-image image ova lint fuzz reference clean packages
 all: image
 
 # The Debian packages to build with, and those to boot and test with.
@@ -29,11 +29,16 @@ lint:
 	@$(GO) tool staticcheck -tags qemu ./...
 
 # Every test: the parts with the race detector, then the booted image.
-test: packages lint test-go image test-image
+test: packages lint test-go test-reproducible image test-image
 
 test-go:
 	@echo "== parts, with the race detector"
 	@$(GO) test -race -timeout 10m ./...
+
+# Two builds of this commit, from the download of the packages on, give the same bytes.
+test-reproducible:
+	@echo "== two builds of one commit"
+	@ROTUNDA_REPRODUCE=1 $(GO) test -run TestTwoBuildsOfOneCommitAreIdentical -count=1 -v -timeout 15m ./image
 
 test-image:
 	@echo "== the booted image"
