@@ -1,0 +1,99 @@
+// Package picture is what a composed picture is made of: frames, their smaller copies, and the drawing of a scene.
+package picture
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Frame is one picture, 8-bit 4:2:0, whose planes lie outside of the Go heap. It is shared by reference: whoever keeps it
+// calls Retain, and Release when done; after the last Release the planes belong to somebody else. A frame that more than
+// one holds is not written to.
+type Frame struct {
+	Width, Height    int
+	Y, U, V          []byte
+	StrideY, StrideC int
+	// Captured is when the picture came in, for latency figures; Timestamp is its RTP time at 90 kHz.
+	Captured  time.Time
+	Timestamp uint32
+
+	refs    atomic.Int32
+	release func(*Frame)
+}
+
+// Wrap makes a frame of planes that somebody else allocated; release is called once, after the last Release.
+func Wrap(width, height int, y, u, v []byte, strideY, strideC int, release func(*Frame)) *Frame {
+	f := &Frame{Width: width, Height: height, Y: y, U: u, V: v, StrideY: strideY, StrideC: strideC, release: release}
+	f.refs.Store(1)
+	return f
+}
+
+// Retain adds a holder and returns the frame.
+func (f *Frame) Retain() *Frame {
+	f.refs.Add(1)
+	return f
+}
+
+// Release takes a holder away.
+func (f *Frame) Release() {
+	switch n := f.refs.Add(-1); {
+	case n == 0:
+		f.release(f)
+	case n < 0:
+		panic("picture: frame released more often than retained")
+	}
+}
+
+// Pool hands out frames of any size and takes them back by themselves. It keeps what it has ever needed at one time.
+type Pool struct {
+	mu   sync.Mutex
+	free map[[2]int][]*Frame
+	// Bytes mapped, in use or not.
+	bytes atomic.Int64
+}
+
+// NewPool returns an empty pool.
+func NewPool() *Pool { return &Pool{free: map[[2]int][]*Frame{}} }
+
+// Bytes returns how much memory the pool has mapped.
+func (p *Pool) Bytes() int64 { return p.bytes.Load() }
+
+// Get returns a frame with one holder and undefined content. Width and height are even, at most 4096.
+func (p *Pool) Get(width, height int) (*Frame, error) {
+	if width <= 0 || height <= 0 || width > 4096 || height > 4096 || width%2 != 0 || height%2 != 0 {
+		return nil, fmt.Errorf("frame of %d × %d: want even sides of at most 4096", width, height)
+	}
+	size := [2]int{width, height}
+	p.mu.Lock()
+	if list := p.free[size]; len(list) > 0 {
+		f := list[len(list)-1]
+		p.free[size] = list[:len(list)-1]
+		p.mu.Unlock()
+		f.refs.Store(1)
+		return f, nil
+	}
+	p.mu.Unlock()
+	// Rows start at multiples of 64 bytes, one cache line and one AVX-512 register.
+	strideY := (width + 63) &^ 63
+	strideC := (width/2 + 63) &^ 63
+	n := strideY*height + strideC*height
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, fmt.Errorf("map a frame of %d × %d: %w", width, height, err)
+	}
+	p.bytes.Add(int64(n))
+	luma, chroma := strideY*height, strideC*height/2
+	f := Wrap(width, height, b[:luma:luma], b[luma:luma+chroma:luma+chroma], b[luma+chroma:], strideY, strideC, p.put)
+	return f, nil
+}
+
+func (p *Pool) put(f *Frame) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	size := [2]int{f.Width, f.Height}
+	p.free[size] = append(p.free[size], f)
+}
