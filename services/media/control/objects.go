@@ -15,6 +15,9 @@ type Leg struct {
 	ID string `json:"id"`
 	// Conference the leg is in; empty for a leg that hears only its own prompts (a menu, a lobby).
 	Conference string `json:"conference,omitempty"`
+	// Near is the conference that a leg in none will probably join (a caller in the lobby): it is placed with it, so that
+	// joining changes no ports. A hint for placement only.
+	Near string `json:"near,omitempty"`
 	// Name is the label that others see.
 	Name string `json:"name,omitempty"`
 	// Importance: higher is preferred in panes; 0 is none.
