@@ -3,25 +3,29 @@
 GO    := $(shell image/install-go)
 BUILD := build
 
-.PHONY: all run test test-go test-reproducible test-image image ova lint fuzz reference clean packages
+.PHONY: all run test test-go test-reproducible test-image image ova lint fuzz reference clean packages codecs
 all: image
 
 # The Debian packages to build with, and those to boot and test with.
 packages:
 	@image/install-packages
 
+# The codec libraries for cgo, in build/codecs. The first time FFmpeg is built: about a minute on two cores.
+codecs: packages
+	@$(GO) run ./firmware/codecs -out $(BUILD)/codecs
+
 # Boots the image with its serial console in this terminal. Ctrl-A X ends it.
-run: packages image
+run: codecs image
 	@$(GO) run ./qemu/run
 
 # The products: rotunda.efi, disk.img, upgrade.img and sbom.json; `make ova` adds rotunda.ova.
-image: packages
+image: codecs
 	@$(GO) run ./image -out $(BUILD)
 
-ova: packages
+ova: codecs
 	@$(GO) run ./image -out $(BUILD) -only ova
 
-lint:
+lint: codecs
 	@echo "== gofmt, go vet, staticcheck"
 	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
 	@$(GO) vet ./...
@@ -29,24 +33,24 @@ lint:
 	@$(GO) tool staticcheck -tags qemu ./...
 
 # Every test: the parts with the race detector, then the booted image.
-test: packages lint test-go test-reproducible image test-image
+test: codecs lint test-go test-reproducible image test-image
 
-test-go:
+test-go: codecs
 	@echo "== parts, with the race detector"
 	@$(GO) test -race -timeout 10m ./...
 
 # Two builds of this commit, from the download of the packages on, give the same bytes.
-test-reproducible:
+test-reproducible: codecs
 	@echo "== two builds of one commit"
 	@ROTUNDA_REPRODUCE=1 $(GO) test -run TestTwoBuildsOfOneCommitAreIdentical -count=1 -v -timeout 15m ./image
 
-test-image:
+test-image: codecs
 	@echo "== the booted image"
 	@$(GO) test -tags qemu -p 1 -parallel 2 -count=1 -v -timeout 40m ./qemu/...
 
 # Runs each fuzz test for FUZZTIME; `make test` runs their corpora.
 FUZZTIME ?= 10s
-fuzz:
+fuzz: codecs
 	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$file); do \
 			echo "== $$name in $$(dirname $$file)"; \
@@ -54,7 +58,7 @@ fuzz:
 		done; done
 
 # make bench-boot, bench-…: figures as JSON lines in build/bench.jsonl.
-bench-%: packages image
+bench-%: codecs image
 	@$(GO) run ./qemu/bench $*
 
 # The reference pages in docs/ that are made from declarations.

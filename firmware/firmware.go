@@ -1,14 +1,17 @@
-// Package firmware brings in what Rotunda ships and did not write: the kernel with its modules, and the boot loader.
-// They come as Debian packages from whatever archive the building machine's apt is set up for, so that a security
+// Package firmware brings in what Rotunda ships and did not write: the kernel with its modules, the boot loader, and the
+// codec libraries. They come as Debian packages from whatever archive the building machine's apt is set up for, so that a security
 // update of Debian's is one rebuild away.
 //
 // No version is written down anywhere: old kernel packages leave the archive within weeks. The name of the newest
 // kernel comes from the dependency of the meta package linux-image-amd64, and every package's version and hash go to
 // the list of components (SBOM). A package counts only if its bytes have the SHA-256 of apt's own signed record.
 //
+// One library is built here, since Debian's own cannot be linked statically: FFmpeg, from Debian's source package, in the
+// version that the binary packages have. The result is kept under a hash of version, configuration and compilers.
+//
 // Nothing is installed on the building machine and root is not needed: packages are unpacked into a cache folder,
-// keyed by hash. An interrupted download or unpacking leaves only a folder with a temporary name, which the next run
-// replaces.
+// keyed by hash. An interrupted download, unpacking or build leaves at most a folder with a temporary name, never half
+// of something under its final one.
 package firmware
 
 import (
@@ -73,16 +76,27 @@ func Fetch(ctx context.Context, cache string) (*Firmware, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locate firmware cache: %w", err)
 	}
+	var fw *Firmware
+	err = withLists(ctx, cache, func(a *apt) error {
+		var err error
+		fw, err = fetch(ctx, a, cache)
+		return err
+	})
+	return fw, err
+}
+
+// withLists runs f with the building machine's lists, and again with fresh ones if that fails: they may be missing, or
+// so old that the archive no longer has what they name.
+func withLists(ctx context.Context, cache string, f func(*apt) error) error {
 	a := newApt(cache)
-	fw, err := fetch(ctx, a, cache)
-	if err == nil || ctx.Err() != nil || a.private {
-		return fw, err
+	err := f(a)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
-	// The building machine's lists are missing, or so old that the archive no longer has what they name.
 	if uerr := a.update(ctx); uerr != nil {
-		return nil, errors.Join(err, uerr)
+		return errors.Join(err, uerr)
 	}
-	return fetch(ctx, a, cache)
+	return f(a)
 }
 
 func fetch(ctx context.Context, a *apt, cache string) (*Firmware, error) {
