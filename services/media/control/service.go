@@ -37,7 +37,7 @@ type Service interface {
 	Sync(ctx context.Context, legs, conferences []string) error
 }
 
-// Handler is what a [Server] serves: the manager, or a worker.
+// Handler is what a [Dispatcher] serves: the manager, or a worker.
 type Handler interface {
 	// Owner returns the service that sees one owner's objects. It is called for every request, from many goroutines; there
 	// is nothing to open or close. Requests about one object of one owner come one after the other, others at the same time.
