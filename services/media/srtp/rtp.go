@@ -1,0 +1,97 @@
+package srtp
+
+import (
+	"crypto/subtle"
+	"encoding/binary"
+
+	"rotunda/services/media/rtp"
+)
+
+// maxIndex is the last index of RTP: 32 bits of rollover counter and 16 of sequence number.
+const maxIndex = 1<<48 - 1
+
+// ProtectRTP appends the protected form of packet to dst. In place: dst is packet[:0], with [Context.Overhead] bytes of
+// capacity behind the packet; otherwise the two must not overlap.
+func (c *Context) ProtectRTP(dst, packet []byte) ([]byte, error) {
+	head, err := rtp.Size(packet)
+	if err != nil {
+		return dst, ErrMalformed
+	}
+	ssrc := binary.BigEndian.Uint32(packet[8:])
+	s := c.find(ssrc)
+	if s == nil {
+		if s, err = c.add(ssrc); err != nil {
+			return dst, err
+		}
+	}
+	index, ok := s.rtp.guess(binary.BigEndian.Uint16(packet[2:]))
+	if !ok || !c.repeats && !s.rtp.fresh(index) {
+		return dst, ErrRepeat
+	}
+	if index > maxIndex {
+		return dst, ErrExhausted
+	}
+	s.rtp.use(index)
+
+	all, out := extend(dst, packet, c.suite.tag)
+	if &out[0] != &packet[0] {
+		copy(out[:head], packet[:head])
+	}
+	n := len(packet)
+	iv := c.vector(&c.rtp, ssrc, index)
+	if c.rtp.aead != nil {
+		c.rtp.aead.Seal(out[head:head], iv, packet[head:], out[:head])
+		return all, nil
+	}
+	c.rtp.ctr.xor(out[head:n], packet[head:], &c.iv, &c.tail)
+	// The rollover counter is authenticated after the packet and not sent; the tag takes its place.
+	binary.BigEndian.PutUint32(out[n:n+4], uint32(index>>16))
+	copy(out[n:], c.rtp.mac.tag(out[:n+4]))
+	return all, nil
+}
+
+// UnprotectRTP checks and decrypts a packet in place and returns its plain form, a part of packet. After an error the
+// packet's bytes are undefined.
+func (c *Context) UnprotectRTP(packet []byte) ([]byte, error) {
+	head, err := rtp.Size(packet)
+	n := len(packet) - c.suite.tag
+	if err != nil || head > n {
+		return nil, ErrMalformed
+	}
+	ssrc := binary.BigEndian.Uint32(packet[8:])
+	sequence := binary.BigEndian.Uint16(packet[2:])
+	index := uint64(sequence)
+	s := c.find(ssrc)
+	if s != nil {
+		ok := false
+		if index, ok = s.rtp.guess(sequence); !ok || !s.rtp.fresh(index) {
+			return nil, ErrReplay
+		}
+		if index > maxIndex {
+			return nil, ErrExhausted
+		}
+	} else if len(c.sources) >= MaxSources {
+		return nil, ErrSources
+	}
+
+	iv := c.vector(&c.rtp, ssrc, index)
+	if c.rtp.aead != nil {
+		if _, err := c.rtp.aead.Open(packet[head:head], iv, packet[head:], packet[:head]); err != nil {
+			return nil, ErrAuthentication
+		}
+	} else {
+		tag := c.tag[:copy(c.tag[:], packet[n:])]
+		binary.BigEndian.PutUint32(packet[n:], uint32(index>>16))
+		if subtle.ConstantTimeCompare(c.rtp.mac.tag(packet[:n+4]), tag) != 1 {
+			return nil, ErrAuthentication
+		}
+		c.rtp.ctr.xor(packet[head:n], packet[head:n], &c.iv, &c.tail)
+	}
+	if s == nil {
+		if s, err = c.add(ssrc); err != nil {
+			return nil, err
+		}
+	}
+	s.rtp.use(index)
+	return packet[:n], nil
+}
