@@ -270,13 +270,26 @@ func (c *Client) know(set map[string]bool, id string, ours bool) {
 	}
 }
 
-// PutConference is part of [Service].
-func (c *Client) PutConference(ctx context.Context, q Conference) error {
-	err := c.caller.PutConference(ctx, q)
-	if err == nil {
-		c.know(c.conferences, q.ID, true)
+// put asks for an object. It is known as ours from before the request is sent until it is refused, so that a new
+// connection in between does not take it for a stranger and delete it.
+func (c *Client) put(set map[string]bool, id string, ask func() error) error {
+	c.mu.Lock()
+	before := set[id]
+	set[id] = true
+	c.mu.Unlock()
+	err := ask()
+	switch {
+	case err == nil:
+		c.know(set, id, true)
+	case !before:
+		c.know(set, id, false)
 	}
 	return err
+}
+
+// PutConference is part of [Service].
+func (c *Client) PutConference(ctx context.Context, q Conference) error {
+	return c.put(c.conferences, q.ID, func() error { return c.caller.PutConference(ctx, q) })
 }
 
 // DeleteConference is part of [Service].
@@ -287,10 +300,11 @@ func (c *Client) DeleteConference(ctx context.Context, id string) error {
 
 // PutLeg is part of [Service].
 func (c *Client) PutLeg(ctx context.Context, l Leg) (LegState, error) {
-	s, err := c.caller.PutLeg(ctx, l)
-	if err == nil {
-		c.know(c.legs, l.ID, true)
-	}
+	var s LegState
+	err := c.put(c.legs, l.ID, func() (err error) {
+		s, err = c.caller.PutLeg(ctx, l)
+		return err
+	})
 	return s, err
 }
 

@@ -47,7 +47,8 @@ type Dispatcher struct {
 
 	mu     sync.Mutex
 	owners map[string]*presence
-	conns  map[*wire]bool
+	// conns are the greeted connections; the channel is closed when nothing of one is being worked on any more.
+	conns map[*wire]chan struct{}
 	closed bool
 	wait   sync.WaitGroup
 }
@@ -74,7 +75,7 @@ func NewDispatcher(h Handler, o DispatcherOptions) *Dispatcher {
 	if o.AfterFunc == nil {
 		o.AfterFunc = func(after time.Duration, f func()) func() bool { return time.AfterFunc(after, f).Stop }
 	}
-	return &Dispatcher{handler: h, o: o, owners: map[string]*presence{}, conns: map[*wire]bool{}}
+	return &Dispatcher{handler: h, o: o, owners: map[string]*presence{}, conns: map[*wire]chan struct{}{}}
 }
 
 // Emit sends an event to an owner. It never waits: for an owner who is away it is kept, the oldest 256 of them, and an
@@ -231,7 +232,7 @@ func (d *Dispatcher) serve(ctx context.Context, w *wire, h Hello) error {
 		d.mu.Unlock()
 		return net.ErrClosed
 	}
-	d.conns[w] = true
+	d.conns[w] = make(chan struct{})
 	d.wait.Add(1)
 	d.mu.Unlock()
 	defer d.wait.Done()
@@ -395,8 +396,11 @@ func (d *Dispatcher) come(owner string, w *wire, grace time.Duration, take bool)
 			d.mu.Unlock()
 			return
 		}
-		if p.wire != nil {
+		if idle := d.conns[p.wire]; idle != nil && take {
 			p.wire.end(fmt.Errorf("replaced by a newer connection of %q", owner))
+			d.mu.Unlock()
+			<-idle
+			continue
 		}
 		if p.stop != nil {
 			p.stop()
@@ -430,7 +434,10 @@ func (d *Dispatcher) release(owner string, w *wire) {
 func (d *Dispatcher) forget(w *wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.conns, w)
+	if idle := d.conns[w]; idle != nil {
+		delete(d.conns, w)
+		close(idle)
+	}
 	for owner, p := range d.owners {
 		if p.wire == w {
 			p.wire = nil
