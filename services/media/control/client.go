@@ -196,7 +196,7 @@ func (c *Client) call(ctx context.Context, ask string, body, into any) error {
 			}
 		}
 		err := p.call(ctx, "", ask, body, into)
-		if p.gone() && CodeOf(err) == CodeLost && !requests[ask].once {
+		if p.Ended() && CodeOf(err) == CodeLost && !requests[ask].once {
 			c.drop(p)
 			continue
 		}

@@ -48,7 +48,7 @@ type Dispatcher struct {
 	mu     sync.Mutex
 	owners map[string]*presence
 	// conns are the greeted connections; the channel is closed when nothing of one is being worked on any more.
-	conns map[*wire]chan struct{}
+	conns  map[*wire]chan struct{}
 	closed bool
 	wait   sync.WaitGroup
 }

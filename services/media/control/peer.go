@@ -17,8 +17,10 @@ type Peer struct {
 	// hello is the other side's.
 	hello    Hello
 	holdings []Holding
-	events   func(owner string, e Event)
-	beat     func(WorkerStatus)
+	// early are the events that came before Run.
+	early  []Line
+	events func(owner string, e Event)
+	beat   func(WorkerStatus)
 
 	mu      sync.Mutex
 	last    uint64
@@ -78,7 +80,9 @@ func acceptWorker(w *wire, o PeerOptions) (*Peer, error) {
 			p.holdings = append(p.holdings, *m.Holding)
 		case m.Event != nil:
 			// It was kept while no manager was there; the owner gets it as every other.
-			o.Events(m.Owner, *m.Event)
+			if p.early = append(p.early, m); len(p.early) > maxEvents {
+				return nil, errors.New("more events than a worker keeps")
+			}
 		case m.Beat != nil:
 			return p, w.conn.SetReadDeadline(time.Time{})
 		}
@@ -118,6 +122,10 @@ func (p *Peer) Run(ctx context.Context) error {
 }
 
 func (p *Peer) run() error {
+	for _, m := range p.early {
+		p.events(m.Owner, *m.Event)
+	}
+	p.early = nil
 	for {
 		m, err := p.w.read()
 		switch {
@@ -194,8 +202,8 @@ func (p *Peer) forget(id uint64) {
 	p.mu.Unlock()
 }
 
-// gone tells that the connection has ended.
-func (p *Peer) gone() bool { return p.w.reason() != nil }
+// Ended tells that the connection has ended.
+func (p *Peer) Ended() bool { return p.w.reason() != nil }
 
 func (p *Peer) lost() *Error {
 	if err := p.w.reason(); err != nil {

@@ -33,7 +33,8 @@ type Service interface {
 	Stats(ctx context.Context, legs []string) ([]LegStats, error)
 	// Status returns the media modules; a worker that serves a client itself answers with its module and only itself in it.
 	Status(ctx context.Context) ([]Module, error)
-	// Sync deletes everything of this owner that is not listed, and raises [EventLost] for what is listed and not there.
+	// Sync deletes everything of this owner that is not listed, and raises [EventLost] for what is listed and not there. A
+	// conference that a listed leg is in stays.
 	Sync(ctx context.Context, legs, conferences []string) error
 }
 
