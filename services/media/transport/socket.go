@@ -1,0 +1,84 @@
+package transport
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// socketBuffer is asked for in both directions. A 1080p key frame of 200 kB is about 170 packets, 400 kB as the kernel counts
+// them; the kernel grants at most net.core.rmem_max and wmem_max.
+const socketBuffer = 1 << 20
+
+// socket is one UDP socket: one local address of one component of an endpoint.
+type socket struct {
+	fd        int
+	local     netip.AddrPort
+	family    uint16
+	endpoint  *Endpoint
+	component int // 0 for RTP (and RTCP with mux), 1 for RTCP
+}
+
+// openSocket binds a UDP socket without waiting for anything on it.
+func openSocket(local netip.AddrPort) (*socket, error) {
+	name := newSockaddr(local)
+	if !name.known() {
+		return nil, fmt.Errorf("open socket: %q is no address", local)
+	}
+	fd, err := unix.Socket(int(name.family()), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	var address unix.Sockaddr
+	if addr := local.Addr().Unmap(); addr.Is4() {
+		address = &unix.SockaddrInet4{Port: int(local.Port()), Addr: addr.As4()}
+	} else {
+		// One port number serves all addresses: without V6ONLY the IPv6 wildcard would take the IPv4 port as well.
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			unix.Close(fd)
+			return nil, os.NewSyscallError("setsockopt", err)
+		}
+		six := &unix.SockaddrInet6{Port: int(local.Port()), Addr: addr.As16()}
+		if zone := addr.Zone(); zone != "" {
+			if six.ZoneId, err = zoneIndex(zone); err != nil {
+				unix.Close(fd)
+				return nil, err
+			}
+		}
+		address = six
+	}
+	// What the kernel does not grant it cuts down by itself; kernel time stamps it always grants.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, socketBuffer)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, socketBuffer)
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("setsockopt", err)
+	}
+	if err := unix.Bind(fd, address); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("bind", err)
+	}
+	return &socket{fd: fd, local: local, family: name.family()}, nil
+}
+
+// openSockets binds the same port on every address, or on none.
+func openSockets(addresses []netip.Addr, port int) ([]*socket, error) {
+	var opened []*socket
+	for _, addr := range addresses {
+		s, err := openSocket(netip.AddrPortFrom(addr, uint16(port)))
+		if err != nil {
+			closeSockets(opened)
+			return nil, err
+		}
+		opened = append(opened, s)
+	}
+	return opened, nil
+}
+
+func closeSockets(sockets []*socket) {
+	for _, s := range sockets {
+		unix.Close(s.fd)
+	}
+}
