@@ -119,16 +119,16 @@ func (f *Fonts) wrap(paragraph []rune, style Style, limit int, more bool) []line
 	}
 	var shaped []shaping.Output
 	for _, part := range f.draw.segmenter.Split(in, f) {
-		shaped = append(shaped, f.draw.shaper.Shape(part))
+		shaped = append(shaped, inked(f.draw.shaper.Shape(part), paragraph))
 	}
 	dots := shaping.Input{Text: []rune("…"), RunEnd: 1, Direction: in.Direction, Face: f.ResolveFace('…'), Size: in.Size,
 		Script: language.Common, Language: in.Language}
 	config := shaping.WrapConfig{Direction: in.Direction, TruncateAfterLines: limit, TextContinues: more,
-		Truncator: f.draw.shaper.Shape(dots)}
+		Truncator: inked(f.draw.shaper.Shape(dots), dots.Text)}
 	if limit == 1 {
 		config.BreakPolicy = shaping.Always // a name is cut in the middle of a word rather than before it
 	}
-	wrapped, _ := f.draw.wrapper.WrapParagraph(config, style.MaxWidth, paragraph, shaping.NewSliceIterator(shaped))
+	wrapped, _ := f.draw.wrapper.WrapParagraph(config, style.MaxWidth-2*margin, paragraph, shaping.NewSliceIterator(shaped))
 	lines := make([]line, 0, len(wrapped))
 	for _, w := range wrapped {
 		l := line{runs: slices.Clone(w), right: right}
@@ -139,6 +139,17 @@ func (f *Fonts) wrap(paragraph []rune, style Style, limit int, more bool) []line
 		lines = append(lines, l)
 	}
 	return lines
+}
+
+// inked marks the glyphs that are not blanks. The line breaker tells the two apart by the width of the outline, which the
+// shaper does not know here, and would let the last letter of each line hang over the edge.
+func inked(run shaping.Output, text []rune) shaping.Output {
+	for i := range run.Glyphs {
+		if text[run.Glyphs[i].TextIndex()] != ' ' {
+			run.Glyphs[i].Width = 1
+		}
+	}
+	return run
 }
 
 // Whether the first letter with a direction is one of a script that runs from right to left (UAX #9, rules P2 and P3).
@@ -180,6 +191,8 @@ func (f *Fonts) outline(face *font.Face) *sfnt.Font {
 const (
 	ascent, descent = 0.95, 0.28
 	mostExtra       = 0.6
+	// margin in pixels at each side for letters that reach over their advance.
+	margin = 1
 )
 
 func (f *Fonts) paint(lines []line, style Style) *Bitmap {
@@ -202,13 +215,12 @@ func (f *Fonts) paint(lines []line, style Style) *Bitmap {
 		}
 	}
 	step := up + down
-	// A pixel at each side for letters that reach over their advance.
-	b := &Bitmap{Width: min(width.Ceil()+2, MaxSide), Height: min(step*len(lines), MaxSide), Baseline: up}
+	b := &Bitmap{Width: min(width.Ceil()+2*margin, style.MaxWidth), Height: min(step*len(lines), MaxSide), Baseline: up}
 	b.Alpha = make([]byte, b.Width*b.Height)
 	f.draw.raster.Reset(b.Width, b.Height)
 	f.draw.raster.DrawOp = draw.Src
 	for i, l := range lines {
-		x := fixed.I(1)
+		x := fixed.I(margin)
 		switch {
 		case style.Centred:
 			x += (width - l.width) / 2

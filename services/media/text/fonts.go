@@ -118,15 +118,17 @@ func preference(path string) int {
 	case name == "notosans-regular" || name == "notosans":
 		return 0
 	case strings.HasPrefix(name, "notosanssymbols"):
-		return 5
+		return 6
 	case strings.HasPrefix(name, "notosans"):
 		return 1
 	case name == "dejavusans":
 		return 2
 	case strings.Contains(name, "fallback"):
-		return 4
+		return 4 // has all of Han
+	case strings.HasPrefix(name, "nanum"):
+		return 5 // has all of Hangul, and lists Han characters that are blank
 	case strings.Contains(name, "serif"):
-		return 6
+		return 7
 	}
 	return 3
 }
