@@ -26,6 +26,7 @@ type program struct {
 var programs = []program{
 	{"rotunda/init", "init"},
 	{"rotunda/mmp", "bin/mmp"},
+	{"rotunda/services", "bin/services"},
 }
 
 // built is a program with what is linked into it.

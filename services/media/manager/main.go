@@ -200,4 +200,3 @@ func listen(local []string, remote string, files control.Files) ([]net.Listener,
 	}
 	return list, nil
 }
-
