@@ -2,11 +2,12 @@ package rtp
 
 import "time"
 
-// RFC 3550 appendix A.1: a gap of more than 3000 is another stream or an attack until two packets in a row say so; more than
-// 100 back likewise.
+// RFC 3550 appendix A.1: a gap of more than 3000 is another stream or an attack until two packets in a row say so, and so is
+// a step back. The appendix takes 100 for that; answers to NACK come with their first number, up to a second late, and two
+// of them in a row would turn the stream back. 1024 is what the replay window of SRTP lets through.
 const (
 	maxDropout  = 3000
-	maxMisorder = 100
+	maxMisorder = 1024
 )
 
 // Reception counts what is received of one source, for reports (RFC 3550 appendix A.1, A.3, A.8). The zero value with Clock
@@ -54,7 +55,7 @@ func (r *Reception) Packet(sequence uint16, timestamp uint32, size int, arrival 
 		fresh = true
 		r.lostThere += r.newest + 1 - r.base - r.received
 		// The packet before this one was dropped; it belongs to the new run and counts as lost.
-		r.base = (r.newest|0xFFFF + 1) + int64(sequence)
+		r.base = (r.newest | 0xFFFF + 1) + int64(sequence)
 		r.newest, extended = r.base, r.base
 		r.received, r.expectedPrior, r.receivedPrior = 0, 0, 0
 		r.timestamp = timestamp
