@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // NAL unit types of H.264 (table 7-1) and of RFC 6184 (table 1).
@@ -29,22 +30,36 @@ const (
 type parameterSets struct {
 	sps, pps      [][]byte // by order of arrival; a set of the same ID replaces the older one
 	width, height int
-	profile       [3]byte
 }
 
-func (s *parameterSets) note(nal []byte) {
+// note remembers a NAL unit if it is a parameter set, and says whether that was news.
+func (s *parameterSets) note(nal []byte) bool {
 	if len(nal) < 2 || len(nal) > maxParameterSet {
-		return
+		return false
 	}
 	switch nal[0] & 0x1f {
 	case nalSPS:
-		if info, err := ParseSPS(nal); err == nil {
-			remember(&s.sps, nal, spsID)
-			s.width, s.height, s.profile = info.Width, info.Height, info.Profile
+		info, err := ParseSPS(nal)
+		if err != nil {
+			return false
 		}
+		s.width, s.height = info.Width, info.Height
+		return remember(&s.sps, nal, spsID)
 	case nalPPS:
-		remember(&s.pps, nal, ppsID)
+		return remember(&s.pps, nal, ppsID)
 	}
+	return false
+}
+
+func (s *parameterSets) clone() parameterSets {
+	c := *s
+	c.sps, c.pps = slices.Clone(s.sps), slices.Clone(s.pps)
+	for _, list := range [2][][]byte{c.sps, c.pps} {
+		for i := range list {
+			list[i] = bytes.Clone(list[i])
+		}
+	}
+	return c
 }
 
 func spsID(nal []byte) uint32 {
@@ -57,22 +72,24 @@ func ppsID(nal []byte) uint32 {
 	return r.golomb()
 }
 
-// remember stores a copy of nal, in the place of the one with the same ID.
-func remember(list *[][]byte, nal []byte, id func([]byte) uint32) {
+// remember stores a copy of nal, in the place of the one with the same ID, and says whether that was news.
+func remember(list *[][]byte, nal []byte, id func([]byte) uint32) bool {
 	want := id(nal)
 	for i, have := range *list {
 		if id(have) != want {
 			continue
 		}
-		if !bytes.Equal(have, nal) {
-			(*list)[i] = append(have[:0], nal...)
+		if bytes.Equal(have, nal) {
+			return false
 		}
-		return
+		(*list)[i] = append(have[:0], nal...)
+		return true
 	}
 	if len(*list) == maxParameterSets {
 		*list = (*list)[1:]
 	}
 	*list = append(*list, bytes.Clone(nal))
+	return true
 }
 
 // known says whether there is at least one of each.
@@ -97,21 +114,22 @@ func (s *parameterSets) aggregate(limit int) []byte {
 	return out
 }
 
-// notePayload takes the parameter sets out of a payload.
-func (s *parameterSets) notePayload(b []byte) {
+// notePayload remembers the parameter sets in a payload, and says whether there was news.
+func (s *parameterSets) notePayload(b []byte) (news bool) {
 	switch b[0] & 0x1f {
 	case nalSPS, nalPPS:
-		s.note(b)
+		return s.note(b)
 	case nalSTAPA:
 		for rest := b[1:]; len(rest) > 2; {
 			n := int(rest[0])<<8 | int(rest[1])
 			if n == 0 || n > len(rest)-2 {
-				return
+				break
 			}
-			s.note(rest[2 : 2+n])
+			news = s.note(rest[2:2+n]) || news
 			rest = rest[2+n:]
 		}
 	}
+	return news
 }
 
 // h264Depacketizer puts the packets of an access unit together (RFC 6184, modes 0 and 1).

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rotunda/services/media/rtp"
 )
 
 // ErrCodec says that a Sender was to carry another codec than its own.
@@ -18,7 +20,7 @@ var epoch = time.Now()
 // clock returns the nanoseconds since this program began.
 func clock(now time.Time) int64 { return int64(now.Sub(epoch)) }
 
-// KeyInterval is the least time between two key frames that one Stream asks of its producer.
+// KeyInterval is the least time between two key frames that one Stream asks of its producer, that of [rtp.KeyFrames].
 const KeyInterval = time.Second
 
 // burst is how many packets go through the Senders at once: 64 is the kernel's limit for one segmented send
@@ -42,6 +44,7 @@ type Stream struct {
 	publish sync.Mutex
 	chunk   [burst]entry
 	next    int64 // group sequence of the next composed packet
+	ask     bool  // a key frame is to be asked for after this packet
 	// picture is the newest picture ID, of 16 bits however many the producer's have; pictures says that there is one.
 	picture  uint16
 	pictures bool
@@ -52,15 +55,16 @@ type Stream struct {
 	mu         sync.Mutex // guards what follows; held for a copy of a packet at most
 	cache      cache
 	parameters []byte // H.264 parameter sets as a STAP-A
-	keyWanted  bool
-	keyAsked   int64
-	keys       uint64 // asked of the producer
+	keys       rtp.KeyFrames
 	closed     bool
 }
 
 // New returns a Stream without subscribers. It takes memory for its cache when the first one comes.
 func New(o Options) *Stream {
-	s := &Stream{codec: o.Codec, askKey: o.AskKey, next: 1 << 16, keyAsked: -int64(KeyInterval)}
+	s := &Stream{codec: o.Codec, askKey: o.AskKey, next: firstSequence}
+	if s.askKey == nil {
+		s.askKey = func() {}
+	}
 	s.senders.Store(new([]*Sender))
 	return s
 }
@@ -75,7 +79,7 @@ func (s *Stream) Subscribers() int { return len(*s.senders.Load()) }
 func (s *Stream) KeysAsked() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keys
+	return s.keys.Asked
 }
 
 // Close gives the cache back. Senders that carry the Stream stay silent until they are switched.
@@ -114,20 +118,13 @@ func (s *Stream) unsubscribe(from *Sender) {
 	s.senders.Store(&list)
 }
 
-// RequestKey asks the producer for a key frame, at once or as soon as KeyInterval is over.
-func (s *Stream) RequestKey(now time.Time) { s.requestKey(clock(now), true) }
-
-// requestKey asks for a key frame if one is wanted, now or from an earlier request.
-func (s *Stream) requestKey(at int64, wanted bool) {
+// RequestKey asks the producer for a key frame, at once or as soon as [KeyInterval] is over.
+func (s *Stream) RequestKey(now time.Time) {
 	s.mu.Lock()
-	s.keyWanted = s.keyWanted || wanted
-	ask := s.keyWanted && at-s.keyAsked >= int64(KeyInterval) && !s.closed
-	if ask {
-		s.keyWanted, s.keyAsked = false, at
-		s.keys++
-	}
+	s.keys.Want()
+	ask := !s.closed && s.keys.Due(now)
 	s.mu.Unlock()
-	if ask && s.askKey != nil {
+	if ask {
 		s.askKey()
 	}
 }
@@ -144,7 +141,6 @@ func (s *Stream) SetParameters(payload []byte) {
 
 // Publish sends one encoded frame: its RTP payloads as a [Packetizer] made them. They may be used again afterwards.
 func (s *Stream) Publish(payloads [][]byte, timestamp uint32, now time.Time) error {
-	at := clock(now)
 	s.publish.Lock()
 	defer s.publish.Unlock()
 	senders := *s.senders.Load()
@@ -159,7 +155,7 @@ func (s *Stream) Publish(payloads [][]byte, timestamp uint32, now time.Time) err
 		if err := p.Describe(s.codec); err != nil {
 			return fmt.Errorf("publish payload %d of %d: %w", i+1, len(payloads), err)
 		}
-		if !s.put(&p, n, at) {
+		if !s.put(&p, n, now) {
 			return nil
 		}
 		s.next++
@@ -171,8 +167,16 @@ func (s *Stream) Publish(payloads [][]byte, timestamp uint32, now time.Time) err
 	if n > 0 {
 		s.fanOut(senders, s.chunk[:n], now)
 	}
-	s.requestKey(at, false)
+	s.askAfter()
 	return nil
+}
+
+// askAfter asks for the key frame that had to wait for the end of [KeyInterval].
+func (s *Stream) askAfter() {
+	if s.ask {
+		s.ask = false
+		s.askKey()
+	}
 }
 
 // PublishPacket sends one forwarded packet that has been described. Packets may come late or never, but not twice.
@@ -184,18 +188,17 @@ func (s *Stream) PublishPacket(p *Packet, now time.Time) error {
 	if len(senders) == 0 {
 		return nil
 	}
-	at := clock(now)
 	s.publish.Lock()
 	defer s.publish.Unlock()
-	if s.put(p, 0, at) {
+	if s.put(p, 0, now) {
 		s.fanOut(senders, s.chunk[:1], now)
-		s.requestKey(at, false)
+		s.askAfter()
 	}
 	return nil
 }
 
 // put stores a packet in the cache and in chunk[n].
-func (s *Stream) put(p *Packet, n int, at int64) bool {
+func (s *Stream) put(p *Packet, n int, now time.Time) bool {
 	picture := p.picture
 	if p.pictures != 0 {
 		picture = s.unwrapPicture(p.picture, p.pictures)
@@ -224,12 +227,13 @@ func (s *Stream) put(p *Packet, n int, at int64) bool {
 	if s.cache.entries == nil {
 		s.cache = newCache()
 	}
-	e := s.cache.store(p.Sequence, p.body, at)
+	e := s.cache.store(p.Sequence, p.body, clock(now))
 	e.timestamp, e.flags, e.layer = p.Timestamp, flags, p.Layer
 	e.prefix, e.picture, e.base = p.prefix, picture, p.baseLayer
 	if p.Key && p.Start {
-		s.keyWanted = false
+		s.keys.Came()
 	}
+	s.ask = s.ask || s.keys.Due(now)
 	s.chunk[n] = *e
 	return true
 }
