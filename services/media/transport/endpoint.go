@@ -114,6 +114,7 @@ func (l *Loop) Open(t control.Transport, h Handler) (*Endpoint, error) {
 	if t.RTCPMux {
 		e.ports = 1
 	}
+	e.change.Lock() // Close, when the loop is closed meanwhile, comes after
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -140,7 +141,9 @@ func (l *Loop) Open(t control.Transport, h Handler) (*Endpoint, error) {
 		e.local.RTCP = append(e.local.RTCP, s.local)
 	}
 	e.local.Gathered = true
-	if err := e.begin(t); err != nil {
+	err = e.begin(t)
+	e.change.Unlock()
+	if err != nil {
 		e.Close()
 		return nil, fmt.Errorf("open transport: %w", err)
 	}

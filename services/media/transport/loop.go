@@ -59,6 +59,7 @@ type Loop struct {
 	// sockets by descriptor. Written under mu, read by the loop's thread without.
 	sockets atomic.Pointer[[]atomic.Pointer[socket]]
 
+	bursts   bursts
 	thread   atomic.Int64 // id of the loop's thread while it runs
 	batch    *batch
 	flooding []*Endpoint // endpoints with packets dropped since the last tick; the loop's own
@@ -243,8 +244,10 @@ func (l *Loop) add(s *socket) error {
 
 // drop stops reading a socket; after the next barrier it may be closed. The caller holds mu.
 func (l *Loop) drop(s *socket) {
-	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, s.fd, nil)
-	(*l.sockets.Load())[s.fd].Store(nil)
+	if table := *l.sockets.Load(); s.fd < len(table) && table[s.fd].Load() == s {
+		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, s.fd, nil)
+		table[s.fd].Store(nil)
+	}
 }
 
 // open binds a port, or a pair of ports, on every address. A port that somebody else has is passed over: nobody is refused

@@ -41,29 +41,27 @@ type path struct {
 // packets are copied. Runs of packets of equal size, the last one possibly smaller, go out in one call to be cut by the
 // network card or at the last moment by the kernel (UDP GSO).
 func (e *Endpoint) SendRTP(packets [][]byte, class Class) {
-	b := bursts.Get().(*burst)
+	b := e.loop.bursts.get()
 	for len(packets) > 0 {
 		packets = packets[e.send(b, packets, class, rtpPacket):]
 	}
-	bursts.Put(b)
+	e.loop.bursts.put(b)
 }
 
 // SendRTCP protects and sends one compound packet, to the RTCP port unless RTCP shares that of RTP.
 func (e *Endpoint) SendRTCP(packet []byte, class Class) {
-	b := bursts.Get().(*burst)
+	b := e.loop.bursts.get()
 	b.one[0] = packet
 	e.send(b, b.one[:], class, rtcpPacket)
-	b.one[0] = nil
-	bursts.Put(b)
+	e.loop.bursts.put(b)
 }
 
 // sendRecord sends a DTLS record: where media goes, or while that is not known back to where records come from.
 func (e *Endpoint) sendRecord(record []byte) {
-	b := bursts.Get().(*burst)
+	b := e.loop.bursts.get()
 	b.one[0] = record
 	e.send(b, b.one[:], Audio, dtlsRecord)
-	b.one[0] = nil
-	bursts.Put(b)
+	e.loop.bursts.put(b)
 }
 
 // send sends the first packets, as many as one burst takes, and says how many those were.
@@ -164,8 +162,30 @@ type burst struct {
 // sendControl has room for UDP_SEGMENT and for IP_TOS or IPV6_TCLASS.
 type sendControl [48]byte
 
-// bursts are shared by all senders: a burst is 75 kB, too much to keep for each leg.
-var bursts = sync.Pool{New: func() any { return new(burst) }}
+// bursts are lent to whoever sends: a burst is 80 kB, too much to keep for each leg. There are never more of them than
+// threads that send at the same time.
+type bursts struct {
+	mu   sync.Mutex
+	free []*burst
+}
+
+func (p *bursts) get() *burst {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free) - 1; n >= 0 {
+		b := p.free[n]
+		p.free = p.free[:n]
+		return b
+	}
+	return new(burst)
+}
+
+func (p *bursts) put(b *burst) {
+	b.one[0] = nil
+	p.mu.Lock()
+	p.free = append(p.free, b)
+	p.mu.Unlock()
+}
 
 func (b *burst) add(size int) {
 	b.bytes += size

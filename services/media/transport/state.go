@@ -33,9 +33,9 @@ func stateOf(p phase, keyed, remote bool) string {
 
 // evaluate computes the state anew and tells the handler of a change.
 func (e *Endpoint) evaluate() {
-	cipher, keyed, remote := e.ready()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	cipher, keyed, remote := e.ready()
 	state := stateOf(e.phase, keyed, remote)
 	if state == e.state && cipher == e.cipher {
 		return
