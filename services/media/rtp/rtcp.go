@@ -100,12 +100,13 @@ func (c *Compound) take() error {
 	}
 	c.body, c.rest = c.rest[4:end], c.rest[end:]
 	if first&0x20 != 0 {
-		// RFC 3550 section 6.4.1: only the last packet is padded, in whole words.
+		// RFC 3550 section 6.4.1 wants only the last packet padded, and in whole words. Transport-wide feedback is padded
+		// wherever it stands, with one to three bytes.
 		n := 0
 		if len(c.body) > 0 {
 			n = int(c.body[len(c.body)-1])
 		}
-		if n == 0 || n%4 != 0 || n > len(c.body) || len(c.rest) > 0 {
+		if n == 0 || n > len(c.body) {
 			return errRTCPPadding
 		}
 		c.body = c.body[:len(c.body)-n]
