@@ -1,4 +1,3 @@
-// Package picture is what a composed picture is made of: frames, their smaller copies, and the drawing of a scene.
 package picture
 
 import (
@@ -23,18 +22,25 @@ type Frame struct {
 
 	refs    atomic.Int32
 	release func(*Frame)
+	// serial differs between any two contents, which the address of a frame does not: it is used again.
+	serial  uint64
+	smaller smaller
 }
+
+var serials atomic.Uint64
 
 // Wrap makes a frame of planes that somebody else allocated; release is called once, after the last Release.
 func Wrap(width, height int, y, u, v []byte, strideY, strideC int, release func(*Frame)) *Frame {
 	f := &Frame{Width: width, Height: height, Y: y, U: u, V: v, StrideY: strideY, StrideC: strideC, release: release}
-	f.refs.Store(1)
-	return f
+	return f.Retain()
 }
 
-// Retain adds a holder and returns the frame.
+// Retain adds a holder and returns the frame. The first holder after the last Release, who can only be the owner of the
+// planes, begins a new content.
 func (f *Frame) Retain() *Frame {
-	f.refs.Add(1)
+	if f.refs.Add(1) == 1 {
+		f.serial = serials.Add(1)
+	}
 	return f
 }
 
@@ -42,6 +48,7 @@ func (f *Frame) Retain() *Frame {
 func (f *Frame) Release() {
 	switch n := f.refs.Add(-1); {
 	case n == 0:
+		f.smaller.drop()
 		f.release(f)
 	case n < 0:
 		panic("picture: frame released more often than retained")
@@ -73,8 +80,7 @@ func (p *Pool) Get(width, height int) (*Frame, error) {
 		f := list[len(list)-1]
 		p.free[size] = list[:len(list)-1]
 		p.mu.Unlock()
-		f.refs.Store(1)
-		return f, nil
+		return f.Retain(), nil
 	}
 	p.mu.Unlock()
 	// Rows start at multiples of 64 bytes, one cache line and one AVX-512 register.
