@@ -2,7 +2,6 @@ package transport
 
 import (
 	"math/rand/v2"
-	"net"
 	"slices"
 	"testing"
 
@@ -178,5 +177,3 @@ func TestManyThreadsSendOnOneEndpoint(t *testing.T) {
 		<-done
 	}
 }
-
-var _ net.PacketConn = (*checkConn)(nil)
