@@ -31,6 +31,9 @@ func newDepacketizer(codec string) depacketizer {
 // window is how many packets behind a gap are held: a key frame of 500 KB. They are held for a tenth of a second at most.
 const window = 512
 
+// overtaken is how many packets before the first one that came may still come.
+const overtaken = 16
+
 // frozen is how long pictures are dropped for want of a key frame. Some endpoints never send one but refresh the picture bit
 // by bit; after this time a picture with flaws is better than none.
 const frozen = int64(2 * time.Second)
@@ -100,6 +103,10 @@ func (a *assembler) forget(h *held) {
 func (a *assembler) insert(p *Packet, arrival time.Time) {
 	if a.next == 0 {
 		a.next = p.Sequence
+		if !p.Start {
+			// The beginning may have been overtaken: wait for it like for what is missing.
+			a.next -= overtaken
+		}
 	}
 	ahead := p.Sequence - a.next
 	if ahead < 0 {

@@ -47,6 +47,7 @@ type cache struct {
 	entries []entry
 	bytes   []byte
 	written int64 // position behind the last byte
+	newest  int64 // highest sequence
 	// What has been stored since the span began.
 	spanAt      int64
 	spanBytes   int64
@@ -71,6 +72,7 @@ func (c *cache) store(sequence int64, body []byte, now int64) *entry {
 		at += left
 	}
 	c.written = at + need
+	c.newest = max(c.newest, sequence)
 	e := &c.entries[sequence&int64(len(c.entries)-1)]
 	*e = entry{sequence: sequence, position: at + room, at: now, length: uint16(len(body))}
 	copy(c.bytes[e.position%size:], body)

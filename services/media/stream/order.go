@@ -52,7 +52,7 @@ func (o *order) set(n int64, there bool) {
 
 // restart makes room in the numbers, so that Senders see a jump that no loss makes.
 func (o *order) restart(sequence uint16) {
-	o.newest = (o.newest|0xffff + 1) + 1<<16 + int64(sequence) - 1
+	o.newest = (o.newest | 0xffff + 1) + 1<<16 + int64(sequence) - 1
 	o.seen = [seenWindow / 64]uint64{}
 }
 

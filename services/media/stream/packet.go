@@ -138,11 +138,14 @@ func (p *Packet) describeVP8() error {
 
 func (p *Packet) describeVP9() error {
 	var d vp9Descriptor
-	if _, err := d.parse(p.Payload); err != nil {
+	frame, err := d.parse(p.Payload)
+	if err != nil {
 		return err
 	}
-	p.Start = d.start && d.spatial == 0
-	p.Key = p.Start && !d.predicted
+	if p.Start = d.start && d.spatial == 0; p.Start {
+		// The descriptor's P bit does not tell: some senders never set it, and it is clear for intra-only frames too.
+		_, _, p.Key = vp9FrameSize(frame)
+	}
 	p.Layer, p.Sync = d.temporal, d.switching
 	p.picture, p.pictures, p.baseLayer = d.picture, d.pictures, d.base
 	p.prefix, p.body = d.prefix(p.Payload)

@@ -56,6 +56,9 @@ type Receiver struct {
 	decode    bool
 	units     assembler
 	counts    ReceiverCounts
+	// Of the last key frame: more than one of its packets may look like its first one.
+	keyed        bool
+	keyTimestamp uint32
 }
 
 // ReceiverCounts are the figures of a Receiver since it began.
@@ -156,18 +159,17 @@ func (r *Receiver) Push(packet []byte, arrival time.Time) error {
 	}
 
 	r.mu.Lock()
-	fresh := false
+	fresh, decode := false, r.decode
 	if p.Sequence, fresh = r.place(sequence, p.Timestamp, len(packet), rtx, arrival); !fresh {
 		r.mu.Unlock()
 		return nil
 	}
 	if len(payload) == 0 {
 		// Padding alone is a probe for bandwidth too; its number counts and nothing else.
-		if r.decode {
+		if decode {
 			r.units.insert(p, arrival)
 		}
 		r.mu.Unlock()
-		r.deliver()
 		return nil
 	}
 	var parameters []byte
@@ -179,8 +181,10 @@ func (r *Receiver) Push(packet []byte, arrival time.Time) error {
 	}
 	if p.Key && p.Start {
 		r.keys.Came()
-		r.losses.Forget(sequence)
-		r.counts.KeyFrames++
+		if !r.keyed || r.keyTimestamp != p.Timestamp {
+			r.keyed, r.keyTimestamp = true, p.Timestamp
+			r.counts.KeyFrames++
+		}
 	}
 	r.mu.Unlock()
 
@@ -192,6 +196,14 @@ func (r *Receiver) Push(packet []byte, arrival time.Time) error {
 			return err
 		}
 	}
+	if decode {
+		r.assemble(p, arrival)
+	}
+	return nil
+}
+
+// assemble takes a packet for the access units.
+func (r *Receiver) assemble(p *Packet, arrival time.Time) {
 	r.mu.Lock()
 	if r.decode {
 		r.units.insert(p, arrival)
@@ -199,7 +211,6 @@ func (r *Receiver) Push(packet []byte, arrival time.Time) error {
 	}
 	r.mu.Unlock()
 	r.deliver()
-	return nil
 }
 
 // place finds the group sequence of a packet; false if it has come before or cannot be one of this stream.

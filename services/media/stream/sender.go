@@ -59,6 +59,7 @@ type Sender struct {
 	rtxNext  uint16
 	lastTime int64  // when a frame began last
 	lastRTP  uint32 // and its timestamp
+	lastKey  uint32 // that of the last key frame
 	begun    bool   // anything was sent
 	jumped   bool   // the current stream has to be joined anew at its next packet
 	picture  uint16 // highest picture ID sent
@@ -74,6 +75,7 @@ type Sender struct {
 	counts    SenderCounts
 
 	packets [burst][]byte
+	one     [1]entry
 	closed  bool
 }
 
@@ -221,12 +223,13 @@ func (s *Sender) Close() {
 // returns.
 func (s *Sender) deliver(from *Stream, chunk []entry, now time.Time) {
 	at := clock(now)
-	ask := false
+	ask, joined := false, false
 	s.mu.Lock()
 	if from == s.pending {
 		for i := range chunk {
 			if chunk[i].is(flagKey) && chunk[i].is(flagStart) {
 				s.join(from, now)
+				joined = true
 				chunk = chunk[i:]
 				break
 			}
@@ -238,6 +241,11 @@ func (s *Sender) deliver(from *Stream, chunk []entry, now time.Time) {
 	}
 	if from == s.current {
 		s.forward(from, chunk, now)
+		// The beginning of a key frame may come late: what belongs behind it is in the cache then. The publisher, who alone
+		// writes there, waits for this call.
+		if joined {
+			s.followUp(from, now)
+		}
 	}
 	s.mu.Unlock()
 	if ask {
@@ -254,6 +262,16 @@ func (s *Sender) join(to *Stream, now time.Time) {
 	s.current, s.pending, s.jumped = to, nil, true
 	s.layer = s.wantLayer
 	s.counts.Switches++
+}
+
+// followUp sends what the cache has behind the newest packet that was sent.
+func (s *Sender) followUp(from *Stream, now time.Time) {
+	for sequence := max(s.top+1, from.cache.newest-maxJump); sequence <= from.cache.newest; sequence++ {
+		if e := from.cache.find(sequence, clock(now)); e != nil {
+			s.one[0] = *e
+			s.forward(from, s.one[:], now)
+		}
+	}
 }
 
 // maxJump is the gap in a group sequence that is no loss but a producer that began anew; RFC 3550's MAX_DROPOUT.
@@ -348,7 +366,8 @@ func (s *Sender) follow(e *entry, r *route, at int64) {
 	if e.prefix.picture != 0 {
 		s.picture, s.base = e.picture+r.picture, e.base+r.base
 	}
-	if e.is(flagKey) && e.is(flagStart) {
+	if e.is(flagKey) && e.is(flagStart) && (s.counts.KeyFrames == 0 || s.lastKey != s.lastRTP) {
+		s.lastKey = s.lastRTP
 		s.counts.KeyFrames++
 	}
 }

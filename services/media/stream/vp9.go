@@ -178,11 +178,9 @@ func (d *vp9Depacketizer) push(u *AccessUnit, payload []byte) error {
 			return errMalformed("VP9 picture: more than eight layers")
 		}
 		d.open = true
-		if d.complete == 0 {
-			u.Key = !v.predicted
-		}
 		if w, h, ok := vp9FrameSize(body); ok {
 			d.width, d.height = w, h
+			u.Key = u.Key || d.complete == 0
 		}
 	}
 	if v.width > 0 && v.height > 0 {
@@ -232,7 +230,8 @@ func (d *vp9Depacketizer) finish(u *AccessUnit, _ bool) bool {
 	return u.write(index[:at+1]) == nil
 }
 
-// vp9FrameSize reads the size from the uncompressed header of a key frame (VP9 bitstream, 6.2).
+// vp9FrameSize reads the size from the uncompressed header of a frame (VP9 bitstream, 6.2); ok is false unless it is a key
+// frame.
 func vp9FrameSize(frame []byte) (width, height int, ok bool) {
 	r := plainBits{data: frame}
 	if r.take(2) != 2 { // frame_marker
