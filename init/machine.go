@@ -30,9 +30,11 @@ type machine struct {
 	loader   *modules.Loader
 	watchdog *watchdog
 	board    boards.Board
-	release  control.Release
-	fault    string
-	storage  storage
+	// cores is how the board's processors are shared out.
+	cores   boards.Cores
+	release control.Release
+	fault   string
+	storage storage
 	// sets is nil without a data partition.
 	sets *state.Sets
 	// ending takes the one action that ends this boot.
@@ -206,6 +208,9 @@ func (m *machine) Health(context.Context) (control.Health, error) {
 	h := control.Health{Uptime: uptime(), Memory: memory()}
 	if _, services := m.parts(); services != nil {
 		h.Services = services.Services()
+		if workersBuilt {
+			h.Media = mediaHealth(m.cores, h.Services)
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -11,8 +11,10 @@ import (
 
 // The users that services run as. A number is for ever: files on the data partition carry it.
 var (
-	mmpUser  = supervise.User{Name: "mmp", UID: 100, GID: 100}
-	dhcpUser = supervise.User{Name: "dhcp", UID: 101, GID: 101}
+	mmpUser    = supervise.User{Name: "mmp", UID: 100, GID: 100}
+	dhcpUser   = supervise.User{Name: "dhcp", UID: 101, GID: 101}
+	mediaUser  = supervise.User{Name: "media", UID: 102, GID: 102}
+	workerUser = supervise.User{Name: "mediaworker", UID: 103, GID: 103}
 )
 
 // specs is the table of services.
@@ -39,7 +41,13 @@ func (m *machine) specs() []supervise.Spec {
 		// A stand-in that says READY=1 and answers nobody.
 		return append(m.faultSpecs(), supervise.Spec{Name: "mmp", Program: "/init", Args: []string{"idle", "READY=1"}, User: mmpUser, ReadyWithin: time.Minute})
 	}
-	return append(m.faultSpecs(), supervise.Spec{
+	specs := m.faultSpecs()
+	var system []int
+	if workersBuilt {
+		specs = append(specs, mediaSpecs(m.cores, memory().Total)...)
+		system = m.cores.System
+	}
+	return append(specs, supervise.Spec{
 		Name:         "mmp",
 		Program:      "/bin/mmp",
 		Args:         args,
@@ -50,6 +58,7 @@ func (m *machine) specs() []supervise.Spec {
 			ReadOnly:  []string{"/etc", "/proc", logDir, "/run/rotunda", "/dev/urandom", "/usr/share"},
 			ReadWrite: writable,
 		},
+		CPUs:        system,
 		MemoryMax:   512 << 20,
 		ReadyWithin: time.Minute,
 		Watchdog:    time.Minute,

@@ -90,6 +90,12 @@ func (m *machine) startMounts(ctx context.Context) (func(), error) {
 // startBoard finds out where we are and what we are.
 func (m *machine) startBoard(context.Context) (func(), error) {
 	m.board = boards.Match(boards.ReadDMI(os.DirFS("/sys")))
+	m.cores = m.board.Cores(onlineProcessors("/sys"))
+	var kept error
+	if workersBuilt && !m.cores.Shared() {
+		// Before the modules: drivers then start with their interrupts where they should be.
+		kept = keepToSystem("/proc", "/sys", m.cores.System)
+	}
 	var r struct {
 		Version    string    `json:"version"`
 		Build      string    `json:"build"`
@@ -106,14 +112,14 @@ func (m *machine) startBoard(context.Context) (func(), error) {
 	m.mu.Unlock()
 	m.info("board %s (%s), platform %s, version %s build %s", m.board.Name, m.board.Title, m.board.Platform, r.Version, r.Build)
 	if err != nil {
-		return nil, fmt.Errorf("read release: %w", err)
+		return nil, errors.Join(kept, fmt.Errorf("read release: %w", err))
 	}
 	// A clock without a battery starts in the past, where no certificate is valid yet.
 	if now := time.Now(); now.Before(r.Date) {
 		m.info("the clock says %s, which is before this version was made; it is set to %s", now.UTC().Format(time.RFC3339), r.Date.UTC().Format(time.RFC3339))
-		return nil, setClock(r.Date)
+		return nil, errors.Join(kept, setClock(r.Date))
 	}
-	return nil, nil
+	return nil, kept
 }
 
 func kernelRelease() string {
@@ -233,6 +239,9 @@ func (m *machine) startServices(context.Context) (func(), error) {
 		if err := os.Chown("/dev/"+c.Device, int(mmpUser.UID), int(mmpUser.GID)); err != nil {
 			m.warn("give console to the shell: %v", err)
 		}
+	}
+	if err := os.MkdirAll(recordings, 0o755); err != nil {
+		m.warn("make the folder for recordings: %v", err)
 	}
 	for _, spec := range m.specs() {
 		s.Start(spec)

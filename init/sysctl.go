@@ -27,6 +27,8 @@ var sysctls = []struct{ key, value string }{
 	{"kernel/core_pattern", "|/bin/false"},
 	// An oops leaves locks held and memory in doubt: better a restart, with a trace.
 	{"kernel/panic_on_oops", "1"},
+	// Ports that the kernel chooses stay below those of media (UDP 32768–65535); nothing of appendix B listens between.
+	{"net/ipv4/ip_local_port_range", "10000 32767"},
 	// Many callers from one address behind a NAT must not be taken for a flood of SYN.
 	{"net/ipv4/tcp_max_syn_backlog", "4096"},
 	{"net/ipv4/tcp_syncookies", "1"},

@@ -135,6 +135,8 @@ type Health struct {
 	Uptime   time.Duration `json:"uptime"`
 	Alarms   []Alarm       `json:"alarms"`
 	Services []Service     `json:"services"`
+	// Media are the media modules of this machine.
+	Media []MediaModule `json:"media,omitempty"`
 	// Startup is the chain of start-up steps with their durations.
 	Startup []Step `json:"startup"`
 	Memory  Memory `json:"memory"`
@@ -162,6 +164,13 @@ type Service struct {
 	Uptime   time.Duration `json:"uptime,omitempty"`
 	// LastExit says how the process before ended, with its last log line.
 	LastExit string `json:"lastExit,omitempty"`
+}
+
+// MediaModule counts the media workers of one module: those that there should be, and those that are ready.
+type MediaModule struct {
+	Number  int `json:"number"`
+	Workers int `json:"workers"`
+	Ready   int `json:"ready"`
 }
 
 // Step is one step of the start-up chain.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 func (v *service) cgroup() string { return filepath.Join(v.s.cgroupDir, v.spec.Name) }
@@ -20,7 +21,7 @@ func (v *service) makeCgroup() (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make cgroup: %w", err)
 	}
-	limits := map[string]string{"cpuset.cpus": v.spec.CPUs, "pids.max": strconv.Itoa(maxTasks)}
+	limits := map[string]string{"cpuset.cpus": list(v.spec.CPUs), "pids.max": strconv.Itoa(maxTasks)}
 	if v.spec.MemoryMax > 0 {
 		limits["memory.max"] = strconv.FormatInt(v.spec.MemoryMax, 10)
 	}
@@ -45,4 +46,13 @@ func (v *service) killCgroup() {
 	if v.s.cgroupDir != "" {
 		_ = os.WriteFile(filepath.Join(v.cgroup(), "cgroup.kill"), []byte("1"), 0)
 	}
+}
+
+// list writes processors as cpuset(7) reads them.
+func list(processors []int) string {
+	text := make([]string, len(processors))
+	for i, n := range processors {
+		text[i] = strconv.Itoa(n)
+	}
+	return strings.Join(text, ",")
 }

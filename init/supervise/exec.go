@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
@@ -12,20 +13,48 @@ import (
 
 // Exec is the verb "exec" of PID 1's program: it confines its own process and becomes the service. Between fork and
 // exec a Go program cannot run code of its own, so the confinement happens here, as the service's user already.
-// The arguments are a [Confine] as JSON, the program, and its arguments. It returns only on an error.
+// The arguments are an order as JSON, the program, and its arguments. It returns only on an error.
 func Exec(args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("exec: want a confinement and a program, got %d arguments", len(args))
 	}
-	var c Confine
+	var c order
 	if err := json.Unmarshal([]byte(args[0]), &c); err != nil {
 		return fmt.Errorf("exec: read confinement: %w", err)
+	}
+	if err := pin(c.CPUs); err != nil {
+		// A service on the wrong processor is better than none. 28 is daemon.warning.
+		fmt.Printf("<28>init: start %s: %v\n", args[1], err)
 	}
 	if err := c.enforce(args[1]); err != nil {
 		return err
 	}
 	if err := syscall.Exec(args[1], args[1:], os.Environ()); err != nil {
 		return fmt.Errorf("exec %s: %w", args[1], err)
+	}
+	return nil
+}
+
+// order is what [Exec] does to its process before it becomes the service.
+type order struct {
+	Confine
+	CPUs []int `json:"cpus,omitempty"`
+}
+
+// pin gives this process its processors: those of PID 1, which it has inherited, may be others, and a cpuset alone does not
+// widen what a process was given by sched_setaffinity(2). Where a cgroup is missing it is the only bound. exec keeps the
+// mask of the thread that calls it, so this goroutine stays on its thread.
+func pin(processors []int) error {
+	if len(processors) == 0 {
+		return nil
+	}
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	for _, n := range processors {
+		set.Set(n)
+	}
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("use processors %v: %w", processors, err)
 	}
 	return nil
 }

@@ -14,9 +14,11 @@ type Spec struct {
 	// Capabilities are ambient (capabilities(7)); every other one is out of reach.
 	Capabilities []uintptr
 	Confine      Confine
-	// MemoryMax in bytes and CPUs (a cpuset list such as "2-3") of the service's cgroup; zero values set no limit.
+	// MemoryMax in bytes of the service's cgroup, and the processors that it may use; zero values set no limit.
 	MemoryMax int64
-	CPUs      string
+	CPUs      []int
+	// Pause before the first start after a steady life; 0 means [backoffFirst]. It doubles with each short life.
+	Pause time.Duration
 	// ReadyWithin bounds the time from start to READY=1.
 	ReadyWithin time.Duration
 	// Watchdog is the longest silence between two WATCHDOG=1 once the service is ready; 0 asks for none.
@@ -69,9 +71,9 @@ const (
 	maxTasks = 1024
 )
 
-// backoff is how long to wait before start number n+1 of a row of n short lives: 100 ms·2ⁿ up to 5 s.
-func backoff(n int) time.Duration {
-	d := backoffFirst
+// backoff is how long to wait before start number n+1 of a row of n short lives: first·2ⁿ up to 5 s.
+func backoff(first time.Duration, n int) time.Duration {
+	d := first
 	for range n {
 		if d *= 2; d >= backoffMost {
 			return backoffMost

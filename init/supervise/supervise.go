@@ -9,6 +9,7 @@ package supervise
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,7 +179,7 @@ func (v *service) run(ctx context.Context) {
 		if life >= steady {
 			short = 0
 		}
-		pause := backoff(short)
+		pause := backoff(cmp.Or(v.spec.Pause, backoffFirst), short)
 		short++
 		v.s.mu.Lock()
 		v.restarts++
@@ -411,11 +412,11 @@ func (v *service) command(group *os.File) (*exec.Cmd, *os.File, error) {
 	if v.s.shim == "" {
 		cmd = exec.Command(spec.Program, spec.Args...)
 	} else {
-		order, err := json.Marshal(spec.Confine)
+		o, err := json.Marshal(order{spec.Confine, spec.CPUs})
 		if err != nil {
 			return nil, nil, fmt.Errorf("encode confinement: %w", err)
 		}
-		cmd = exec.Command(v.s.shim, append([]string{"exec", string(order), spec.Program}, spec.Args...)...)
+		cmd = exec.Command(v.s.shim, append([]string{"exec", string(o), spec.Program}, spec.Args...)...)
 	}
 	r, w, err := os.Pipe()
 	if err != nil {

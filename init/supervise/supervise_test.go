@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +35,14 @@ func TestMain(m *testing.M) {
 	case "mute":
 		tell("READY=1")
 		select {}
+	case "pinned":
+		var set unix.CPUSet
+		err := unix.SchedGetaffinity(0, &set)
+		_, own := os.ReadFile("/proc/self/statm")
+		_, other := os.ReadFile("/proc/1/statm")
+		fmt.Println("processors", set.Count(), "on", os.Getenv("CPU"), set.IsSet(number("CPU")), err, "own", own == nil, "other", other == nil)
+		tell("READY=1")
+		select {}
 	case "confined":
 		dir := os.Getenv("DIR")
 		_, read := os.ReadFile(dir + "/readable/file")
@@ -44,6 +53,14 @@ func TestMain(m *testing.M) {
 		tell("READY=1")
 		select {}
 	}
+}
+
+func number(variable string) int {
+	n, err := strconv.Atoi(os.Getenv(variable))
+	if err != nil {
+		panic(err)
+	}
+	return n
 }
 
 func tell(message string) {
@@ -122,6 +139,41 @@ func start(t *testing.T, shim string, spec Spec) (*Supervisor, *watcher) {
 	s.Start(spec)
 	t.Cleanup(s.Stop)
 	return s, w
+}
+
+func TestAServiceRunsOnItsProcessorAndReadsOnlyItsOwnFigures(t *testing.T) {
+	var mine unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &mine); err != nil {
+		t.Fatal(err)
+	}
+	cpu := 0
+	for !mine.IsSet(cpu) {
+		cpu++
+	}
+	spec := Spec{Name: "pinned", CPUs: []int{cpu}, Env: []string{fmt.Sprintf("CPU=%d", cpu)},
+		// The race detector links dynamically, so the libraries must be readable.
+		Confine: Confine{ReadOnly: []string{"/proc/self", "/sys", "/lib", "/lib64", "/usr/lib"}}}
+	_, w := start(t, os.Args[0], spec)
+	w.wait(t, fmt.Sprintf("line pinned: processors 1 on %d true <nil> own true other false", cpu))
+}
+
+func TestAServiceThatWasSteadyComesBackAfterItsOwnPause(t *testing.T) {
+	for _, c := range []struct {
+		first time.Duration
+		n     int
+		want  time.Duration
+	}{
+		{20 * time.Millisecond, 0, 20 * time.Millisecond},
+		{20 * time.Millisecond, 3, 160 * time.Millisecond},
+		{20 * time.Millisecond, 20, backoffMost},
+	} {
+		if got := backoff(c.first, c.n); got != c.want {
+			t.Errorf("pause of %v after %d short lives: want %v, got %v", c.first, c.n, c.want, got)
+		}
+	}
+	_, w := start(t, "", Spec{Name: "falls", Pause: 7 * time.Millisecond})
+	w.wait(t, "event falls: backoff: exit status 3 (the reason); next start in 7ms")
+	w.wait(t, "event falls: backoff: exit status 3 (the reason); next start in 14ms")
 }
 
 func TestAServiceIsReadyWhenItSaysSoAndStopsWhenTold(t *testing.T) {
@@ -230,7 +282,7 @@ func TestAServiceStartsWithoutTheLimitsThatTheKernelLacks(t *testing.T) {
 
 func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 	for n, want := range map[int]time.Duration{0: 100 * time.Millisecond, 1: 200 * time.Millisecond, 5: 3200 * time.Millisecond, 6: 5 * time.Second, 1000: 5 * time.Second} {
-		if got := backoff(n); got != want {
+		if got := backoff(backoffFirst, n); got != want {
 			t.Errorf("backoff(%d): want %v, got %v", n, want, got)
 		}
 	}

@@ -563,6 +563,7 @@ func TestHealthShowsEverythingAndNoControlCharacters(t *testing.T) {
 	d := newDesk(t)
 	d.machine.health = control.Health{
 		Uptime: 26*time.Hour + 3*time.Minute, Memory: control.Memory{Total: 2 << 30, Available: 1 << 30, InitRSS: 12 << 20},
+		Media:  []control.MediaModule{{Number: 0, Workers: 3, Ready: 3}, {Number: 1, Workers: 3, Ready: 2}},
 		Alarms: []control.Alarm{{ID: "x", Text: "service mmp\x1b[2J starts again and again", Since: d.machine.clock}},
 		Services: []control.Service{
 			{Name: "mmp", State: "ready", PID: 42, Restarts: 1, Uptime: time.Minute, LastExit: "exit status 2: panic"},
@@ -575,6 +576,8 @@ func TestHealthShowsEverythingAndNoControlCharacters(t *testing.T) {
 Uptime    : 1d 02:03:00
 Memory    : 1.0G available of 2.0G
 System    : 12.0M resident
+Media     : module 0, 3 of 3 workers ready
+Media     : module 1, 2 of 3 workers ready
 Alarms:
     2026-05-04 05:02:01  x  service mmp?[2J starts again and again
 Services:

@@ -41,6 +41,9 @@ func (d Deps) showHealth(c *grammar.Call, h control.Health) {
 	line("Uptime", "%s", elapsed(h.Uptime))
 	line("Memory", "%s available of %s", size(h.Memory.Available), size(h.Memory.Total))
 	line("System", "%s resident", size(h.Memory.InitRSS))
+	for _, m := range h.Media {
+		line("Media", "module %d, %d of %d workers ready", m.Number, m.Ready, m.Workers)
+	}
 	if len(h.Alarms) > 0 {
 		c.Printf("Alarms:\n")
 		var rows [][]string

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func TestProcessorsInTheKernelsFormats(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []int
+		mask string
+	}{
+		{"0", []int{0}, "00000001"},
+		{"0-3", []int{0, 1, 2, 3}, "0000000f"},
+		{"0,2-3,33", []int{0, 2, 3, 33}, "00000002,0000000d"},
+		{"3,1-2,2", []int{1, 2, 3}, "0000000e"},
+	} {
+		got, err := parseProcessors(c.text)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("processors %q: want %v, got %v, %v", c.text, c.want, got, err)
+		}
+		if got := processorMask(c.want); got != c.mask {
+			t.Errorf("mask of %v: want %q, got %q", c.want, c.mask, got)
+		}
+	}
+	for _, bad := range []string{"", "x", "3-1", "-1", "0-8192", "0,,1"} {
+		if got, err := parseProcessors(bad); err == nil {
+			t.Errorf("processors %q: want an error, got %v", bad, got)
+		}
+	}
+}
+
+func TestAMachineThatDoesNotSayHasProcessorZero(t *testing.T) {
+	if got := onlineProcessors(t.TempDir()); !slices.Equal(got, []int{0}) {
+		t.Errorf("want [0], got %v", got)
+	}
+}
+
+func TestInterruptsAreSteeredToTheSystemCores(t *testing.T) {
+	proc, sys := t.TempDir(), t.TempDir()
+	files := []string{"irq/default_smp_affinity", "irq/9/smp_affinity", "irq/24/smp_affinity"}
+	for _, f := range files {
+		path := filepath.Join(proc, f)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("ff"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One that cannot be moved.
+	if err := os.MkdirAll(filepath.Join(proc, "irq/0/smp_affinity"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(proc, "self/task"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := keepToSystem(proc, sys, []int{0, 1}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if got, _ := os.ReadFile(filepath.Join(proc, f)); string(got) != "00000003" {
+			t.Errorf("%s: want 00000003, got %q", f, got)
+		}
+	}
+}
