@@ -1,7 +1,9 @@
 package audio
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,45 +17,358 @@ type Config struct {
 	Loudest int
 	// Hold is how long a source stays in the mix after it was last loud; 0 means 400 ms.
 	Hold time.Duration
-	// OnSpeaker is called when the dominant speaker changes.
+	// OnSpeaker is called in the audio thread after a tick in which the dominant speaker changed.
 	OnSpeaker func(id uint32)
 }
 
 // Bus is one room.
 type Bus struct {
 	config Config
-	mu     sync.Mutex
+	number uint64 // for the order of locks
+	hold   int    // Config.Hold in ticks
+
+	mu      sync.Mutex
+	sources []*Source
+	byID    map[uint32]*Source
+	groups  []*group
+	taps    []*Tap
+	prompts players
+
+	tick    int64 // number of the last one since epoch
+	began   bool
+	loud    []*Source    // scratch: who may be in the mix
+	listing []*candidate // scratch: the same for choose
+	mixed   []*Source    // who is in the mix of this tick
+	mix     [tickLength]float32
+	// sounding is false when mix is silence and was not written; voices is how many sources and prompts are in it.
+	sounding bool
+	voices   int
+	// chains take the mix to 8, 16 and 48 kHz for those who share it.
+	chains [3]*chain
+	own    [tickLength]float32 // scratch: the mix of one listener
+
+	dominant      *Source
+	spoken        []*Source // dominant speakers, the last one first
+	speakers      atomic.Pointer[[]uint32]
+	untilDecision int
+
+	done []func() // to be called when the tick is over
 }
+
+var busNumber atomic.Uint64
 
 // NewBus makes an empty room.
-func NewBus(c Config) *Bus { return &Bus{config: c} }
-
-// AddSource adds a source with an id that is unique in the worker.
-func (b *Bus) AddSource(id uint32, o SourceOptions) *Source { return &Source{id: id} }
-
-// AddListener adds a listener that does not hear source id (0 for none). Send gets each payload in the audio thread; the bytes
-// are valid until it returns and are shared with other listeners.
-func (b *Bus) AddListener(id uint32, o ListenerOptions, send func(payload []byte, timestamp uint32, marker bool)) (*Listener, error) {
-	return &Listener{id: id}, nil
+func NewBus(c Config) *Bus {
+	if c.Prompts == nil {
+		c.Prompts = NewPrompts(0)
+	}
+	if c.Loudest == 0 {
+		c.Loudest = 3
+	}
+	if c.Hold == 0 {
+		c.Hold = 400 * time.Millisecond
+	}
+	b := &Bus{
+		config: c, number: busNumber.Add(1), hold: int(c.Hold / (tickMs * time.Millisecond)), byID: map[uint32]*Source{},
+		chains: [3]*chain{newChain(8000), newChain(16000), newChain(rate)},
+	}
+	b.speakers.Store(&[]uint32{})
+	return b
 }
 
-// Tap gives the mix of everybody at 8, 16 or 48 kHz, 20 ms a call, in the audio thread.
-func (b *Bus) Tap(rate int, f func(pcm []int16, at time.Time)) *Tap { return &Tap{} }
+// AddSource adds a source with an id that is unique in the worker.
+func (b *Bus) AddSource(id uint32, o SourceOptions) *Source {
+	s := newSource(id, o)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.attach(s)
+	return s
+}
 
-// TapSource gives one source alone, whether it is in the mix or not.
-func (b *Bus) TapSource(id uint32, rate int, f func(pcm []int16, at time.Time)) *Tap { return &Tap{} }
+func (b *Bus) attach(s *Source) {
+	s.bus.Store(b)
+	b.sources = append(b.sources, s)
+	b.byID[s.id] = s
+	b.bind()
+}
+
+func (b *Bus) detach(s *Source) {
+	b.sources = without(b.sources, s)
+	b.mixed = without(b.mixed, s)
+	if b.byID[s.id] == s {
+		delete(b.byID, s.id)
+	}
+	if i := slices.Index(b.spoken, s); i >= 0 {
+		b.spoken = slices.Delete(b.spoken, i, i+1)
+		b.publish()
+	}
+	if b.dominant == s {
+		b.dominant = nil
+	}
+	s.mixed = false
+	b.bind()
+}
+
+// bind connects listeners with their own sources, and sources with their taps.
+func (b *Bus) bind() {
+	for _, g := range b.groups {
+		for _, l := range g.members {
+			l.self = b.byID[l.id]
+		}
+	}
+	for _, s := range b.sources {
+		tapped := slices.ContainsFunc(b.taps, func(t *Tap) bool { return t.one && t.source == s.id })
+		if tapped && s.alone == nil {
+			s.alone = new([tickLength]float32)
+		} else if !tapped {
+			s.alone = nil
+		}
+	}
+}
 
 // Play plays a prompt to everybody on the bus.
-func (b *Bus) Play(p Play) error { return nil }
+func (b *Bus) Play(p Play) error {
+	r, err := newPlayer(p, b.config.Prompts, rate)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.prompts.start(r)
+}
 
 // Stop ends a prompt of the bus; an empty id ends all.
-func (b *Bus) Stop(id string) {}
+func (b *Bus) Stop(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.prompts.stop(id)
+}
 
-// Tick makes 20 ms of sound. Now is when it was due.
-func (b *Bus) Tick(now time.Time) {}
+// Speakers returns the sources that have been dominant speakers, the last one first. It never waits; the slice is not
+// to be changed.
+func (b *Bus) Speakers() []uint32 { return *b.speakers.Load() }
 
-// Speakers returns the sources that have been dominant speakers, the last one first.
-func (b *Bus) Speakers() []uint32 { return nil }
+func (b *Bus) publish() {
+	ids := make([]uint32, len(b.spoken))
+	for i, s := range b.spoken {
+		ids[i] = s.id
+	}
+	b.speakers.Store(&ids)
+}
 
-// Close removes everything.
-func (b *Bus) Close() {}
+// Close removes everything; prompts are done.
+func (b *Bus) Close() {
+	b.mu.Lock()
+	done := b.prompts.drain(nil)
+	for _, s := range b.sources {
+		if s.render != nil {
+			s.render.close()
+		}
+	}
+	for _, g := range b.groups {
+		for _, l := range g.members {
+			done = l.prompts.drain(done)
+			g.put(l)
+		}
+		g.close()
+	}
+	b.sources, b.groups, b.taps, b.mixed, b.spoken, b.dominant = nil, nil, nil, nil, nil, nil
+	clear(b.byID)
+	b.publish()
+	b.mu.Unlock()
+	call(done)
+}
+
+func call(done []func()) {
+	for _, f := range done {
+		f()
+	}
+}
+
+func without[T comparable](list []T, x T) []T {
+	if i := slices.Index(list, x); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
+// Tick makes 20 ms of sound. Now is when it was due: 20 ms after the last one, or more when ticks were left out. All buses
+// of a worker get the same moments.
+func (b *Bus) Tick(now time.Time) {
+	b.mu.Lock()
+	tick := (int64(now.Sub(epoch)) + int64(tickMs*time.Millisecond)/2) / int64(tickMs*time.Millisecond)
+	if b.began {
+		tick = max(tick, b.tick+1)
+	}
+	skipped := tick - b.tick - 1
+	if !b.began {
+		skipped, b.began = 0, true
+	}
+	b.tick = tick
+	b.collect(samplesAt(now))
+	b.add()
+	for _, t := range b.taps {
+		t.run(tick, now)
+	}
+	for _, g := range b.groups {
+		g.speakAlone(b, tick, skipped, now)
+	}
+	for _, g := range b.groups {
+		g.speakTogether(b, tick)
+	}
+	changed := b.decide()
+	done := b.done
+	b.done = nil
+	speaker := uint32(0)
+	if changed {
+		speaker = b.dominant.id
+	}
+	b.mu.Unlock()
+	call(done)
+	if changed && b.config.OnSpeaker != nil {
+		b.config.OnSpeaker(speaker)
+	}
+}
+
+// collect finds out who is loud, chooses who is heard, and renders them.
+func (b *Bus) collect(now int64) {
+	b.loud, b.listing = b.loud[:0], b.listing[:0]
+	for _, s := range b.sources {
+		o := s.options.Load()
+		may := s.listen(o)
+		// Levels that nobody told are found by decoding, unless nothing comes.
+		if s.alone != nil || s.blind.Load() && (s.empty < idleTicks || s.chosen) {
+			s.sound(now)
+			if s.blind.Load() && !o.Muted {
+				s.level = s.render.recent
+				may = may || s.level > audible
+			}
+		}
+		s.hear(s.level)
+		if !o.Link && (s.level > silent || s.talk.loud > 0) {
+			s.talk.hear(s.level)
+		}
+		s.shown.level.Store(int32(s.level))
+		if !may {
+			continue
+		}
+		b.loud = append(b.loud, s)
+		switch {
+		case o.Muted:
+			s.candidate.chosen, s.candidate.kept = false, 0
+		case o.Link:
+			if s.kept--; s.level > audible {
+				s.kept = b.hold
+			}
+			s.candidate.chosen = s.kept > 0
+		default:
+			b.listing = append(b.listing, &s.candidate)
+		}
+	}
+	choose(b.listing, b.config.Loudest, b.hold)
+	for _, s := range b.mixed {
+		s.mixed = false
+	}
+	b.mixed = b.mixed[:0]
+	for _, s := range b.loud {
+		if s.chosen || s.gain > 0 {
+			s.sound(now)
+			s.apply(s.options.Load())
+			s.mixed = true
+			b.mixed = append(b.mixed, s)
+			s.shown.heard.Store(s.chosen)
+		}
+		if s.decoding && !s.chosen && s.alone == nil && !s.blind.Load() {
+			s.rest()
+		}
+	}
+}
+
+// idleTicks without a packet, a second, are enough to stop decoding for the level's sake.
+const idleTicks = 50
+
+// add makes the mix of all who are heard and of the bus's prompts.
+func (b *Bus) add() {
+	b.voices = 0
+	for _, s := range b.mixed {
+		if !s.sounding {
+			continue
+		}
+		if b.voices++; b.voices == 1 {
+			b.mix = s.out
+			continue
+		}
+		for i, v := range s.out {
+			b.mix[i] += v
+		}
+	}
+	if len(b.prompts.list) > 0 {
+		if b.voices++; b.voices == 1 {
+			clear(b.mix[:])
+		}
+		b.done = b.prompts.add(b.mix[:], b.done)
+	}
+	b.sounding = b.voices > 0
+}
+
+// total is the mix of all, nil for silence.
+func (b *Bus) total() *[tickLength]float32 {
+	if !b.sounding {
+		return nil
+	}
+	return &b.mix
+}
+
+// shared is the chain of the mix of all at a rate; it runs at most once a tick. Before is one that was used instead of it
+// in the tick before, or nil.
+func (b *Bus) shared(sampleRate int, before *chain) *chain {
+	c := b.chainAt(sampleRate)
+	if c.tick == b.tick {
+		return c
+	}
+	if c.tick != b.tick-1 && before != nil && before.tick == b.tick-1 {
+		c.copyFrom(before)
+	}
+	c.run(b.tick, b.total(), nil, nil)
+	return c
+}
+
+func (b *Bus) chainAt(sampleRate int) *chain {
+	for _, c := range b.chains {
+		if c.rate == sampleRate {
+			return c
+		}
+	}
+	return b.chains[len(b.chains)-1]
+}
+
+// decide finds the dominant speaker and says whether there is another one.
+func (b *Bus) decide() bool {
+	if b.untilDecision--; b.untilDecision > 0 {
+		return false
+	}
+	b.untilDecision = decideEvery
+	var dominant *talk
+	if b.dominant != nil {
+		dominant = &b.dominant.talk
+	}
+	var best *Source
+	var most float64
+	for _, s := range b.sources {
+		if s == b.dominant || s.talk.loud == 0 {
+			continue
+		}
+		if lead, ok := overtakes(&s.talk, dominant); ok && (best == nil || lead > most) {
+			best, most = s, lead
+		}
+	}
+	if best == nil {
+		return false
+	}
+	b.dominant = best
+	b.spoken = append(without(b.spoken, best), nil)
+	copy(b.spoken[1:], b.spoken)
+	b.spoken[0] = best
+	b.publish()
+	return true
+}
