@@ -320,7 +320,7 @@ func (e *Endpoint) AllowRepeats() {
 	}
 }
 
-// Close ends the endpoint and waits for everything that it has started. No Handler method is running or will be called when
+// Close ends the endpoint and waits for everything that it has started, save for questions of its ICE agent to servers. No Handler method is running or will be called when
 // it returns, unless a Handler method called it; so its caller must not hold a lock that the handler takes.
 func (e *Endpoint) Close() {
 	if e.closed.Swap(true) {

@@ -266,12 +266,15 @@ func (a *agent) state(s ice.ConnectionState) {
 	}
 }
 
-// close ends the agent and waits for its goroutines.
+// close ends the agent. Its TURN client may be asking a silent server for another eight seconds; the loop waits for that,
+// the endpoint does not. Meanwhile the endpoint refuses what the agent still wants to send.
 func (a *agent) close() {
-	_ = a.ice.GracefulClose()
-	if a.relay != nil {
-		a.relay.close()
-	}
+	a.e.loop.leaving.Go(func() {
+		_ = a.ice.GracefulClose()
+		if a.relay != nil {
+			a.relay.close()
+		}
+	})
 }
 
 var errNoSocket = errors.New("no socket with this address")

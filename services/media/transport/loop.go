@@ -60,7 +60,8 @@ type Loop struct {
 	sockets atomic.Pointer[[]atomic.Pointer[socket]]
 
 	bursts   bursts
-	thread   atomic.Int64 // id of the loop's thread while it runs
+	leaving  sync.WaitGroup // ICE agents of closed endpoints
+	thread   atomic.Int64   // id of the loop's thread while it runs
 	batch    *batch
 	flooding []*Endpoint // endpoints with packets dropped since the last tick; the loop's own
 }
@@ -306,6 +307,7 @@ func (l *Loop) Close() error {
 	for _, e := range endpoints {
 		e.Close()
 	}
+	l.leaving.Wait()
 	if ended != nil {
 		l.wake()
 		<-ended

@@ -139,12 +139,22 @@ func (c *checkConn) SetReadDeadline(t time.Time) error { c.in.limit.Set(t); retu
 // SetWriteDeadline does nothing: writing never waits.
 func (c *checkConn) SetWriteDeadline(time.Time) error { return nil }
 
-// sendTo sends one datagram aside from media. A full socket buffer is a lost packet, which STUN expects.
+// sendTo sends one datagram aside from media, as long as the endpoint is open. A full socket buffer is a lost packet, which
+// STUN expects.
 func (s *socket) sendTo(p []byte, to netip.AddrPort) error {
 	name := newSockaddr(to)
 	if name.family() != s.family || len(p) == 0 {
 		return errNoSocket
 	}
+	o := &s.endpoint.out
+	o.mu.Lock()
+	if o.closed {
+		o.mu.Unlock()
+		return ErrClosed
+	}
+	o.flights.Add(1)
+	o.mu.Unlock()
+	defer o.flights.Done()
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&name.raw)), uintptr(name.len))
 	if errno != 0 && errno != unix.EAGAIN && errno != unix.ENOBUFS {
 		return errno
