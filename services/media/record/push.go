@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -47,6 +49,9 @@ const (
 	// before is dead, whose stream key they hold.
 	maxRefusals = 8
 )
+
+// stableTime is how long a stream has to go on for its server to count as one that takes it.
+const stableTime = 10 * time.Second
 
 // ErrFailed says that the push has ended.
 var ErrFailed = errors.New("push has failed")
@@ -294,12 +299,12 @@ func (p *Push) run(ctx context.Context) {
 	p.setState(Connecting, "to "+p.target.base)
 	attempt, refusals := 0, 0
 	for {
-		opened, err := p.attempt(ctx)
+		stable, err := p.attempt(ctx)
 		if ctx.Err() != nil {
 			p.setState(Closed, "")
 			return
 		}
-		if opened {
+		if stable {
 			attempt, refusals = 0, 0
 		}
 		var refused refusal
@@ -321,8 +326,9 @@ func (p *Push) run(ctx context.Context) {
 	}
 }
 
-// attempt connects and sends until something fails; opened says that the server took the stream.
-func (p *Push) attempt(ctx context.Context) (opened bool, err error) {
+// attempt connects and sends until something fails; stable says that this was not at once, as with servers that say yes to
+// each stream and then close those that they do not want.
+func (p *Push) attempt(ctx context.Context) (stable bool, err error) {
 	s, err := openSession(ctx, p.target, p.config)
 	if err != nil {
 		return false, err
@@ -333,7 +339,11 @@ func (p *Push) attempt(ctx context.Context) (opened bool, err error) {
 	}
 	p.setState(Open, "to "+p.target.base)
 	p.askKey()
-	return true, p.serve(ctx, s)
+	began := time.Now()
+	if err = p.serve(ctx, s); errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		err = fmt.Errorf("server closes the connection after %v: %w", time.Since(began).Round(time.Second/10), err)
+	}
+	return time.Since(began) >= stableTime, err
 }
 
 // begin makes the stream new for a new peer.
@@ -375,12 +385,12 @@ func (p *Push) serve(ctx context.Context, s *session) error {
 	stop := context.AfterFunc(ctx, func() { s.conn.SetWriteDeadline(time.Now().Add(closeTime)) })
 	defer stop()
 	err := p.send(ctx, s, gone, replies)
-	if ctx.Err() != nil {
-		s.conn.Close()
-		<-gone
-		return err
+	// The other half stays open for a moment. At the end of the stream, closing with something unread would reset the connection,
+	// and take from the server what it has not read. And if the server says why it leaves, that is the reason, and
+	// not that the connection is closed.
+	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		c.CloseWrite()
 	}
-	// If the server said why, that is the reason, and not that the connection is closed. It may be on its way.
 	s.conn.SetReadDeadline(time.Now().Add(closeTime))
 	<-gone
 	var refused refusal
