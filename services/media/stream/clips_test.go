@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"rotunda/services/media/control"
-	"rotunda/services/media/rtp"
 )
 
 // clip is a short picture that ffmpeg encoded: its frames in a file, and its packets as ffmpeg sends them.
@@ -213,7 +212,8 @@ func formats(codec string) []control.Format {
 	return []control.Format{{PayloadType: 96, Codec: codec, RTX: 97}}
 }
 
-var start = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+// start is when all tests begin.
+var start = epoch.Add(time.Hour)
 
 func TestFFmpegPacketsBecomeTheFramesThatWereEncoded(t *testing.T) {
 	for _, codec := range []string{control.H264, control.VP8, control.VP9} {
@@ -252,5 +252,3 @@ func TestFFmpegPacketsBecomeTheFramesThatWereEncoded(t *testing.T) {
 		})
 	}
 }
-
-var _ = rtp.HeaderSize

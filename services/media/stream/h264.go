@@ -148,21 +148,21 @@ func (d *h264Depacketizer) begins(payload []byte) bool {
 
 func (d *h264Depacketizer) push(u *AccessUnit, b []byte) error {
 	if len(b) < 2 {
-		return errMalformed("H.264 payload")
+		return malformed("H.264 payload")
 	}
 	kind := b[0] & 0x1f
 	if d.fragment && kind != nalFUA {
-		return errMalformed("FU-A: no end")
+		return malformed("FU-A: no end")
 	}
 	switch {
 	case kind == nalSTAPA:
 		for rest := b[1:]; len(rest) > 0; {
 			if len(rest) < 3 {
-				return errMalformed("STAP-A")
+				return malformed("STAP-A")
 			}
 			n := int(rest[0])<<8 | int(rest[1])
 			if n == 0 || n > len(rest)-2 {
-				return errMalformed("STAP-A")
+				return malformed("STAP-A")
 			}
 			if err := d.nal(u, rest[2], rest[2:2+n]); err != nil {
 				return err
@@ -172,11 +172,11 @@ func (d *h264Depacketizer) push(u *AccessUnit, b []byte) error {
 		return nil
 	case kind == nalFUA:
 		if len(b) < 3 {
-			return errMalformed("FU-A")
+			return malformed("FU-A")
 		}
 		start, end := b[1]&0x80 != 0, b[1]&0x40 != 0
 		if start == d.fragment {
-			return errMalformed("FU-A: wrong start")
+			return malformed("FU-A: wrong start")
 		}
 		if start {
 			header := [1]byte{b[0]&0xe0 | b[1]&0x1f}
@@ -189,7 +189,7 @@ func (d *h264Depacketizer) push(u *AccessUnit, b []byte) error {
 	case kind >= 1 && kind <= 23:
 		return d.nal(u, b[0], b)
 	}
-	return errMalformed("NAL unit type")
+	return malformed("NAL unit type")
 }
 
 // nal writes a NAL unit, or the beginning of a fragmented one.
@@ -213,7 +213,7 @@ func (d *h264Depacketizer) nal(u *AccessUnit, header byte, data []byte) error {
 	case nalSlice, 2:
 		d.slices++
 	case 0, nalSTAPA, 25, 26, 27, nalFUA, 29, 30, 31:
-		return errMalformed("NAL unit type")
+		return malformed("NAL unit type")
 	}
 	return writeNAL(u, data)
 }
@@ -242,7 +242,7 @@ type SPS struct {
 // ParseSPS reads a sequence parameter set (H.264, 7.3.2.1.1), a NAL unit without a start code.
 func ParseSPS(nal []byte) (SPS, error) {
 	if len(nal) < 5 || nal[0]&0x1f != nalSPS {
-		return SPS{}, errMalformed("SPS")
+		return SPS{}, malformed("SPS")
 	}
 	info := SPS{Profile: [3]byte(nal[1:4])}
 	r := bitReader{data: nal[4:]}
@@ -252,7 +252,7 @@ func ParseSPS(nal []byte) (SPS, error) {
 	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135:
 		chroma = r.golomb()
 		if chroma > 3 {
-			return SPS{}, errMalformed("SPS: chroma_format_idc")
+			return SPS{}, malformed("SPS: chroma_format_idc")
 		}
 		if chroma == 3 {
 			separate = r.bit() == 1
@@ -282,7 +282,7 @@ func ParseSPS(nal []byte) (SPS, error) {
 		r.golomb()
 		n := r.golomb()
 		if n > 255 {
-			return SPS{}, errMalformed("SPS: num_ref_frames_in_pic_order_cnt_cycle")
+			return SPS{}, malformed("SPS: num_ref_frames_in_pic_order_cnt_cycle")
 		}
 		for range n {
 			r.golomb()
@@ -300,7 +300,7 @@ func ParseSPS(nal []byte) (SPS, error) {
 	r.bit() // direct_8x8_inference_flag
 	// 8192 pixels a side is level 6's.
 	if width > 512 || height > 512 {
-		return SPS{}, errMalformed("SPS: size")
+		return SPS{}, malformed("SPS: size")
 	}
 	w, h := width*16, height*16*fields
 	if r.bit() == 1 { // frame_cropping_flag
@@ -318,7 +318,7 @@ func ParseSPS(nal []byte) (SPS, error) {
 		x := (uint64(left) + uint64(right)) * uint64(unitX)
 		y := (uint64(top) + uint64(bottom)) * uint64(unitY)
 		if x >= uint64(w) || y >= uint64(h) {
-			return SPS{}, errMalformed("SPS: cropping")
+			return SPS{}, malformed("SPS: cropping")
 		}
 		w, h = w-uint32(x), h-uint32(y)
 	}

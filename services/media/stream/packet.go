@@ -43,6 +43,11 @@ type prefix struct {
 
 const baseAt = 4
 
+// malformed says what cannot be parsed. It is a constant behind an interface: a flood of such packets allocates nothing.
+type malformed string
+
+func (m malformed) Error() string { return "malformed " + string(m) }
+
 // MaxPayload bounds a payload: what does not fit into an Ethernet packet is not forwarded.
 const MaxPayload = 1500
 
@@ -72,7 +77,7 @@ func (p *Packet) describeH264() error {
 		for rest := b[1:]; len(rest) > 2; {
 			n := int(rest[0])<<8 | int(rest[1])
 			if n == 0 || n > len(rest)-2 {
-				return errMalformed("STAP-A")
+				return malformed("STAP-A")
 			}
 			p.noteNAL(rest[2], rest[3:2+n])
 			disposable = disposable && rest[2]&0x60 == 0
@@ -81,7 +86,7 @@ func (p *Packet) describeH264() error {
 		p.dispose(disposable)
 	case kind == nalFUA:
 		if len(b) < 3 {
-			return errMalformed("FU-A")
+			return malformed("FU-A")
 		}
 		header := b[0]&0xe0 | b[1]&0x1f
 		if b[1]&0x80 != 0 {
@@ -92,7 +97,7 @@ func (p *Packet) describeH264() error {
 		p.noteNAL(b[0], b[1:])
 		p.dispose(b[0]&0x60 == 0)
 	default:
-		return errMalformed("NAL unit type")
+		return malformed("NAL unit type")
 	}
 	return nil
 }

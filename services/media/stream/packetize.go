@@ -67,7 +67,7 @@ func (p *Packetizer) cut(body []byte, head ...byte) {
 // splitVP8 makes equal payloads: a segmented send needs equal sizes, and a short last one is the same work as a long one.
 func (p *Packetizer) splitVP8(frame []byte) ([][]byte, error) {
 	if len(frame) == 0 {
-		return nil, errMalformed("VP8 frame: it is empty")
+		return nil, malformed("VP8 frame: it is empty")
 	}
 	p.picture = (p.picture + 1) & 0x7fff
 	high, low := 0x80|byte(p.picture>>8), byte(p.picture)
@@ -90,7 +90,7 @@ func equal(total, largest int) int {
 func (p *Packetizer) splitH264(unit []byte) ([][]byte, error) {
 	p.nals = splitAnnexB(p.nals[:0], unit)
 	if len(p.nals) == 0 {
-		return nil, errMalformed("H.264 access unit: no NAL unit")
+		return nil, malformed("H.264 access unit: no NAL unit")
 	}
 	for i := 0; i < len(p.nals); {
 		nal := p.nals[i]

@@ -371,6 +371,7 @@ func (r *Receiver) Counts() ReceiverCounts {
 	if c.Width == 0 {
 		c.Width, c.Height = r.sets.width, r.sets.height
 	}
+	c.Profile = r.sets.profile
 	return c
 }
 

@@ -1,9 +1,5 @@
 package stream
 
-import "fmt"
-
-func errMalformed(what string) error { return fmt.Errorf("malformed %s", what) }
-
 // vp8Descriptor is the payload descriptor of RFC 7741, section 4.2.
 type vp8Descriptor struct {
 	start        bool  // S: a partition begins
@@ -24,7 +20,7 @@ type vp8Descriptor struct {
 func (d *vp8Descriptor) parse(b []byte) ([]byte, error) {
 	*d = vp8Descriptor{}
 	if len(b) < 1 {
-		return nil, errMalformed("VP8 descriptor")
+		return nil, malformed("VP8 descriptor")
 	}
 	first := b[0]
 	d.nonReference, d.start, d.partition = first&0x20 != 0, first&0x10 != 0, first&0x07
@@ -33,13 +29,13 @@ func (d *vp8Descriptor) parse(b []byte) ([]byte, error) {
 		return b, nil
 	}
 	if len(b) < 1 {
-		return nil, errMalformed("VP8 descriptor")
+		return nil, malformed("VP8 descriptor")
 	}
 	bits := b[0]
 	b = b[1:]
 	if bits&0x80 != 0 {
 		if len(b) < 1 || b[0]&0x80 != 0 && len(b) < 2 {
-			return nil, errMalformed("VP8 picture ID")
+			return nil, malformed("VP8 picture ID")
 		}
 		if b[0]&0x80 != 0 {
 			d.picture, d.pictures = uint16(b[0]&0x7f)<<8|uint16(b[1]), 0x7fff
@@ -51,14 +47,14 @@ func (d *vp8Descriptor) parse(b []byte) ([]byte, error) {
 	}
 	if bits&0x40 != 0 {
 		if len(b) < 1 {
-			return nil, errMalformed("VP8 TL0PICIDX")
+			return nil, malformed("VP8 TL0PICIDX")
 		}
 		d.base, d.hasBase = b[0], true
 		b = b[1:]
 	}
 	if bits&0x30 != 0 {
 		if len(b) < 1 {
-			return nil, errMalformed("VP8 temporal layer")
+			return nil, malformed("VP8 temporal layer")
 		}
 		d.hasLayer, d.hasKeyIndex = bits&0x20 != 0, bits&0x10 != 0
 		if d.hasLayer {
@@ -68,7 +64,7 @@ func (d *vp8Descriptor) parse(b []byte) ([]byte, error) {
 		b = b[1:]
 	}
 	if len(b) == 0 {
-		return nil, errMalformed("VP8 payload: it is empty")
+		return nil, malformed("VP8 payload: it is empty")
 	}
 	return b, nil
 }
@@ -134,20 +130,20 @@ func (d *vp8Depacketizer) push(u *AccessUnit, payload []byte) error {
 	}
 	if v.start && v.partition == 0 {
 		if d.next {
-			return errMalformed("VP8 frame: two beginnings")
+			return malformed("VP8 frame: two beginnings")
 		}
 		d.next = true
 		if body[0]&1 == 0 {
 			// RFC 6386, 9.1: frame tag of 3 bytes, start code of 3, width and height of 14 bits with a scale of 2.
 			if len(body) < 10 || body[3] != 0x9d || body[4] != 0x01 || body[5] != 0x2a {
-				return errMalformed("VP8 key frame")
+				return malformed("VP8 key frame")
 			}
 			u.Key = true
 			d.width = int(body[6]) | int(body[7]&0x3f)<<8
 			d.height = int(body[8]) | int(body[9]&0x3f)<<8
 		}
 	} else if !d.next {
-		return errMalformed("VP8 frame: no beginning")
+		return malformed("VP8 frame: no beginning")
 	}
 	return u.write(body)
 }

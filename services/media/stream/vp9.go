@@ -24,7 +24,7 @@ func (d *vp9Descriptor) parse(packet []byte) ([]byte, error) {
 	*d = vp9Descriptor{}
 	b := packet
 	if len(b) < 1 {
-		return nil, errMalformed("VP9 descriptor")
+		return nil, malformed("VP9 descriptor")
 	}
 	first := b[0]
 	b = b[1:]
@@ -32,7 +32,7 @@ func (d *vp9Descriptor) parse(packet []byte) ([]byte, error) {
 	d.start, d.end = first&0x08 != 0, first&0x04 != 0
 	if first&0x80 != 0 {
 		if len(b) < 1 || b[0]&0x80 != 0 && len(b) < 2 {
-			return nil, errMalformed("VP9 picture ID")
+			return nil, malformed("VP9 picture ID")
 		}
 		if b[0]&0x80 != 0 {
 			d.picture, d.pictures = uint16(b[0]&0x7f)<<8|uint16(b[1]), 0x7fff
@@ -44,13 +44,13 @@ func (d *vp9Descriptor) parse(packet []byte) ([]byte, error) {
 	}
 	if d.hasLayers {
 		if len(b) < 1 {
-			return nil, errMalformed("VP9 layers")
+			return nil, malformed("VP9 layers")
 		}
 		d.temporal, d.switching, d.spatial = b[0]>>5, b[0]&0x10 != 0, b[0]>>1&0x07
 		b = b[1:]
 		if !d.flexible {
 			if len(b) < 1 {
-				return nil, errMalformed("VP9 TL0PICIDX")
+				return nil, malformed("VP9 TL0PICIDX")
 			}
 			d.base, d.hasBase = b[0], true
 			b = b[1:]
@@ -59,7 +59,7 @@ func (d *vp9Descriptor) parse(packet []byte) ([]byte, error) {
 	if d.flexible && d.predicted {
 		for i := 0; ; i++ {
 			if len(b) < 1 || i == 3 {
-				return nil, errMalformed("VP9 reference indices")
+				return nil, malformed("VP9 reference indices")
 			}
 			more := b[0]&1 != 0
 			b = b[1:]
@@ -75,7 +75,7 @@ func (d *vp9Descriptor) parse(packet []byte) ([]byte, error) {
 		}
 	}
 	if len(b) == 0 {
-		return nil, errMalformed("VP9 payload: it is empty")
+		return nil, malformed("VP9 payload: it is empty")
 	}
 	return b, nil
 }
@@ -83,13 +83,13 @@ func (d *vp9Descriptor) parse(packet []byte) ([]byte, error) {
 // structure reads the scalability structure (section 4.2.1).
 func (d *vp9Descriptor) structure(b []byte) ([]byte, error) {
 	if len(b) < 1 {
-		return nil, errMalformed("VP9 scalability structure")
+		return nil, malformed("VP9 scalability structure")
 	}
 	layers, sizes, group := int(b[0]>>5)+1, b[0]&0x10 != 0, b[0]&0x08 != 0
 	b = b[1:]
 	if sizes {
 		if len(b) < 4*layers {
-			return nil, errMalformed("VP9 scalability structure")
+			return nil, malformed("VP9 scalability structure")
 		}
 		for range layers {
 			w, h := int(b[0])<<8|int(b[1]), int(b[2])<<8|int(b[3])
@@ -99,17 +99,17 @@ func (d *vp9Descriptor) structure(b []byte) ([]byte, error) {
 	}
 	if group {
 		if len(b) < 1 {
-			return nil, errMalformed("VP9 picture group")
+			return nil, malformed("VP9 picture group")
 		}
 		n := int(b[0])
 		b = b[1:]
 		for range n {
 			if len(b) < 1 {
-				return nil, errMalformed("VP9 picture group")
+				return nil, malformed("VP9 picture group")
 			}
 			skip := 1 + int(b[0]>>2&0x03)
 			if len(b) < skip {
-				return nil, errMalformed("VP9 picture group")
+				return nil, malformed("VP9 picture group")
 			}
 			b = b[skip:]
 		}
@@ -171,11 +171,11 @@ func (d *vp9Depacketizer) push(u *AccessUnit, payload []byte) error {
 		return err
 	}
 	if v.start == d.open {
-		return errMalformed("VP9 frame: wrong beginning")
+		return malformed("VP9 frame: wrong beginning")
 	}
 	if v.start {
 		if d.complete == maxSpatial {
-			return errMalformed("VP9 picture: more than eight layers")
+			return malformed("VP9 picture: more than eight layers")
 		}
 		d.open = true
 		if w, h, ok := vp9FrameSize(body); ok {
