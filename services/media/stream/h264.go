@@ -30,6 +30,7 @@ const (
 type parameterSets struct {
 	sps, pps      [][]byte // by order of arrival; a set of the same ID replaces the older one
 	width, height int
+	profile       [3]byte
 }
 
 // note remembers a NAL unit if it is a parameter set, and says whether that was news.
@@ -43,7 +44,7 @@ func (s *parameterSets) note(nal []byte) bool {
 		if err != nil {
 			return false
 		}
-		s.width, s.height = info.Width, info.Height
+		s.width, s.height, s.profile = info.Width, info.Height, info.Profile
 		return remember(&s.sps, nal, spsID)
 	case nalPPS:
 		return remember(&s.pps, nal, ppsID)

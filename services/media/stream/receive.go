@@ -75,6 +75,8 @@ type ReceiverCounts struct {
 	Units          uint64 // delivered for decoding
 	UnitsDropped   uint64
 	Width, Height  int // of what came last, 0 while not known
+	// Profile of H.264, as in [SPS]; zero while not known.
+	Profile [3]byte
 }
 
 var (
