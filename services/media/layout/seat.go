@@ -226,6 +226,7 @@ func (s *seater) keep() {
 		}
 		kept = append(kept, seat{source, s.previous.since[i]})
 	}
+	orphaned := s.family.main && s.placed == 0 && len(kept) > 0 && kept[0].source == 0
 	for i := range kept {
 		if kept[i].source != 0 || gaps == 0 {
 			continue
@@ -248,8 +249,8 @@ func (s *seater) keep() {
 	}
 	for i, k := range kept {
 		if k.source != 0 && len(s.seats) < s.family.seats {
-			if i == 0 && k.since.Equal(s.now) {
-				k.since = time.Time{} // whoever holds the main pane after its owner left is replaced at once by a speaker
+			if i == 0 && orphaned {
+				k.since = time.Time{} // whoever inherits the main pane gives it to the speaker at once
 			}
 			s.sit(k.source, k.since)
 		}
@@ -266,18 +267,19 @@ func (s *seater) waiting(taken func(uint32) bool) *candidate {
 	return nil
 }
 
-// fill gives free seats away, best first; those who come in one go sit in the order of joining.
+// fill gives free seats away, best first; those who come in one go sit in the order of joining, but for the main pane.
 func (s *seater) fill() {
 	from := len(s.seats)
+	if c := s.first(); s.family.main && from == 0 && c != nil && s.family.seats > 0 {
+		s.sit(c.Source, s.now)
+		from = 1
+	}
 	for len(s.seats) < s.family.seats {
 		c := s.waiting(nil)
 		if c == nil {
 			break
 		}
 		s.sit(c.Source, s.now)
-	}
-	if s.family.main && from == 0 && len(s.seats) > 0 {
-		from = 1 // the best one begins in the main pane
 	}
 	slices.SortFunc(s.seats[from:], func(a, b uint32) int { return s.find(a).joined - s.find(b).joined })
 }
@@ -302,7 +304,7 @@ func (s *seater) claim() {
 // Gives c the seat of the worst one if it may have it.
 func (s *seater) try(c *candidate) bool {
 	first := s.placed
-	if s.family.main && s.placed == 0 && s.family.seats > 1 {
+	if s.family.main && s.placed == 0 {
 		first = 1 // the main pane is promote's
 	}
 	var worst *candidate
@@ -318,11 +320,7 @@ func (s *seater) try(c *candidate) bool {
 	switch {
 	case c.ordered(worst):
 	case c.Source == s.dominant, worst.CameraOff && !c.CameraOff && worst.Source != s.dominant:
-		stays := PaneStays
-		if s.family.main && at == 0 {
-			stays = MainStays
-		}
-		if ends := s.since[at].Add(stays); s.now.Before(ends) {
+		if ends := s.since[at].Add(PaneStays); s.now.Before(ends) {
 			s.wake(ends)
 			return false
 		}
