@@ -49,7 +49,8 @@ static struct openh264 *openh264_new(int width, int height, int fps, int bitrate
 	p.bEnableSceneChangeDetect = 0;
 	p.bEnableLongTermReference = 0;
 	p.bEnableAdaptiveQuant = 1;
-	p.bEnableBackgroundDetection = 1;
+	// It saves hardly any time and costs 0.2 dB.
+	p.bEnableBackgroundDetection = 0;
 	p.uiMaxNalSize = slice;
 	SSpatialLayerConfig *l = &p.sSpatialLayers[0];
 	l->iVideoWidth = width;

@@ -40,10 +40,10 @@ type VideoEncoder interface {
 	Close()
 }
 
-// Encoders of H.264.
+// Encoders of H.264; see the package comment for how they compare.
 const (
-	X264     = "x264"
 	OpenH264 = "openh264"
+	X264     = "x264"
 )
 
 // VideoOptions of an encoder.
@@ -56,7 +56,7 @@ type VideoOptions struct {
 	Level int
 	// MaxSlice limits each NAL unit to so many bytes, for packetization mode 0 (RFC 6184, section 6.2); 0 is one slice.
 	MaxSlice int
-	// Encoder is X264 or OpenH264; empty means [X264].
+	// Encoder is OpenH264 or X264; empty means [OpenH264].
 	Encoder string
 	// Preset of x264; empty means [DefaultPreset].
 	Preset string
@@ -105,12 +105,12 @@ func NewVideoEncoder(o VideoOptions) (VideoEncoder, error) {
 		return nil, err
 	}
 	switch {
-	case o.Codec == control.H264 && (o.Encoder == "" || o.Encoder == X264):
-		return newX264(o)
-	case o.Codec == control.H264 && o.Encoder == OpenH264:
+	case o.Codec == control.H264 && (o.Encoder == "" || o.Encoder == OpenH264):
 		return newOpenH264(o)
+	case o.Codec == control.H264 && o.Encoder == X264:
+		return newX264(o)
 	case o.Codec == control.VP8:
 		return newVP8(o)
 	}
-	return nil, fmt.Errorf("video codec %q by encoder %q: want %s by %s or %s, or %s", o.Codec, o.Encoder, control.H264, X264, OpenH264, control.VP8)
+	return nil, fmt.Errorf("video codec %q by encoder %q: want %s by %s or %s, or %s", o.Codec, o.Encoder, control.H264, OpenH264, X264, control.VP8)
 }

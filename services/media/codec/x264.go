@@ -110,6 +110,9 @@ import (
 // DefaultPreset of x264; see the package comment for why.
 const DefaultPreset = "superfast"
 
+// presets that are fast enough to be of use here.
+var presets = []string{"ultrafast", "superfast", "veryfast"}
+
 var errEncoder = errors.New("encoder refused")
 
 type x264Encoder struct {
@@ -120,6 +123,10 @@ type x264Encoder struct {
 func newX264(o VideoOptions) (*x264Encoder, error) {
 	if o.Preset == "" {
 		o.Preset = DefaultPreset
+	}
+	// x264 itself would complain about another one on standard error.
+	if !slices.Contains(presets, o.Preset) {
+		return nil, fmt.Errorf("preset %q of x264: want one of %q", o.Preset, presets)
 	}
 	preset := C.CString(o.Preset)
 	defer C.free(unsafe.Pointer(preset))
