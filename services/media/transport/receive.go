@@ -13,6 +13,8 @@ const (
 	batchSize = 32
 	// packetSize is the largest datagram taken: more than an Ethernet frame carries. What is longer is dropped.
 	packetSize = 2048
+	// trainSize is the largest train of datagrams that the kernel couples (UDP GRO): one IP packet.
+	trainSize = 65536
 )
 
 // batch is what recvmmsg fills; made once for a loop.
@@ -20,23 +22,23 @@ type batch struct {
 	headers [batchSize]unix.Mmsghdr
 	vectors [batchSize]unix.Iovec
 	names   [batchSize]sockaddr
-	stamps  [batchSize]stamp
-	packets [batchSize][packetSize]byte
+	notes   [batchSize]notes
+	trains  [batchSize][trainSize]byte // of most only the first kilobyte is ever touched
 }
 
-// stamp has room for one kernel time stamp.
-type stamp [32]byte
+// notes has room for the control messages of a train: a time stamp and the size of its datagrams.
+type notes [64]byte
 
 func newBatch() *batch {
 	b := new(batch)
 	for i := range b.headers {
-		b.vectors[i].Base = &b.packets[i][0]
-		b.vectors[i].SetLen(packetSize)
+		b.vectors[i].Base = &b.trains[i][0]
+		b.vectors[i].SetLen(trainSize)
 		h := &b.headers[i].Hdr
 		h.Name = b.names[i].pointer()
 		h.Iov = &b.vectors[i]
 		h.SetIovlen(1)
-		h.Control = &b.stamps[i][0]
+		h.Control = &b.notes[i][0]
 		b.reset(i)
 	}
 	return b
@@ -46,7 +48,7 @@ func newBatch() *batch {
 func (b *batch) reset(i int) {
 	h := &b.headers[i].Hdr
 	h.Namelen = unix.SizeofSockaddrInet6
-	h.SetControllen(len(stamp{}))
+	h.SetControllen(len(notes{}))
 	h.Flags = 0
 }
 
@@ -63,30 +65,52 @@ func (l *Loop) receive(s *socket, now time.Time) {
 	wall := now.UnixNano()
 	for i := range int(r) {
 		m := &b.headers[i]
-		b.names[i].len = m.Hdr.Namelen
-		clear(b.names[i].raw[min(m.Hdr.Namelen, unix.SizeofSockaddrInet6):])
-		if m.Hdr.Flags&unix.MSG_TRUNC != 0 {
-			e.dropped[dropMalformed].Add(1)
-		} else {
-			e.input(s, b.packets[i][:m.Len], &b.names[i], arrival(b.stamps[i][:m.Hdr.Controllen], now, wall))
+		from := &b.names[i]
+		from.len = m.Hdr.Namelen
+		clear(from.raw[min(from.len, unix.SizeofSockaddrInet6):])
+		at, size := readNotes(b.notes[i][:m.Hdr.Controllen], now, wall)
+		train := b.trains[i][:m.Len]
+		if size <= 0 {
+			size = len(train)
+		}
+		for len(train) > 0 {
+			packet := train[:min(size, len(train))]
+			train = train[len(packet):]
+			if len(packet) > packetSize {
+				e.dropped[dropMalformed].Add(1)
+				continue
+			}
+			e.input(s, packet, from, at)
 		}
 		b.reset(i)
 	}
 	e.tally()
 }
 
-// arrival is when the kernel saw the packet: the reading of its wall clock, turned into an age and taken from now, so that
-// the time keeps Go's monotonic part and no step of the clock disturbs what is computed from it.
-func arrival(control []byte, now time.Time, wall int64) time.Time {
+// readNotes gives the arrival of a train of datagrams and the size of all but the last, 0 for a single one.
+//
+// The kernel's time stamp is a reading of its wall clock. It is turned into an age and taken from now, so that the result
+// keeps Go's monotonic part and no step of the clock disturbs what is computed from it.
+func readNotes(notes []byte, now time.Time, wall int64) (at time.Time, size int) {
 	const header = unix.SizeofCmsghdr
-	if len(control) < header+16 || binary.NativeEndian.Uint32(control[header-4:]) != unix.SO_TIMESTAMPNS {
-		return now
+	at = now
+	for len(notes) >= header {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&notes[0]))
+		length := int(h.Len)
+		if length < header || length > len(notes) {
+			break
+		}
+		data := notes[header:length]
+		switch {
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_TIMESTAMPNS && len(data) >= 16:
+			stamp := int64(binary.NativeEndian.Uint64(data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(data[8:]))
+			if age := time.Duration(wall - stamp); age > 0 && age <= time.Second {
+				at = now.Add(-age)
+			}
+		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
+			size = int(int32(binary.NativeEndian.Uint32(data)))
+		}
+		notes = notes[min(unix.CmsgSpace(length-header), len(notes)):]
 	}
-	seconds := int64(binary.NativeEndian.Uint64(control[header:]))
-	nanoseconds := int64(binary.NativeEndian.Uint64(control[header+8:]))
-	age := time.Duration(wall - seconds*int64(time.Second) - nanoseconds)
-	if age < 0 || age > time.Second {
-		return now
-	}
-	return now.Add(-age)
+	return at, size
 }

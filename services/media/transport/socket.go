@@ -56,6 +56,7 @@ func openSocket(local netip.AddrPort) (*socket, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("setsockopt", err)
 	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	if err := unix.Bind(fd, address); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("bind", err)

@@ -2,12 +2,17 @@ package transport
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"rotunda/services/media/control"
 )
@@ -144,31 +149,37 @@ func TestStatesFollowFromTheParts(t *testing.T) {
 	}
 }
 
-func TestArrivalIsTheKernelsTimeUnlessThatIsImpossible(t *testing.T) {
+func TestNotesTellArrivalAndSize(t *testing.T) {
 	now := time.Now()
 	wall := now.UnixNano()
-	stampOf := func(at int64) []byte {
-		b := make([]byte, 32)
-		putControl(b, 1, 35, 4, 0) // SOL_SOCKET, SO_TIMESTAMPNS
-		for i := range 8 {
-			b[16+i] = byte(at / 1e9 >> (8 * i))
-			b[24+i] = byte(at % 1e9 >> (8 * i))
-		}
+	stamp := func(at int64) []byte {
+		b := make([]byte, unix.CmsgSpace(16))
+		putControl(b, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 4, 0)
+		(*unix.Cmsghdr)(unsafe.Pointer(&b[0])).SetLen(unix.CmsgLen(16))
+		binary.NativeEndian.PutUint64(b[16:], uint64(at/1e9))
+		binary.NativeEndian.PutUint64(b[24:], uint64(at%1e9))
 		return b
 	}
+	train := make([]byte, unix.CmsgSpace(4))
+	putControl(train, unix.IPPROTO_UDP, unix.UDP_GRO, 4, 1160)
 	for _, c := range []struct {
-		name    string
-		control []byte
-		want    time.Duration
+		name  string
+		notes []byte
+		age   time.Duration
+		size  int
 	}{
-		{"7 ms ago", stampOf(wall - 7e6), -7 * time.Millisecond},
-		{"in the future", stampOf(wall + 1e6), 0},
-		{"before the clock was set", stampOf(wall - 3600e9), 0},
-		{"none", nil, 0},
-		{"of another kind", make([]byte, 32), 0},
+		{"none", nil, 0, 0},
+		{"7 ms ago", stamp(wall - 7e6), 7 * time.Millisecond, 0},
+		{"in the future", stamp(wall + 1e6), 0, 0},
+		{"before the clock was set", stamp(wall - 3600e9), 0, 0},
+		{"a train of 3 ms ago", slices.Concat(stamp(wall-3e6), train), 3 * time.Millisecond, 1160},
+		{"a train, the other way round", slices.Concat(train, stamp(wall-3e6)), 3 * time.Millisecond, 1160},
+		{"cut short", stamp(wall - 7e6)[:20], 0, 0},
+		{"of another kind", make([]byte, 32), 0, 0},
 	} {
-		if got := arrival(c.control, now, wall).Sub(now); got != c.want {
-			t.Errorf("%s: %v from now, want %v", c.name, got, c.want)
+		at, size := readNotes(c.notes, now, wall)
+		if age := now.Sub(at); age != c.age || size != c.size {
+			t.Errorf("%s: age %v and size %d, want %v and %d", c.name, age, size, c.age, c.size)
 		}
 	}
 }
@@ -222,6 +233,74 @@ func BenchmarkReceive(b *testing.B) {
 				spent += time.Since(start)
 			}
 			b.ReportMetric(float64(spent.Nanoseconds())/float64(16*b.N), "ns/packet")
+		})
+	}
+}
+
+// forwarder sends on what it gets, as soon as a batch is through.
+type forwarder struct {
+	counter
+	packets [][]byte
+}
+
+func (f *forwarder) RTP(p []byte, _ time.Time) {
+	f.packets = append(f.packets, p)
+}
+
+// BenchmarkForward is a packet in and out again: what the figures of earlier measurements are about.
+func BenchmarkForward(b *testing.B) {
+	for _, c := range []struct{ count, size int }{{1, 200}, {16, 200}, {16, 1160}} {
+		b.Run(fmt.Sprintf("%dx%d/loop", c.count, c.size), func(b *testing.B) {
+			l := still(b)
+			f := new(forwarder)
+			tr := secured(b, "")
+			tr.Remote = sink(b)
+			e := open(b, l, tr, f)
+			tr.Remote = e.Local().RTP[0]
+			source := open(b, l, tr, new(counter))
+			packets := make([][]byte, c.count)
+			for i := range packets {
+				packets[i] = rtpOf(uint16(i), c.size)
+			}
+			n := 0
+			var spent time.Duration
+			b.ReportAllocs()
+			for range b.N {
+				source.SendRTP(packets, Video)
+				start := time.Now()
+				l.receive(e.sockets[0][0], start)
+				e.SendRTP(f.packets, Video)
+				spent += time.Since(start)
+				n += len(f.packets)
+				f.packets = f.packets[:0]
+			}
+			b.ReportMetric(float64(spent.Nanoseconds())/float64(n), "ns/packet")
+		})
+		b.Run(fmt.Sprintf("%dx%d/net.UDPConn", c.count, c.size), func(b *testing.B) {
+			relay, addr := newPeer(b)
+			source, _ := newPeer(b)
+			to := net.UDPAddrFromAddrPort(sink(b))
+			packet := rtpOf(1, c.size)
+			var p [2048]byte
+			var spent time.Duration
+			b.ReportAllocs()
+			for range b.N {
+				for range c.count {
+					write(b, source, packet, addr)
+				}
+				start := time.Now()
+				for range c.count {
+					n, _, err := relay.ReadFrom(p[:])
+					if err != nil {
+						b.Fatal(err)
+					}
+					if _, err := relay.WriteTo(p[:n], to); err != nil {
+						b.Fatal(err)
+					}
+				}
+				spent += time.Since(start)
+			}
+			b.ReportMetric(float64(spent.Nanoseconds())/float64(b.N*c.count), "ns/packet")
 		})
 	}
 }
