@@ -10,9 +10,10 @@ const (
 	EventKey = "key"
 	// EventPlayed: a prompt is through, or was stopped.
 	EventPlayed = "played"
-	// EventSilent: no packet has come for Leg.SilenceAfter; EventHeard: they come again.
+	// EventSilent: no packet has come for Leg.SilenceAfter.
 	EventSilent = "silent"
-	EventHeard  = "heard"
+	// EventHeard: packets come again after a silence.
+	EventHeard = "heard"
 	// EventFlood: the leg sent more than it may, and packets are dropped; once a second while it lasts.
 	EventFlood = "flood"
 	// EventAlarm: packetLoss, excessiveJitter or highRoundTripTime began or ended.
@@ -23,9 +24,9 @@ const (
 	EventPanes = "panes"
 	// EventSink: a recording or a push changed its state ("open", "reconnecting", "failed", "closed").
 	EventSink = "sink"
-	// EventLost: the worker of these legs is gone; put them again to have them elsewhere.
+	// EventLost: the worker of these legs is gone, or the conference is; put them again to have them elsewhere.
 	EventLost = "lost"
-	// EventModules: a media module came or went.
+	// EventModules: a media worker came (On) or went.
 	EventModules = "modules"
 )
 

@@ -3,9 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 )
@@ -41,7 +39,6 @@ type (
 // request is one thing that can be asked.
 type request struct {
 	name string
-	// once: a repetition does more than the first.
 	once bool
 	// about is what the documentation says.
 	about            string
@@ -67,60 +64,65 @@ func define[Q, A any](name, about string, check func(Q) (string, error), run fun
 	}
 }
 
-// requests is the table of what can be asked: the server, the client's retries and the documentation are made from it.
-var requests = func() map[string]request {
-	table := map[string]request{}
-	for _, r := range []request{
-		define("putConference", "Make or change a conference.",
-			func(q Conference) (string, error) { return conferenceKey(q.ID), checkID("conference", q.ID) },
-			func(ctx context.Context, s Service, q Conference) (None, error) {
-				return None{}, s.PutConference(ctx, q)
-			}),
-		define("deleteConference", "Delete a conference. Its legs stay, each alone. One that is not there is no error.",
-			func(q ID) (string, error) { return conferenceKey(q.ID), checkID("conference", q.ID) },
-			func(ctx context.Context, s Service, q ID) (None, error) { return None{}, s.DeleteConference(ctx, q.ID) }),
-		define("putLeg", "Make or change a leg; the answer is the local half.",
-			func(q Leg) (string, error) { return legKey(q.ID), checkLeg(q) },
-			func(ctx context.Context, s Service, q Leg) (LegState, error) { return s.PutLeg(ctx, q) }),
-		define("deleteLeg", "Delete a leg, close its ports, complete its sinks. One that is not there is no error.",
-			func(q ID) (string, error) { return legKey(q.ID), checkID("leg", q.ID) },
-			func(ctx context.Context, s Service, q ID) (None, error) { return None{}, s.DeleteLeg(ctx, q.ID) }),
-		define("play", "Start a prompt; the event `played` follows when it is through.",
-			func(q Play) (string, error) { return playKey(q.ID), checkPlay(q) },
-			func(ctx context.Context, s Service, q Play) (None, error) { return None{}, s.Play(ctx, q) }),
-		define("stopPlay", "Stop a prompt. One that is not there is no error.",
-			func(q ID) (string, error) { return playKey(q.ID), checkID("prompt", q.ID) },
-			func(ctx context.Context, s Service, q ID) (None, error) { return None{}, s.StopPlay(ctx, q.ID) }),
-		define("sendKeys", "Send key tones (`0-9*#A-D`, `,` is a pause of 500 ms) to the far end. The only request that must not be repeated blindly.",
-			func(q KeysRequest) (string, error) { return legKey(q.Leg), checkKeys(q) },
-			func(ctx context.Context, s Service, q KeysRequest) (None, error) {
-				return None{}, s.SendKeys(ctx, q.Leg, q.Keys)
-			}),
-		define("keyFrame", "Ask the far end for a key frame of `main` or `presentation`.",
-			func(q KeyFrameRequest) (string, error) { return legKey(q.Leg), checkKeyFrame(q) },
-			func(ctx context.Context, s Service, q KeyFrameRequest) (None, error) {
-				return None{}, s.KeyFrame(ctx, q.Leg, q.Stream)
-			}),
-		define("stats", "The figures of these legs, 100 at most; of all of the owner's without any. Unknown ones are left out.",
-			checkStats,
-			func(ctx context.Context, s Service, q IDs) ([]LegStats, error) { return s.Stats(ctx, q.Legs) }),
-		define("status", "The media modules and their workers.",
-			func(None) (string, error) { return "", nil },
-			func(ctx context.Context, s Service, _ None) ([]Module, error) { return s.Status(ctx) }),
-		define("sync", "Delete everything of the owner that is not listed, and raise `lost` for what is listed and not there.",
-			func(IDs) (string, error) { return "", nil },
-			func(ctx context.Context, s Service, q IDs) (None, error) {
-				return None{}, s.Sync(ctx, q.Legs, q.Conferences)
-			}),
-	} {
-		r.once = r.name == "sendKeys"
-		table[r.name] = r
-	}
-	return table
-}()
+// requestList is the table of what can be asked: the dispatcher, the client's retries and the documentation are made from it.
+var requestList = []request{
+	define("putConference", "Make or change a conference.",
+		func(q Conference) (string, error) { return conferenceKey(q.ID), checkID("conference", q.ID) },
+		func(ctx context.Context, s Service, q Conference) (None, error) {
+			return None{}, s.PutConference(ctx, q)
+		}),
+	define("deleteConference", "Delete a conference. Its legs stay, each alone. One that is not there is no error.",
+		func(q ID) (string, error) { return conferenceKey(q.ID), checkID("conference", q.ID) },
+		func(ctx context.Context, s Service, q ID) (None, error) { return None{}, s.DeleteConference(ctx, q.ID) }),
+	define("putLeg", "Make or change a leg; the answer is the local half.",
+		func(q Leg) (string, error) { return legKey(q.ID), checkLeg(q) },
+		func(ctx context.Context, s Service, q Leg) (LegState, error) { return s.PutLeg(ctx, q) }),
+	define("deleteLeg", "Delete a leg, close its ports, complete its sinks. One that is not there is no error.",
+		func(q ID) (string, error) { return legKey(q.ID), checkID("leg", q.ID) },
+		func(ctx context.Context, s Service, q ID) (None, error) { return None{}, s.DeleteLeg(ctx, q.ID) }),
+	define("play", "Start a prompt; the event `played` follows when it is through.",
+		func(q Play) (string, error) { return playKey(q.ID), checkPlay(q) },
+		func(ctx context.Context, s Service, q Play) (None, error) { return None{}, s.Play(ctx, q) }),
+	define("stopPlay", "Stop a prompt. One that is not there is no error.",
+		func(q ID) (string, error) { return playKey(q.ID), checkID("prompt", q.ID) },
+		func(ctx context.Context, s Service, q ID) (None, error) { return None{}, s.StopPlay(ctx, q.ID) }),
+	once(define("sendKeys", "Send key tones (`0-9*#A-D`, `,` is a pause of 500 ms) to the far end. The only request that must not be repeated blindly.",
+		func(q KeysRequest) (string, error) { return legKey(q.Leg), checkKeys(q) },
+		func(ctx context.Context, s Service, q KeysRequest) (None, error) {
+			return None{}, s.SendKeys(ctx, q.Leg, q.Keys)
+		})),
+	define("keyFrame", "Ask the far end for a key frame of `main` or `presentation`.",
+		func(q KeyFrameRequest) (string, error) { return legKey(q.Leg), checkKeyFrame(q) },
+		func(ctx context.Context, s Service, q KeyFrameRequest) (None, error) {
+			return None{}, s.KeyFrame(ctx, q.Leg, q.Stream)
+		}),
+	define("stats", "The figures of these legs, 100 at most; of all of the owner's without any. Unknown ones are left out.",
+		checkStats,
+		func(ctx context.Context, s Service, q IDs) ([]LegStats, error) { return s.Stats(ctx, q.Legs) }),
+	define("status", "The media modules and their workers.",
+		func(None) (string, error) { return "", nil },
+		func(ctx context.Context, s Service, _ None) ([]Module, error) { return s.Status(ctx) }),
+	define("sync", "Delete everything of the owner that is not listed, and raise `lost` for what is listed and not there.",
+		func(IDs) (string, error) { return "", nil },
+		func(ctx context.Context, s Service, q IDs) (None, error) {
+			return None{}, s.Sync(ctx, q.Legs, q.Conferences)
+		}),
+}
 
-// requestNames are sorted.
-func requestNames() []string { return slices.Sorted(maps.Keys(requests)) }
+// once marks a request whose repetition does more than the first.
+func once(r request) request {
+	r.once = true
+	return r
+}
+
+// requests are the table by name.
+var requests = func() map[string]request {
+	byName := map[string]request{}
+	for _, r := range requestList {
+		byName[r.name] = r
+	}
+	return byName
+}()
 
 func legKey(id string) string        { return "leg " + id }
 func conferenceKey(id string) string { return "conference " + id }
