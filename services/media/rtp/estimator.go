@@ -31,8 +31,8 @@ type Estimator struct {
 	lossCutAt  time.Time
 	fraction   float64
 
-	delayed     bool // transport-wide feedback has come
-	congested   bool // at least once since the start
+	congestedAt time.Time // either controller
+	delayed     bool      // transport-wide feedback has come
 	remb, tmmbr float64
 	packetSize  float64
 }
@@ -51,10 +51,13 @@ const (
 
 const (
 	// backoff is the part of the throughput to go back to on congestion, growth the increase in a second while far from
-	// congestion, startGrowth before the first one was met; all but the last as in the draft.
+	// congestion, as in the draft. Before the first congestion, and after some seconds without one, it is steeper: others
+	// send probes of padding to find a path that has recovered, here the picture itself is the probe.
 	backoff     = 0.85
 	growth      = 1.08
 	startGrowth = 1.75
+	calmGrowth  = 1.25
+	calm        = 4 * time.Second
 	// headroom is how far above what went through the rate may be.
 	headroom = 1.5
 
@@ -222,7 +225,7 @@ func (e *Estimator) onDelay(u usage, now time.Time) {
 			e.capacity.update(measured)
 		}
 		e.delay = e.clamp(rate)
-		e.congested, e.decreasedAt, e.state = true, now, hold
+		e.congestedAt, e.decreasedAt, e.state = now, now, hold
 	case increase:
 		if ok && e.capacity.beyond(measured) {
 			e.capacity = linkCapacity{} // the path has grown
@@ -233,10 +236,8 @@ func (e *Estimator) onDelay(u usage, now time.Time) {
 			// Near to where congestion was: one packet more in each response time.
 			response := e.RoundTrip() + 100*time.Millisecond
 			rate += max(e.packetSize*8*since.Seconds()/response.Seconds(), 4000*since.Seconds())
-		case e.congested:
-			rate *= grown(growth, since)
 		default:
-			rate *= grown(startGrowth, since)
+			rate *= e.grown(since, now)
 		}
 		if ok {
 			rate = max(e.delay, min(rate, headroom*measured+10_000))
@@ -255,14 +256,10 @@ func (e *Estimator) onLoss(fraction float64, since time.Duration, now time.Time)
 			return
 		}
 		e.lossCutAt = now
-		e.congested = true
+		e.congestedAt = now
 		e.loss = e.clamp(min(e.loss, e.base()) * (1 - fraction/2))
 	case fraction < lowLoss:
-		up := growth
-		if !e.congested {
-			up = startGrowth
-		}
-		rate := e.loss * grown(up, since)
+		rate := e.loss * e.grown(since, now)
 		if measured, ok := e.through.rate(); ok && e.delayed {
 			rate = max(e.loss, min(rate, headroom*measured+10_000))
 		}
@@ -278,8 +275,17 @@ func (e *Estimator) base() float64 {
 	return e.loss
 }
 
-// grown returns the factor of a growth by f in each second.
-func grown(f float64, d time.Duration) float64 { return math.Pow(f, d.Seconds()) }
+// grown returns the factor of the growth over a time that ends now.
+func (e *Estimator) grown(d time.Duration, now time.Time) float64 {
+	factor := growth
+	switch {
+	case e.congestedAt.IsZero():
+		factor = startGrowth
+	case now.Sub(e.congestedAt) > calm:
+		factor = calmGrowth
+	}
+	return math.Pow(factor, d.Seconds())
+}
 
 // linkCapacity is the throughput at times of congestion, smoothed, in kbit/s; the variance is in parts of the mean.
 type linkCapacity struct {

@@ -44,13 +44,12 @@ type Header struct {
 	Timestamp   uint32
 	SSRC        uint32
 
-	// contributors and block lie in the packet that was parsed.
+	// contributors and block lie in the packet that was parsed; block is nil without extensions.
 	contributors []byte
 	profile      uint16
 	block        []byte
 
-	// own are the extensions that SetExtension made: id, length, data, as in the two-byte form. Once used (count > 0, or
-	// owned), it replaces block.
+	// own are the extensions that SetExtension made: id, length, data, as in the two-byte form. If owned, they replace block.
 	owned bool
 	used  int
 	own   [maxExtensions]byte
@@ -146,7 +145,7 @@ func (h *Header) Contributor(i int) uint32 { return binary.BigEndian.Uint32(h.co
 // one-byte form where that holds them, since not every peer reads the other.
 func (h *Header) Append(dst []byte) []byte {
 	first := byte(version<<6) | byte(len(h.contributors)/4)
-	extended := h.used > 0 || !h.owned && h.profile != 0
+	extended := h.used > 0 || !h.owned && h.block != nil
 	if extended {
 		first |= 0x10
 	}

@@ -21,9 +21,11 @@ package srtp
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 )
 
 // The errors of packets are values, without allocation: a flood of bad packets must cost little.
@@ -61,6 +63,7 @@ type Context struct {
 	iv    [16]byte
 	extra [12]byte
 	tag   [aes.BlockSize]byte
+	sum   [sha1.Size]byte
 	tail  [tailSize]byte
 }
 
@@ -68,7 +71,9 @@ type Context struct {
 type session struct {
 	aead cipher.AEAD
 	ctr  counterMode
-	mac  authenticator
+	// mac is HMAC-SHA1. From its second Reset on, crypto/hmac keeps the state behind the key, which is what makes it cheap.
+	mac  hash.Hash
+	size int // of the tag
 	salt [16]byte
 }
 
@@ -154,6 +159,13 @@ func (c *Context) vector(s *session, ssrc uint32, index uint64) []byte {
 	binary.BigEndian.PutUint64(c.iv[0:], binary.BigEndian.Uint64(salt[0:])^uint64(ssrc))
 	binary.BigEndian.PutUint64(c.iv[8:], binary.BigEndian.Uint64(salt[8:])^index<<16)
 	return c.iv[:]
+}
+
+// authenticate returns the tag over data, valid until the next call.
+func (c *Context) authenticate(s *session, data []byte) []byte {
+	s.mac.Reset()
+	s.mac.Write(data)
+	return s.mac.Sum(c.sum[:0])[:s.size]
 }
 
 // extend makes room for n more bytes after the packet that is appended to dst. If packet lies where dst ends (in place),

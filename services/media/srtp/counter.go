@@ -10,8 +10,9 @@ import (
 const tailSize = 128
 
 // counterMode is AES-128 in counter mode whose last two bytes count blocks from 0. The standard library's stream cannot be
-// set back and costs an allocation of 560 bytes for each packet; one block at a time costs five times as much. So there
-// is a loop over eight blocks in assembly where the processor has AES instructions.
+// set back, so each packet would cost a new one: 512 bytes of garbage and twice the time. One cipher.Block at a time costs
+// ten times as much (1160 bytes: 0.16, 0.34 and 1.8 µs). So there is a loop over eight blocks in assembly for processors
+// with AES instructions.
 type counterMode struct {
 	block cipher.Block
 	wide  wideKeys

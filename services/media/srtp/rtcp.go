@@ -56,7 +56,7 @@ func (c *Context) ProtectRTCP(dst, packet []byte) ([]byte, error) {
 	}
 	c.rtcp.ctr.xor(out[headRTCP:n], packet[headRTCP:], &c.iv, &c.tail)
 	binary.BigEndian.PutUint32(out[n:], word)
-	copy(out[n+trailerRTCP:], c.rtcp.mac.tag(out[:n+trailerRTCP]))
+	copy(out[n+trailerRTCP:], c.authenticate(&c.rtcp, out[:n+trailerRTCP]))
 	return all, nil
 }
 
@@ -98,7 +98,7 @@ func (c *Context) UnprotectRTCP(packet []byte) ([]byte, error) {
 			return nil, ErrAuthentication
 		}
 	} else {
-		if subtle.ConstantTimeCompare(c.rtcp.mac.tag(packet[:n+trailerRTCP]), packet[n+trailerRTCP:]) != 1 {
+		if subtle.ConstantTimeCompare(c.authenticate(&c.rtcp, packet[:n+trailerRTCP]), packet[n+trailerRTCP:]) != 1 {
 			return nil, ErrAuthentication
 		}
 		c.rtcp.ctr.xor(packet[headRTCP:n], packet[headRTCP:n], &c.iv, &c.tail)

@@ -46,7 +46,7 @@ func (c *Context) ProtectRTP(dst, packet []byte) ([]byte, error) {
 	c.rtp.ctr.xor(out[head:n], packet[head:], &c.iv, &c.tail)
 	// The rollover counter is authenticated after the packet and not sent; the tag takes its place.
 	binary.BigEndian.PutUint32(out[n:n+4], uint32(index>>16))
-	copy(out[n:], c.rtp.mac.tag(out[:n+4]))
+	copy(out[n:], c.authenticate(&c.rtp, out[:n+4]))
 	return all, nil
 }
 
@@ -82,7 +82,7 @@ func (c *Context) UnprotectRTP(packet []byte) ([]byte, error) {
 	} else {
 		tag := c.tag[:copy(c.tag[:], packet[n:])]
 		binary.BigEndian.PutUint32(packet[n:], uint32(index>>16))
-		if subtle.ConstantTimeCompare(c.rtp.mac.tag(packet[:n+4]), tag) != 1 {
+		if subtle.ConstantTimeCompare(c.authenticate(&c.rtp, packet[:n+4]), tag) != 1 {
 			return nil, ErrAuthentication
 		}
 		c.rtp.ctr.xor(packet[head:n], packet[head:n], &c.iv, &c.tail)

@@ -3,6 +3,8 @@ package srtp
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha1"
 	"encoding/binary"
 	"fmt"
 )
@@ -139,7 +141,9 @@ func (s *session) init(u *suite, key, salt []byte, label byte, tag int) error {
 		return err
 	}
 	s.ctr.init(block, encryption)
-	return s.mac.init(derive(master, salt, label+1, 20), tag)
+	s.mac = hmac.New(sha1.New, derive(master, salt, label+1, sha1.Size))
+	s.size = tag
+	return nil
 }
 
 // derive is the pseudo-random function of RFC 3711 section 4.3.3 with a key derivation rate of 0: AES in counter mode over
