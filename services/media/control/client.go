@@ -68,7 +68,7 @@ func NewClient(o ClientOptions) *Client {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{o: o, cancel: cancel, changed: make(chan struct{}), legs: map[string]bool{}, conferences: map[string]bool{}, wake: make(chan struct{}, 1)}
-	c.caller = c.call
+	c.caller = func(ctx context.Context, ask string, body, into any) error { return c.call(ctx, ask, body, into, nil) }
 	c.wait.Go(func() { c.connect(ctx) })
 	c.wait.Go(func() { c.deliver(ctx) })
 	return c
@@ -85,8 +85,7 @@ func (c *Client) connect(ctx context.Context) {
 	pause := redialFirst
 	said := ""
 	for ctx.Err() == nil {
-		began := time.Now()
-		err := c.session(ctx)
+		worked, err := c.session(ctx)
 		if ctx.Err() != nil {
 			break
 		}
@@ -106,7 +105,7 @@ func (c *Client) connect(ctx context.Context) {
 		if refused != nil {
 			return
 		}
-		if time.Since(began) > redialMost {
+		if worked {
 			pause = redialFirst
 		}
 		sleep(ctx, pause)
@@ -118,11 +117,11 @@ func (c *Client) connect(ctx context.Context) {
 	c.mu.Unlock()
 }
 
-// session is one connection.
-func (c *Client) session(ctx context.Context) error {
+// session is one connection. It worked when requests could be made.
+func (c *Client) session(ctx context.Context) (worked bool, err error) {
 	conn, err := dial(ctx, c.o.Address, c.o.TLS)
 	if err != nil {
-		return err
+		return false, err
 	}
 	w := newWire(conn)
 	defer w.close(net.ErrClosed)
@@ -134,11 +133,11 @@ func (c *Client) session(ctx context.Context) error {
 		h.Grace = &grace
 	}
 	if err := w.send(Line{Hello: &h}); err != nil {
-		return err
+		return false, err
 	}
 	answer, err := readHello(w, RoleManager, RoleWorker)
 	if err != nil {
-		return err
+		return false, err
 	}
 	p := newPeer(w, answer, PeerOptions{Events: func(_ string, e Event) { c.happened(e) }})
 	ended := make(chan error, 1)
@@ -152,13 +151,13 @@ func (c *Client) session(ctx context.Context) error {
 	if err != nil {
 		p.End(err)
 		<-ended
-		return fmt.Errorf("sync: %w", err)
+		return false, fmt.Errorf("sync: %w", err)
 	}
 	c.mu.Lock()
 	c.peer = p
 	c.notify()
 	c.mu.Unlock()
-	return <-ended
+	return true, <-ended
 }
 
 // notify wakes who waits for a connection. The caller holds mu.
@@ -168,7 +167,7 @@ func (c *Client) notify() {
 }
 
 // call waits for a connection and asks, again if the connection breaks and the request may be repeated.
-func (c *Client) call(ctx context.Context, ask string, body, into any) error {
+func (c *Client) call(ctx context.Context, ask string, body, into any, noted func()) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
@@ -195,7 +194,7 @@ func (c *Client) call(ctx context.Context, ask string, body, into any) error {
 				return Errorf(CodeLost, "%s: no connection to %s: %w", ask, c.o.Address, tried)
 			}
 		}
-		err := p.call(ctx, "", ask, body, into)
+		err := p.call(ctx, "", ask, body, into, noted)
 		if p.Ended() && CodeOf(err) == CodeLost && !requests[ask].once {
 			c.drop(p)
 			continue
@@ -259,7 +258,8 @@ func (c *Client) deliver(ctx context.Context) {
 	}
 }
 
-// know notes that an object is ours, or not.
+// know notes that an object is ours, or not. What is put becomes ours with the answer: if the connection ends before it,
+// what the server made of the request is deleted by the next Sync and made again by the repetition.
 func (c *Client) know(set map[string]bool, id string, ours bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -270,26 +270,9 @@ func (c *Client) know(set map[string]bool, id string, ours bool) {
 	}
 }
 
-// put asks for an object. It is known as ours from before the request is sent until it is refused, so that a new
-// connection in between does not take it for a stranger and delete it.
-func (c *Client) put(set map[string]bool, id string, ask func() error) error {
-	c.mu.Lock()
-	before := set[id]
-	set[id] = true
-	c.mu.Unlock()
-	err := ask()
-	switch {
-	case err == nil:
-		c.know(set, id, true)
-	case !before:
-		c.know(set, id, false)
-	}
-	return err
-}
-
 // PutConference is part of [Service].
 func (c *Client) PutConference(ctx context.Context, q Conference) error {
-	return c.put(c.conferences, q.ID, func() error { return c.caller.PutConference(ctx, q) })
+	return c.call(ctx, "putConference", q, nil, func() { c.know(c.conferences, q.ID, true) })
 }
 
 // DeleteConference is part of [Service].
@@ -299,12 +282,8 @@ func (c *Client) DeleteConference(ctx context.Context, id string) error {
 }
 
 // PutLeg is part of [Service].
-func (c *Client) PutLeg(ctx context.Context, l Leg) (LegState, error) {
-	var s LegState
-	err := c.put(c.legs, l.ID, func() (err error) {
-		s, err = c.caller.PutLeg(ctx, l)
-		return err
-	})
+func (c *Client) PutLeg(ctx context.Context, l Leg) (s LegState, err error) {
+	err = c.call(ctx, "putLeg", l, &s, func() { c.know(c.legs, l.ID, true) })
 	return s, err
 }
 

@@ -24,8 +24,15 @@ type Peer struct {
 
 	mu      sync.Mutex
 	last    uint64
-	pending map[uint64]chan Line
+	pending map[uint64]question
 	ended   bool
+}
+
+// question waits for its answer. noted, which may be nil, is called when the answer is good, before anything that came after
+// it is looked at.
+type question struct {
+	answer chan Line
+	noted  func()
 }
 
 // PeerOptions are where a peer says what comes unasked. The functions are called by [Peer.Run], one at a time, and must
@@ -96,7 +103,7 @@ const maxHoldings = 1024
 const MaxModules = 64
 
 func newPeer(w *wire, h Hello, o PeerOptions) *Peer {
-	return &Peer{w: w, hello: h, events: o.Events, beat: o.Beat, pending: map[uint64]chan Line{}}
+	return &Peer{w: w, hello: h, events: o.Events, beat: o.Beat, pending: map[uint64]question{}}
 }
 
 // Hello returns what the other side said of itself.
@@ -113,9 +120,9 @@ func (p *Peer) Run(ctx context.Context) error {
 	p.w.close(err)
 	p.mu.Lock()
 	p.ended = true
-	for id, answer := range p.pending {
+	for id, q := range p.pending {
 		delete(p.pending, id)
-		close(answer)
+		close(q.answer)
 	}
 	p.mu.Unlock()
 	return err
@@ -133,11 +140,14 @@ func (p *Peer) run() error {
 			return err
 		case m.ID != 0:
 			p.mu.Lock()
-			answer := p.pending[m.ID]
+			q, waits := p.pending[m.ID]
 			delete(p.pending, m.ID)
 			p.mu.Unlock()
-			if answer != nil {
-				answer <- m
+			if waits {
+				if q.noted != nil && m.Error == nil {
+					q.noted()
+				}
+				q.answer <- m
 			}
 		case m.Error != nil:
 			return m.Error
@@ -152,8 +162,8 @@ func (p *Peer) run() error {
 // End closes the connection for a reason; [Peer.Run] returns it.
 func (p *Peer) End(why error) { p.w.end(why) }
 
-// call asks and waits for the answer.
-func (p *Peer) call(ctx context.Context, owner, ask string, body, into any) error {
+// call asks and waits for the answer; noted is as in question.
+func (p *Peer) call(ctx context.Context, owner, ask string, body, into any, noted func()) error {
 	m := Line{Ask: ask, Owner: owner}
 	var err error
 	if m.Body, err = json.Marshal(body); err != nil {
@@ -167,7 +177,7 @@ func (p *Peer) call(ctx context.Context, owner, ask string, body, into any) erro
 	}
 	p.last++
 	m.ID = p.last
-	p.pending[m.ID] = answer
+	p.pending[m.ID] = question{answer, noted}
 	p.mu.Unlock()
 	if err := p.w.send(m); err != nil {
 		p.forget(m.ID)
@@ -215,7 +225,7 @@ func (p *Peer) lost() *Error {
 // Owner returns the service that acts for an owner. Only a manager may choose one.
 func (p *Peer) Owner(owner string) Service {
 	return caller(func(ctx context.Context, ask string, body, into any) error {
-		return p.call(ctx, owner, ask, body, into)
+		return p.call(ctx, owner, ask, body, into, nil)
 	})
 }
 

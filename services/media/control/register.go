@@ -40,8 +40,7 @@ func (d *Dispatcher) Register(ctx context.Context, r Registration) error {
 	said := ""
 	pause := redialFirst
 	for ctx.Err() == nil {
-		began := time.Now()
-		err := d.register(ctx, r)
+		worked, err := d.register(ctx, r)
 		if CodeOf(err) == CodeVersion {
 			return fmt.Errorf("register with %s: %w", r.Address, err)
 		}
@@ -56,7 +55,7 @@ func (d *Dispatcher) Register(ctx context.Context, r Registration) error {
 			said = err.Error()
 			d.o.Log(fmt.Sprintf("register with %s: %v", r.Address, err))
 		}
-		if time.Since(began) > redialMost {
+		if worked {
 			pause = redialFirst
 		}
 		sleep(ctx, pause)
@@ -87,11 +86,11 @@ func dial(ctx context.Context, address string, config *tls.Config) (net.Conn, er
 	return t.DialContext(ctx, "tcp", address)
 }
 
-// register is one connection to the manager.
-func (d *Dispatcher) register(ctx context.Context, r Registration) error {
+// register is one connection to the manager. It worked when the manager could ask.
+func (d *Dispatcher) register(ctx context.Context, r Registration) (worked bool, err error) {
 	conn, err := dial(ctx, r.Address, r.TLS)
 	if err != nil {
-		return err
+		return false, err
 	}
 	w := newWire(conn)
 	defer w.close(net.ErrClosed)
@@ -99,13 +98,13 @@ func (d *Dispatcher) register(ctx context.Context, r Registration) error {
 	defer stop()
 	status := r.Status()
 	if err := w.send(Line{Hello: &Hello{Version: Version, Role: RoleWorker, Name: status.Name, Worker: &status}}); err != nil {
-		return err
+		return false, err
 	}
 	h, err := readHello(w, RoleManager)
 	if err != nil {
-		return err
+		return false, err
 	}
-	// The manager carries the owners from here on. What is told is taken afterwards, so that no event falls between.
+	// The manager carries these owners from here on; events that waited for one go first.
 	defer d.forget(w)
 	held := d.handler.Holdings()
 	for i := range held {
@@ -115,11 +114,11 @@ func (d *Dispatcher) register(ctx context.Context, r Registration) error {
 	}
 	for _, part := range split(held, maxHeld) {
 		if err := w.send(Line{Holding: &part}); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if err := w.send(Line{Beat: &status}); err != nil {
-		return err
+		return false, err
 	}
 	beating, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -130,7 +129,7 @@ func (d *Dispatcher) register(ctx context.Context, r Registration) error {
 	err = d.serve(ctx, w, h)
 	cancel()
 	<-done
-	return err
+	return true, err
 }
 
 // beat sends the heartbeat until ctx or the connection ends.

@@ -21,11 +21,10 @@ type Engine struct {
 	Status control.WorkerStatus
 	// Emit takes the events that [control.Service.Sync] raises; nil for none.
 	Emit func(owner string, e control.Event)
-	// Refuse may refuse a request about an object; nil refuses none. It is called without the lock.
-	Refuse func(ask, id string) error
 
 	mu     sync.Mutex
 	cond   *sync.Cond
+	refuse func(ask, id string) error
 	owners map[string]*objects
 	// said is every request in its order: "putLeg alice".
 	said []string
@@ -64,6 +63,13 @@ func (e *Engine) Holdings() []control.Holding {
 		list = append(list, h)
 	}
 	return list
+}
+
+// Refuse sets what may refuse a request about an object, or hold it up; nil for nothing.
+func (e *Engine) Refuse(why func(ask, id string) error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refuse = why
 }
 
 // Legs lists the legs of an owner.
@@ -122,8 +128,11 @@ func (e *Engine) of(owner string) *objects {
 
 // do notes a request and does it, unless it is refused.
 func (s service) do(ask, id string, work func(o *objects)) error {
-	if s.e.Refuse != nil {
-		if err := s.e.Refuse(ask, id); err != nil {
+	s.e.mu.Lock()
+	refuse := s.e.refuse
+	s.e.mu.Unlock()
+	if refuse != nil {
+		if err := refuse(ask, id); err != nil {
 			return err
 		}
 	}
