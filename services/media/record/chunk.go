@@ -82,7 +82,7 @@ func (c *chunker) message(id, kind byte, stream, timestamp uint32, body []byte) 
 	c.write(body)
 }
 
-// control appends a protocol control message with one or two numbers.
+// control appends a protocol control message with a number.
 func (c *chunker) control(kind byte, v uint32) {
 	c.message(chunkControl, kind, 0, 0, binary.BigEndian.AppendUint32(nil, v))
 }
@@ -100,6 +100,7 @@ const (
 type chunkReader struct {
 	r       *bufio.Reader
 	size    int
+	limit   int // of a message
 	streams map[uint32]*chunkStream
 	read    uint64 // bytes
 }
@@ -116,7 +117,7 @@ type message struct {
 }
 
 func newChunkReader(r io.Reader) *chunkReader {
-	return &chunkReader{r: bufio.NewReaderSize(r, 4096), size: firstChunk, streams: map[uint32]*chunkStream{}}
+	return &chunkReader{r: bufio.NewReaderSize(r, 4096), size: firstChunk, limit: maxMessage, streams: map[uint32]*chunkStream{}}
 }
 
 var errChunk = errors.New("malformed chunk")
@@ -194,7 +195,7 @@ func (c *chunkReader) chunk() (*chunkStream, error) {
 	if n >= 7 {
 		s.length = int(b[3])<<16 | int(b[4])<<8 | int(b[5])
 		s.kind = b[6]
-		if s.length > maxMessage {
+		if s.length > c.limit {
 			return nil, fmt.Errorf("message of %d bytes: %w", s.length, errChunk)
 		}
 	}

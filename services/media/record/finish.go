@@ -86,7 +86,10 @@ type recording struct {
 // scan reads the movie box and the heads of all fragments: for an hour 3,600 reads of 4 kB.
 func scan(file *os.File, doubt bool) (*recording, error) {
 	head, err := readAt(file, indexAt, 0)
-	if err != nil || len(head) < indexAt || string(head[:pointerAt]) != string(fileType) || string(head[36:40]) != "free" {
+	if err != nil {
+		return nil, err
+	}
+	if len(head) < indexAt || string(head[:pointerAt]) != string(fileType) || string(head[36:40]) != "free" {
 		return nil, ErrNotRecording
 	}
 	at := pointerAt + int64(binary.BigEndian.Uint32(head[pointerAt:]))

@@ -212,6 +212,9 @@ func layout(t testing.TB, path string) string {
 	for at := int64(0); ; {
 		b, err := readAt(file, 16, at)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b) == 0 {
 			return strings.Join(kinds, " ")
 		}
 		kind, _, size, ok := boxHeader(b)

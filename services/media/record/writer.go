@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -181,12 +182,12 @@ func syncFolder(path string) error {
 	return nil
 }
 
-// readAt reads up to n bytes.
+// readAt reads n bytes, or fewer at the end of the file.
 func readAt(file *os.File, n int, at int64) ([]byte, error) {
 	b := make([]byte, n)
 	n, err := file.ReadAt(b, at)
-	if n == 0 && err != nil {
-		return nil, err
+	if err == io.EOF {
+		err = nil
 	}
-	return b[:n], nil
+	return b[:n], err
 }
