@@ -3,9 +3,9 @@ package stream
 import "time"
 
 // Bounds of a Stream's packet cache. It begins small, since a worker has hundreds of streams and most of them are small
-// layers, and doubles when it cannot hold a second: 2 MB is a second at 16 Mbit/s.
+// layers, and doubles when it cannot hold a second: 2 MB is a second at 16 Mbit/s. The smallest size holds a burst.
 const (
-	MinCache = 64 << 10
+	MinCache = 128 << 10
 	MaxCache = 2 << 20
 	// A receiver asks again within a round trip or two; after a second the picture is long past.
 	cacheSpan = int64(time.Second)

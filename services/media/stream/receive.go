@@ -29,6 +29,8 @@ type ReceiverOptions struct {
 	Feedback Feedback
 	// Stream is where packets are forwarded to, at once; nil for nowhere. Its AskKey is to be the Receiver's RequestKey.
 	Stream *Stream
+	// Batch has the Stream wait for Flush, which is to be called when the packets of one receive call are pushed.
+	Batch bool
 	// Unit takes the access units, on the thread that calls Push and Tick; it releases them.
 	Unit func(*AccessUnit)
 	Pool *Pool
@@ -194,7 +196,7 @@ func (r *Receiver) Push(packet []byte, arrival time.Time) error {
 		if parameters != nil {
 			s.SetParameters(parameters)
 		}
-		if err := s.PublishPacket(p, arrival); err != nil {
+		if err := s.queue(p, arrival, !r.o.Batch); err != nil {
 			return err
 		}
 	}
@@ -202,6 +204,13 @@ func (r *Receiver) Push(packet []byte, arrival time.Time) error {
 		r.assemble(p, arrival)
 	}
 	return nil
+}
+
+// Flush forwards what was pushed since the last call; see [ReceiverOptions].Batch.
+func (r *Receiver) Flush(now time.Time) {
+	if r.o.Stream != nil {
+		r.o.Stream.Flush(now)
+	}
 }
 
 // assemble takes a packet for the access units.
@@ -287,6 +296,7 @@ func gapWait(nack bool, trip, jitter time.Duration) time.Duration {
 
 // Tick gives up what has been waited for long enough, and asks for what is missing. Call it every 5 to 10 ms.
 func (r *Receiver) Tick(now time.Time) {
+	r.Flush(now)
 	r.mu.Lock()
 	if r.decode {
 		r.units.expire(clock(now)-r.patience(), clock(now))

@@ -107,44 +107,60 @@ func (s *Sender) again(c *scratch, n int, out, at int64, now time.Time) []byte {
 		return nil
 	}
 	e, b := &c.entries[n], c.buffers[n][:]
-	filled := false
+	empty := false
 	switch {
 	case parameters:
-		payload := r.from.copyParameters()
-		*e = entry{length: uint16(copy(b[2*room:], payload))}
-		e.timestamp = s.lastRTP - r.timestamp
-		if len(payload) == 0 {
+		if out != s.parametersOut {
 			return nil
 		}
+		*e = entry{timestamp: s.parametersTimestamp - r.timestamp, length: uint16(copy(b[2*room:], s.parameters))}
 	case !r.from.copyPacket(group, at, e, b):
 		return nil
-	case e.layer > s.layer && e.layer > 0:
+	case e.layer > r.layer:
 		// It was missing when its frame was left out; see forward.
 		*e = entry{timestamp: e.timestamp, length: 1}
-		b[2*room], filled = 1, true
+		b[2*room], empty = 1, true
 	}
 	if !s.resend.allow(out, int(e.length)+s.size, at) {
 		return nil
 	}
-	start := 2*room - int(e.prefix.length) - s.size
+	start, end := 2*room-int(e.prefix.length)-s.size, 2*room+int(e.length)
 	if s.o.RTX == 0 {
-		packet := b[start : 2*room+int(e.length)]
-		s.writeFixed(packet, out, e.timestamp+r.timestamp, s.o.PayloadType, e.is(flagMarker), now)
-		if filled {
+		packet := b[start:end]
+		if !s.repeatFixed(packet, out, e.timestamp+r.timestamp, e.is(flagMarker)) {
+			return nil
+		}
+		if empty {
 			packet[0] |= 0x20
 		}
 		s.writePrefix(packet[s.size:], e, r)
 		return packet
 	}
-	if filled {
-		return nil // RFC 4588 has no form for it
+	if empty {
+		return nil // RFC 4588 has no form for padding
 	}
-	start -= osnSize
-	packet := b[start : 2*room+int(e.length)]
+	packet := b[start-osnSize : end]
 	s.writeFixed(packet, int64(s.rtxNext), e.timestamp+r.timestamp, s.o.RTX, e.is(flagMarker), now)
 	s.rtxNext++
 	binary.BigEndian.PutUint32(packet[8:], s.o.RTXSSRC)
 	binary.BigEndian.PutUint16(packet[s.size:], uint16(out))
 	s.writePrefix(packet[s.size+osnSize:], e, r)
 	return packet
+}
+
+// repeatFixed writes the header that a packet had when it was sent; false if that is not known any more.
+func (s *Sender) repeatFixed(b []byte, out int64, timestamp uint32, marker bool) bool {
+	copy(b, s.header[:s.size])
+	b[1] = s.o.PayloadType
+	if marker {
+		b[1] |= 0x80
+	}
+	binary.BigEndian.PutUint16(b[2:], uint16(out))
+	binary.BigEndian.PutUint32(b[4:], timestamp)
+	if s.stamps == nil {
+		return true
+	}
+	t := s.stamps[out%int64(len(s.stamps))]
+	s.writeStamp(b, t)
+	return t.out == out
 }

@@ -9,6 +9,7 @@ type route struct {
 	timestamp  uint32 // to add
 	picture    uint16 // to add to the picture ID
 	base       uint8  // to add to TL0PICIDX
+	layer      uint8  // above which its frames are left out
 	parameters bool   // out−1 was a packet of parameter sets
 }
 

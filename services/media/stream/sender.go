@@ -69,6 +69,14 @@ type Sender struct {
 
 	layer, wantLayer uint8
 
+	// stamps of the newest packets, only where a packet is sent again under its own number: SRTP would encrypt two different
+	// packets with one key stream (RFC 3711, 9.1), so it has to be the same to the last byte.
+	stamps []stamp
+	// The parameter sets that were sent last, and when: they are in no cache.
+	parameters          []byte
+	parametersOut       int64
+	parametersTimestamp uint32
+
 	pacer     pacer
 	resend    resender
 	reference mapping
@@ -81,6 +89,9 @@ type Sender struct {
 
 // AllLayers lets every temporal layer through.
 const AllLayers = 255
+
+// repeatable is how many packets with a moment of sending can be sent again under their own number: a second of 8 Mbit/s.
+const repeatable = 1024
 
 // maxMID is what a one-byte extension can hold.
 const maxMID = 16
@@ -103,6 +114,9 @@ func NewSender(o SenderOptions) (*Sender, error) {
 	s.pacer.init(o.PaceBitrate)
 	s.resend.init()
 	s.writeHeader()
+	if o.RTX == 0 && s.sendTimeAt|s.transportAt != 0 {
+		s.stamps = make([]stamp, repeatable)
+	}
 	return s, nil
 }
 
@@ -298,7 +312,7 @@ func (s *Sender) forward(from *Stream, chunk []entry, now time.Time) {
 			if s.pacer.waiting && out >= s.pacer.cursor {
 				continue
 			}
-			if e.layer > s.layer {
+			if e.layer > r.layer {
 				// A gap that turns out to be of a frame that is left out: fill it, or it is asked for again and again.
 				n = s.flush(n)
 				s.sendPadding(out, r, e, now)
@@ -339,7 +353,7 @@ func (s *Sender) rebase(from *Stream, e *entry, at int64) []byte {
 	if s.begun {
 		timestamp += uint32(max((at-s.lastTime)*9/1e5, 1)) // 90 kHz
 	}
-	r := route{from: from, group: e.sequence, out: s.nextOut, timestamp: timestamp - e.timestamp}
+	r := route{from: from, group: e.sequence, out: s.nextOut, timestamp: timestamp - e.timestamp, layer: s.layer}
 	if e.prefix.picture != 0 {
 		r.picture, r.base = s.picture+1-e.picture, s.base+1-e.base
 	}
@@ -375,27 +389,37 @@ func (s *Sender) follow(e *entry, r *route, at int64) {
 // leaveOut decides whether a packet belongs to a layer that is not sent, and closes the gap that it leaves.
 func (s *Sender) leaveOut(e *entry) bool {
 	if e.is(flagStart) && s.layer != s.wantLayer {
-		if s.wantLayer < s.layer || e.is(flagKey) || e.layer <= s.wantLayer && e.layer > s.layer && e.is(flagSync) {
+		switch {
+		case s.wantLayer < s.layer:
 			s.layer = s.wantLayer
+		case e.is(flagKey), e.layer <= s.wantLayer && e.layer > s.layer && e.is(flagSync):
+			s.layer = s.wantLayer
+			s.branch(e.sequence).layer = s.layer
 		}
 	}
 	if e.layer <= s.layer {
 		return false
 	}
-	r := s.routes.last()
-	if e.sequence != r.group {
-		// Packets before this one may still come: they keep their numbers by the route so far.
-		next := *r
-		next.out, next.parameters = r.out+e.sequence-r.group, false
-		r = s.routes.add(next)
-	}
-	r.group = e.sequence + 1
+	r := s.branch(e.sequence)
+	r.group, r.layer = e.sequence+1, s.layer
 	if e.prefix.picture != 0 && (!s.leaving || s.left != e.picture) {
 		s.left, s.leaving = e.picture, true
 		r.picture--
 	}
 	s.top = e.sequence
 	return true
+}
+
+// branch returns a route that begins at a packet like the last one goes on. Packets before it that may still come keep their
+// numbers by that one.
+func (s *Sender) branch(sequence int64) *route {
+	r := s.routes.last()
+	if r.group == sequence {
+		return r // nothing has been sent by it
+	}
+	next := *r
+	next.group, next.out, next.parameters = sequence, r.out+sequence-r.group, false
+	return s.routes.add(next)
 }
 
 // write puts header and descriptor before the body in b, which is to be sent now.
@@ -407,7 +431,7 @@ func (s *Sender) write(b []byte, e *entry, r *route, out int64, now time.Time) [
 	return b
 }
 
-// writeFixed writes the header.
+// writeFixed writes the header of a packet that has not been sent before.
 func (s *Sender) writeFixed(b []byte, out int64, timestamp uint32, payloadType uint8, marker bool, now time.Time) {
 	copy(b, s.header[:s.size])
 	b[1] = payloadType
@@ -416,12 +440,36 @@ func (s *Sender) writeFixed(b []byte, out int64, timestamp uint32, payloadType u
 	}
 	binary.BigEndian.PutUint16(b[2:], uint16(out))
 	binary.BigEndian.PutUint32(b[4:], timestamp)
+	if s.sendTimeAt|s.transportAt == 0 {
+		return
+	}
+	var stamp stamp
 	if s.sendTimeAt != 0 {
-		t := sendTime(now)
-		b[s.sendTimeAt], b[s.sendTimeAt+1], b[s.sendTimeAt+2] = byte(t>>16), byte(t>>8), byte(t)
+		stamp.time = sendTime(now)
 	}
 	if s.transportAt != 0 {
-		binary.BigEndian.PutUint16(b[s.transportAt:], s.o.Congestion.Next(len(b), now))
+		stamp.number = s.o.Congestion.Next(len(b), now)
+	}
+	if s.stamps != nil {
+		stamp.out = out
+		s.stamps[out%int64(len(s.stamps))] = stamp
+	}
+	s.writeStamp(b, stamp)
+}
+
+// stamp is what the header says of the moment of sending.
+type stamp struct {
+	out    int64
+	time   uint32
+	number uint16
+}
+
+func (s *Sender) writeStamp(b []byte, t stamp) {
+	if s.sendTimeAt != 0 {
+		b[s.sendTimeAt], b[s.sendTimeAt+1], b[s.sendTimeAt+2] = byte(t.time>>16), byte(t.time>>8), byte(t.time)
+	}
+	if s.transportAt != 0 {
+		binary.BigEndian.PutUint16(b[s.transportAt:], t.number)
 	}
 }
 
@@ -449,11 +497,12 @@ func sendTime(now time.Time) uint32 {
 // sendParameters sends parameter sets before the first packet of the newest route.
 func (s *Sender) sendParameters(payload []byte, timestamp uint32, now time.Time) {
 	r := s.routes.last()
+	s.parameters, s.parametersOut, s.parametersTimestamp = payload, r.out-1, timestamp+r.timestamp
 	c := scratches.Get().(*scratch)
 	defer scratches.Put(c)
 	b := c.buffers[0][:]
 	packet := b[:s.size+copy(b[s.size:], payload)]
-	s.writeFixed(packet, r.out-1, timestamp+r.timestamp, s.o.PayloadType, false, now)
+	s.writeFixed(packet, s.parametersOut, s.parametersTimestamp, s.o.PayloadType, false, now)
 	s.counts.Packets++
 	s.counts.Bytes += uint64(len(payload))
 	s.packets[0] = packet

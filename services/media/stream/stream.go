@@ -43,6 +43,7 @@ type Stream struct {
 	// publish is held by the one publisher, while the Senders use the room before each packet in turn.
 	publish sync.Mutex
 	chunk   [burst]entry
+	queued  int   // packets in chunk that wait for Flush
 	next    int64 // group sequence of the next composed packet
 	ask     bool  // a key frame is to be asked for after this packet
 	// picture is the newest picture ID, of 16 bits however many the producer's have; pictures says that there is one.
@@ -87,7 +88,7 @@ func (s *Stream) Close() {
 	s.publish.Lock()
 	defer s.publish.Unlock()
 	s.mu.Lock()
-	s.closed, s.cache = true, cache{}
+	s.closed, s.cache, s.queued = true, cache{}, 0
 	s.mu.Unlock()
 	s.subscribing.Lock()
 	s.senders.Store(new([]*Sender))
@@ -149,6 +150,7 @@ func (s *Stream) Publish(payloads [][]byte, timestamp uint32, now time.Time) err
 		return nil
 	}
 	p := Packet{Timestamp: timestamp}
+	s.flush(now)
 	n := 0
 	for i, payload := range payloads {
 		p.Sequence, p.Payload, p.Marker = s.next, payload, i == len(payloads)-1
@@ -180,7 +182,13 @@ func (s *Stream) askAfter() {
 }
 
 // PublishPacket sends one forwarded packet that has been described. Packets may come late or never, but not twice.
-func (s *Stream) PublishPacket(p *Packet, now time.Time) error {
+func (s *Stream) PublishPacket(p *Packet, now time.Time) error { return s.queue(p, now, true) }
+
+// QueuePacket is [Stream.PublishPacket] up to the next [Stream.Flush], or the next 64 packets. Packets that came in one
+// receive call leave in one send call to each receiver, which is most of what forwarding costs.
+func (s *Stream) QueuePacket(p *Packet, now time.Time) error { return s.queue(p, now, false) }
+
+func (s *Stream) queue(p *Packet, now time.Time, flush bool) error {
 	if len(p.body) == 0 || len(p.Payload) > MaxPayload {
 		return fmt.Errorf("packet of %d bytes that nobody has described", len(p.Payload))
 	}
@@ -190,11 +198,28 @@ func (s *Stream) PublishPacket(p *Packet, now time.Time) error {
 	}
 	s.publish.Lock()
 	defer s.publish.Unlock()
-	if s.put(p, 0, now) {
-		s.fanOut(senders, s.chunk[:1], now)
-		s.askAfter()
+	if !s.put(p, s.queued, now) {
+		return nil
+	}
+	if s.queued++; flush || s.queued == burst {
+		s.flush(now)
 	}
 	return nil
+}
+
+// Flush sends what is queued.
+func (s *Stream) Flush(now time.Time) {
+	s.publish.Lock()
+	defer s.publish.Unlock()
+	s.flush(now)
+}
+
+func (s *Stream) flush(now time.Time) {
+	if n := s.queued; n > 0 {
+		s.queued = 0
+		s.fanOut(*s.senders.Load(), s.chunk[:n], now)
+		s.askAfter()
+	}
 }
 
 // put stores a packet in the cache and in chunk[n].
