@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/interceptor/pkg/twcc"
 	pion "github.com/pion/rtcp"
 )
 
@@ -50,7 +51,7 @@ func readByPion(t *testing.T, packet []byte) (got map[uint16]int64, first uint16
 
 func TestFeedbackTellsWhatArrivedToUsAndToPion(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
-	for round := range 300 {
+	for round := range 100 {
 		var a Arrivals
 		number := uint16(65400 + round)
 		now := epoch
@@ -194,6 +195,53 @@ func TestOutcomesKeepOrderSizesAndTimesOverWraps(t *testing.T) {
 	}
 	if len(want) > 20 {
 		t.Errorf("want all but the last lost packets told, got %d left", len(want))
+	}
+}
+
+func TestFeedbackMadeByPionIsRead(t *testing.T) {
+	random := rand.New(rand.NewSource(4))
+	recorder := twcc.NewRecorder(1)
+	var d Departures
+	now := epoch
+	want := map[time.Duration]bool{} // by time of sending
+	got, lost := 0, 0
+	for round := range 100 {
+		for range 1 + random.Intn(60) {
+			now = now.Add(time.Duration(1+random.Intn(1+round*2)) * time.Millisecond)
+			n := d.Packet(500, now)
+			if random.Intn(5) > 0 {
+				recorder.Record(2, n, now.Sub(epoch).Microseconds()+20_000)
+				want[now.Sub(d.origin)] = true
+			}
+		}
+		for _, p := range recorder.BuildFeedbackPacket() {
+			raw, err := p.Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := Walk(raw)
+			for c.Next() {
+				for _, o := range d.Outcomes(nil, &c) {
+					if o.Received != want[o.Sent] {
+						t.Fatalf("round %d: packet sent at %v: want received %t, got %+v", round, o.Sent, want[o.Sent], o)
+					}
+					if !o.Received {
+						lost++
+						continue
+					}
+					got++
+					if late := o.Arrived - o.Sent - d.origin.Sub(epoch) - 20*time.Millisecond; late.Abs() > deltaUnit {
+						t.Fatalf("round %d: packet sent at %v: want it 20 ms later, got %v more", round, o.Sent, late)
+					}
+				}
+			}
+			if c.Err() != nil {
+				t.Fatal(c.Err())
+			}
+		}
+	}
+	if got != len(want) || lost < got/10 {
+		t.Errorf("want %d packets received and about a quarter as many lost, got %d and %d", len(want), got, lost)
 	}
 }
 

@@ -54,7 +54,7 @@ func (e *extensions) next() bool {
 				break
 			}
 			e.id, e.data, e.rest = head>>4, e.rest[1:n:n], e.rest[n:]
-			// Length bits under id 0 are not padding; section 4.2 wants the element skipped.
+			// Id 0 with a length is no padding; it is skipped like an extension that nobody negotiated.
 			if e.id == 0 {
 				continue
 			}

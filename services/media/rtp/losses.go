@@ -18,27 +18,36 @@ const (
 // Losses decides which packets of one stream to ask for again by NACK. The zero value is ready.
 type Losses struct {
 	numbers Sequence
+	origin  time.Time
 	// missing is in ascending order.
 	missing [maxMissing]loss
 	count   int
 	given   int
 }
 
+// loss is one missing packet; times count from the origin, since 256 entries a stream add up.
 type loss struct {
-	number int64
-	since  time.Time
-	next   time.Time
-	tries  int
+	number      int64
+	since, next time.Duration
+	tries       int
 }
 
 // Received takes a packet that came, and finds what is missing before it. It reports whether the packet had been asked for.
 func (l *Losses) Received(sequence uint16, now time.Time) (repaired bool) {
 	newest, started := l.numbers.Newest()
 	n := l.numbers.Extend(sequence)
-	if !started || n == newest {
+	switch {
+	case !started:
+		l.origin = now
 		return false
-	}
-	if n < newest {
+	case n == newest:
+		return false
+	case newest-n > maxMisorder:
+		// The sender began anew; what was missing before will not come.
+		*l = Losses{origin: now, given: l.given + l.count + 1}
+		l.numbers.Extend(sequence)
+		return false
+	case n < newest:
 		return l.found(n)
 	}
 	gap := n - newest - 1
@@ -51,8 +60,9 @@ func (l *Losses) Received(sequence uint16, now time.Time) (repaired bool) {
 		l.given += over
 		l.drop(0, over)
 	}
+	at := now.Sub(l.origin)
 	for m := newest + 1; m < n; m++ {
-		l.missing[l.count] = loss{number: m, since: now, next: now.Add(reorderWait)}
+		l.missing[l.count] = loss{number: m, since: at, next: at + reorderWait}
 		l.count++
 	}
 	return false
@@ -79,16 +89,17 @@ func (l *Losses) drop(from, to int) {
 func (l *Losses) Due(dst []uint16, now time.Time, roundTrip time.Duration) (due []uint16, given int) {
 	// A quarter more, or a path with jitter would be asked twice for most of its losses.
 	pace := max(roundTrip+roundTrip/4, minRetry)
+	at := now.Sub(l.origin)
 	kept := 0
 	for i := range l.missing[:l.count] {
 		m := &l.missing[i]
-		if !now.Before(m.next) {
-			if m.tries >= maxTries || now.Sub(m.since) >= giveUp {
+		if at >= m.next {
+			if m.tries >= maxTries || at-m.since >= giveUp {
 				l.given++
 				continue
 			}
 			m.tries++
-			m.next = now.Add(pace)
+			m.next = at + pace
 			dst = append(dst, uint16(m.number))
 		}
 		l.missing[kept] = *m

@@ -93,6 +93,18 @@ func TestAKeyFrameEndsWhatWasBeforeIt(t *testing.T) {
 	}
 }
 
+func TestASenderThatBeginsAnewWantsAKeyFrame(t *testing.T) {
+	var l Losses
+	l.Received(5000, epoch)
+	l.Received(5002, epoch)
+	l.Received(100, epoch)
+	l.Received(102, epoch)
+	due, given := l.Due(nil, epoch.Add(time.Second/2), testRoundTrip)
+	if !cmp.Equal([]uint16{101}, due) || given != 2 {
+		t.Errorf("want 101 asked for and the old loss and the gap given up, got %v and %d", due, given)
+	}
+}
+
 func TestLossesStayInBoundsWhateverComes(t *testing.T) {
 	var l Losses
 	random := rand.New(rand.NewSource(1))

@@ -9,10 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 
 	pion "github.com/pion/srtp/v3"
+
+	"rotunda/services/media/control"
 )
 
 // material makes a key and a salt of the right lengths, different for each seed.
@@ -246,7 +249,7 @@ func TestRTPGoesBothWaysWithPion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ours, theirs := newContext(t, name, 7), newPion(t, name, 7)
 			back, forth := newPion(t, name, 8), newContext(t, name, 8)
-			for i := range 70000 { // over one wrap of the sequence number
+			for i := range 6000 { // over one wrap of the sequence number
 				packet := rtpPacket(uint32(i%3), uint16(65000+i/3), i%200)
 				if i%5 == 0 { // contributor and header extension
 					packet = append([]byte{0x91}, packet[1:]...)
@@ -397,7 +400,7 @@ func TestSequenceNumbersWrapUnderLossAndReordering(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sender, receiver := newContext(t, name, 3), newContext(t, name, 3)
 			random := rand.New(rand.NewSource(11))
-			const run = 200000 // three wraps
+			const run = 140000 // two wraps
 			type flying struct {
 				bytes []byte
 				plain []byte
@@ -440,11 +443,11 @@ func TestSequenceNumbersWrapUnderLossAndReordering(t *testing.T) {
 					i += 20000
 				}
 			}
-			if want := (run - 60000) * 85 / 100; passed < want {
+			if want := (run - 40000) * 85 / 100; passed < want {
 				t.Errorf("want at least %d packets through, got %d", want, passed)
 			}
-			if got := receiver.find(9).rtp.highest >> 16; got < 3 {
-				t.Errorf("want a rollover counter of at least 3, got %d", got)
+			if got := receiver.find(9).rtp.highest >> 16; got < 2 {
+				t.Errorf("want a rollover counter of at least 2, got %d", got)
 			}
 		})
 	}
@@ -610,6 +613,13 @@ func (e exporter) ExportKeyingMaterial(label string, _ []byte, n int) ([]byte, e
 		return nil, fmt.Errorf("export %q of %d bytes: want %q of %d", label, n, ExporterLabel, len(e))
 	}
 	return e, nil
+}
+
+func TestSuitesHaveTheNamesOfTheControlProtocol(t *testing.T) {
+	want := []string{control.SuiteAEAD256, control.SuiteAEAD128, control.SuiteAESCM80, control.SuiteAESCM32}
+	if got := Suites(); !slices.Equal(got, want) {
+		t.Errorf("want %v, got %v", want, got)
+	}
 }
 
 func TestKeysOfTheWrongLengthAreRefused(t *testing.T) {
