@@ -36,6 +36,10 @@ func newHandshaker(t testing.TB) *handshaker {
 
 // shake makes the handshake as client or server and takes the keys.
 func (p *handshaker) shake(ctx context.Context, to net.Addr, client bool, profiles ...dtls.SRTPProtectionProfile) error {
+	return p.shakeOver(ctx, p.socket, to, client, profiles...)
+}
+
+func (p *handshaker) shakeOver(ctx context.Context, socket net.PacketConn, to net.Addr, client bool, profiles ...dtls.SRTPProtectionProfile) error {
 	var err error
 	shared := []dtls.Option{dtls.WithCertificates(p.certificate.tls), dtls.WithSRTPProtectionProfiles(profiles...), dtls.WithInsecureSkipVerify(true), dtls.WithFlightInterval(50 * time.Millisecond)}
 	if client {
@@ -43,13 +47,13 @@ func (p *handshaker) shake(ctx context.Context, to net.Addr, client bool, profil
 		for _, o := range shared {
 			options = append(options, o)
 		}
-		p.conn, err = dtls.ClientWithOptions(p.socket, to, options...)
+		p.conn, err = dtls.ClientWithOptions(socket, to, options...)
 	} else {
 		options := []dtls.ServerOption{dtls.WithClientAuth(dtls.RequireAnyClientCert)}
 		for _, o := range shared {
 			options = append(options, o)
 		}
-		p.conn, err = dtls.ServerWithOptions(p.socket, to, options...)
+		p.conn, err = dtls.ServerWithOptions(socket, to, options...)
 	}
 	if err != nil {
 		return err
@@ -172,6 +176,45 @@ func TestNewFingerprintsMakeANewHandshake(t *testing.T) {
 			t.Errorf("state %q after an update without a change, want connected", got)
 		}
 		defer p.conn.Close()
+	}
+}
+
+// lossy loses every other datagram that is written to it.
+type lossy struct {
+	net.PacketConn
+	n int
+}
+
+func (l *lossy) WriteTo(p []byte, to net.Addr) (int, error) {
+	if l.n++; l.n%2 == 1 {
+		return len(p), nil
+	}
+	return l.PacketConn.WriteTo(p, to)
+}
+
+func TestAHandshakeSurvivesLossAndALateAnswer(t *testing.T) {
+	l := startLoop(t, Config{})
+	for _, active := range []bool{true, false} {
+		h := newEar()
+		p := newHandshaker(t)
+		// The peer's first records come before its fingerprint does.
+		e := open(t, l, control.Transport{RTCPMux: true, Latch: true, Security: control.DTLS}, h)
+		done := make(chan error, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		go func() {
+			done <- p.shakeOver(ctx, &lossy{PacketConn: p.socket}, net.UDPAddrFromAddrPort(e.Local().RTP[0]), !active, profiles...)
+		}()
+		update(t, e, func(w *control.Transport) {
+			w.Remote = p.socket.LocalAddr().(*net.UDPAddr).AddrPort()
+			w.Handover = &control.Handover{Active: active, Fingerprints: []string{p.certificate.fingerprint}}
+		})
+		if err := await(t, "end of the handshake", done); err != nil {
+			t.Fatal(err)
+		}
+		awaitState(t, h, "connected")
+		cancel()
+		p.conn.Close()
+		e.Close()
 	}
 }
 

@@ -208,8 +208,8 @@ func check(t control.Transport) error {
 // maxLocal bounds the local addresses of a transport: each is a socket, and with ICE a candidate.
 const maxLocal = 8
 
-// Update changes the remote half, keys, candidates or mux. Local addresses, the kind of security and whether there is ICE
-// stay as they were when the endpoint was opened.
+// Update changes the remote half, keys, candidates or mux. Local addresses, the kind of security, whether there is ICE and of
+// which kind, and its servers stay as they were when the endpoint was opened.
 func (e *Endpoint) Update(t control.Transport) error {
 	e.change.Lock()
 	defer e.change.Unlock()
@@ -308,6 +308,23 @@ func (e *Endpoint) Stats() control.TransportStats {
 	s.Local, s.Remote = e.where()
 	return s
 }
+
+// RTPSize is how long a plain RTP packet may be so that, protected, it fits into the transport's MTU.
+func (e *Endpoint) RTPSize() int {
+	e.mu.Lock()
+	mtu := e.wanted.MTU
+	e.mu.Unlock()
+	if mtu == 0 {
+		mtu = control.DefaultMTU
+	}
+	if e.secured {
+		mtu -= tagSize
+	}
+	return mtu
+}
+
+// tagSize is the longest tag of the suites, that of GCM: before the handshake it is not known which it will be.
+const tagSize = 16
 
 // AllowRepeats lets a packet be sent twice under SRTP, for answers to NACK without a retransmission stream. The caller
 // vouches that a repeat equals the first packet in every byte (see [srtp.Context.AllowRepeats]).

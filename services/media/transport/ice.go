@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
-	"github.com/pion/stun/v4"
 
 	"rotunda/services/media/control"
 )
@@ -27,12 +26,12 @@ const (
 
 // agent is the ICE side of an endpoint.
 type agent struct {
-	e     *Endpoint
-	mux   *mux
-	ice   *ice.Agent
-	relay *relay // over the connection of the agent, when TURN servers are given
-	lite  bool
-	hosts chan struct{} // one token: all candidates that need no server are there, or gathering is over
+	e       *Endpoint
+	mux     *mux
+	ice     *ice.Agent
+	servers *serverNet
+	relay   *relay        // over the connection of the agent, when TURN servers are given
+	hosts   chan struct{} // one token: all candidates that need no server are there, or gathering is over
 
 	// Only Update and Close touch what follows, one at a time.
 	restart  int
@@ -46,12 +45,12 @@ type agent struct {
 
 // newAgent makes the agent without starting to gather.
 func newAgent(e *Endpoint, want *control.ICE) (*agent, error) {
-	a := &agent{e: e, lite: want.Lite, restart: want.Restart, hosts: make(chan struct{}, 1)}
+	a := &agent{e: e, servers: newServerNet(e.loop.net), restart: want.Restart, hosts: make(chan struct{}, 1)}
 	a.mux = newMux(a, e.sockets[0])
 	options := []ice.AgentOption{
 		ice.WithNetworkTypes([]ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6}),
 		ice.WithMulticastDNSMode(ice.MulticastDNSModeDisabled),
-		ice.WithNet(e.loop.net),
+		ice.WithNet(a.servers),
 		ice.WithLoggerFactory(silentLogs),
 		ice.WithUDPMux(a.mux),
 		// Any working path will do sooner than a slightly better one: our own candidates are nearly always host candidates, and
@@ -79,6 +78,7 @@ func newAgent(e *Endpoint, want *control.ICE) (*agent, error) {
 	}
 	var err error
 	if a.ice, err = ice.NewAgentWithOptions(options...); err != nil {
+		a.servers.shut()
 		return nil, fmt.Errorf("make ice agent: %w", err)
 	}
 	_ = a.ice.OnCandidate(a.candidate)
@@ -86,19 +86,6 @@ func newAgent(e *Endpoint, want *control.ICE) (*agent, error) {
 	_ = a.ice.OnSelectedCandidatePairChange(a.pair)
 	e.phase.ice = running
 	return a, nil
-}
-
-func serverURLs(servers []control.Server) ([]*stun.URI, error) {
-	var urls []*stun.URI
-	for _, s := range servers {
-		u, err := stun.ParseURI(s.URL)
-		if err != nil {
-			return nil, fmt.Errorf("ice server %q: %w", s.URL, err)
-		}
-		u.Username, u.Password = s.Username, s.Password
-		urls = append(urls, u)
-	}
-	return urls, nil
 }
 
 // gather begins to gather candidates under the agent's present credentials, and waits for those that need no server.
@@ -266,10 +253,11 @@ func (a *agent) state(s ice.ConnectionState) {
 	}
 }
 
-// close ends the agent. Its TURN client may be asking a silent server for another eight seconds; the loop waits for that,
-// the endpoint does not. Meanwhile the endpoint refuses what the agent still wants to send.
+// close ends the agent. Its TURN client may need a second to notice; the loop waits for that, the endpoint does not.
+// Meanwhile the endpoint refuses what the agent still wants to send.
 func (a *agent) close() {
 	a.e.loop.leaving.Go(func() {
+		a.servers.shut()
 		_ = a.ice.GracefulClose()
 		if a.relay != nil {
 			a.relay.close()

@@ -165,6 +165,33 @@ func TestICEConnectsInEveryRole(t *testing.T) {
 	}
 }
 
+func TestICEConnectsOverIPv6(t *testing.T) {
+	if c, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback}); err != nil {
+		t.Skipf("no IPv6 loopback here: %v", err)
+	} else {
+		c.Close()
+	}
+	// The agent of pion/ice does not gather ::1, so that two endpoints have to talk to each other.
+	l := startLoop(t, Config{})
+	addresses := []netip.Addr{loopback, netip.IPv6Loopback()}
+	one, two := newEar(), newEar()
+	a := open(t, l, control.Transport{Local: addresses, RTCPMux: true, ICE: &control.ICE{Controlling: true}}, one)
+	b := open(t, l, control.Transport{Local: addresses[1:], RTCPMux: true, ICE: &control.ICE{}}, two)
+	for _, pair := range [][2]*Endpoint{{a, b}, {b, a}} {
+		remote := pair[1].Local()
+		update(t, pair[0], func(w *control.Transport) {
+			w.ICE.Ufrag, w.ICE.Password, w.ICE.Candidates = remote.Ufrag, remote.Password, remote.Candidates
+		})
+	}
+	awaitState(t, one, "connected")
+	awaitState(t, two, "connected")
+	a.SendRTP([][]byte{rtpOf(1, 100)}, Audio)
+	same(t, "rtp at the other", await(t, "rtp", two.rtp), rtpOf(1, 100))
+	if got, want := a.Stats().Remote, b.Local().RTP[0].String(); got != want {
+		t.Errorf("remote %s, want %s", got, want)
+	}
+}
+
 func TestICECandidatesTrickle(t *testing.T) {
 	l := startLoop(t, Config{})
 	h := newEar()
@@ -360,8 +387,7 @@ func TestTheServerReflexiveCandidateIsFoundFromOurSocket(t *testing.T) {
 	exchange(t, e, h, p, 1)
 }
 
-// The client of pion/turn asks for eight seconds before it gives up. Nobody who hangs up waits for that; the loop does, and
-// this test with it, at the end.
+// The client of pion/turn asks for eight seconds before it gives up. Nobody who hangs up waits for that.
 func TestCloseDoesNotWaitForAServerThatIsSilent(t *testing.T) {
 	l := startLoop(t, Config{})
 	silent, addr := newPeer(t)

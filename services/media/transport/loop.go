@@ -45,7 +45,6 @@ type Loop struct {
 	eventfd     int
 	certificate certificate
 	dscp        atomic.Pointer[[classes]uint8]
-	noGSO       atomic.Bool // a device was met that cannot segment
 	net         *stdnet.Net // its list of interfaces, read once
 
 	mu        sync.Mutex

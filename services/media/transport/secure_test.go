@@ -55,6 +55,11 @@ func TestSDESProtectsEverySuite(t *testing.T) {
 				t.Errorf("state %q, want connected with %s", got, suite)
 			}
 			in, out := contextOf(t, suite, 1), contextOf(t, suite, 2)
+			largest := rtpOf(100, e.RTPSize())
+			e.SendRTP([][]byte{largest}, Video)
+			if p, _ := read(t, peer); len(p) > control.DefaultMTU || len(p) < control.DefaultMTU-tagSize {
+				t.Errorf("the largest packet has %d bytes, want %d at most, and not much less", len(p), control.DefaultMTU)
+			}
 
 			write(t, peer, protect(t, out, rtpOf(5, 100)), e.Local().RTP[0])
 			// What came before the keys is dropped or, if the loop was late, delivered: both are right.
@@ -70,7 +75,7 @@ func TestSDESProtectsEverySuite(t *testing.T) {
 			write(t, peer, report, e.Local().RTP[0])
 			same(t, "rtcp here", await(t, "rtcp", h.rtcp), reportOf())
 
-			packets := [][]byte{rtpOf(1, 300), rtpOf(2, 300), rtpOf(3, 120)}
+			packets := [][]byte{rtpOf(101, 300), rtpOf(102, 300), rtpOf(103, 120)}
 			e.SendRTP(packets, Video)
 			for i, want := range packets {
 				p, _ := read(t, peer)

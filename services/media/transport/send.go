@@ -276,7 +276,7 @@ func (b *burst) flush(l *Loop, s *socket, class Class) (packets, bytes int) {
 	if class < classes {
 		dscp = l.dscp.Load()[class]
 	}
-	gso := !l.noGSO.Load()
+	gso := !s.noGSO.Load()
 	done := 0 // packets sent or given up
 	for done < b.count {
 		messages := b.build(done, gso, s.family, dscp)
@@ -298,10 +298,10 @@ func (b *burst) flush(l *Loop, s *socket, class Class) (packets, bytes int) {
 				return packets, bytes
 			}
 			if b.runs[at] > 1 && (errno == unix.EIO || errno == unix.EINVAL || errno == unix.EMSGSIZE) {
-				// EIO: the device has no checksum offload, now and always. The others: a packet with its headers is larger
-				// than the path takes, so that it has to be fragmented by itself.
+				// EIO: the device on this way has no checksum offload, and will have none. The others: a packet with its
+				// headers is larger than the path takes, so that it has to be fragmented by itself.
 				if errno == unix.EIO {
-					l.noGSO.Store(true)
+					s.noGSO.Store(true)
 				}
 				gso = false
 				break

@@ -33,7 +33,7 @@ func TestBurstsArriveByteForByte(t *testing.T) {
 		{"larger than the path, in one run", many(3, 1460)},
 	} {
 		for _, gso := range []bool{true, false} {
-			l.noGSO.Store(!gso)
+			e.sockets[0][0].noGSO.Store(!gso)
 			var packets [][]byte
 			for i, size := range c.sizes {
 				packets = append(packets, rtpOf(uint16(i), size))
@@ -103,8 +103,8 @@ func TestDSCPFollowsTheClass(t *testing.T) {
 	}
 	two := [][]byte{rtpOf(1, 100), rtpOf(2, 100)}
 	e.SendRTP(two, Video)
-	if got := tos() | tos(); got != 0 {
-		t.Errorf("type of service %#x, want 0 by default", got)
+	if a, b := tos(), tos(); a != 0 || b != 0 {
+		t.Errorf("type of service %#x and %#x, want 0 by default", a, b)
 	}
 	l.SetDSCP(map[Class]uint8{Audio: 46, Video: 34})
 	for class, want := range map[Class]int{Audio: 46 << 2, Video: 34 << 2, Presentation: 0} {

@@ -37,7 +37,7 @@ func (e *Endpoint) evaluate() {
 	defer e.mu.Unlock()
 	cipher, keyed, remote := e.ready()
 	state := stateOf(e.phase, keyed, remote)
-	if state == e.state && cipher == e.cipher {
+	if state == e.state && cipher == e.cipher || e.closed.Load() {
 		return
 	}
 	e.state, e.cipher = state, cipher

@@ -327,10 +327,10 @@ func BenchmarkSend(b *testing.B) {
 				}
 				b.Run(name, func(b *testing.B) {
 					l := still(b)
-					l.noGSO.Store(!gso)
 					tr := secured(b, suite)
 					tr.Remote = sink(b)
 					e := open(b, l, tr, new(counter))
+					e.sockets[0][0].noGSO.Store(!gso)
 					packets := make([][]byte, c.count)
 					for i := range packets {
 						packets[i] = rtpOf(uint16(i), c.size)

@@ -49,6 +49,7 @@ func TestAPeerConnectionSendsAndReceives(t *testing.T) {
 		lite, active bool
 	}{{"full ice, passive dtls", false, false}, {"full ice, active dtls", false, true}, {"lite, passive dtls", true, false}, {"lite, active dtls", true, true}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // each waits a second for its peer's report
 			pc := newBrowser(t)
 			track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMU, ClockRate: 8000}, "audio", "a")
 			if err != nil {
