@@ -77,7 +77,7 @@ type TransportStats struct {
 	BytesReceived   uint64 `json:"bytesReceived"`
 	PacketsSent     uint64 `json:"packetsSent"`
 	BytesSent       uint64 `json:"bytesSent"`
-	// Dropped counts by reason: "auth", "replay", "malformed", "flood", "unknown", "send".
+	// Dropped counts by reason: "auth", "replay", "malformed", "flood", "unknown", "keys" (there were none yet), "send".
 	Dropped map[string]uint64 `json:"dropped,omitempty"`
 }
 
