@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"rotunda/services/media/audio"
+	"rotunda/services/media/control"
+)
+
+// conference is one meeting on this worker: a room for sound and a list of legs for pictures. The pictures themselves are the
+// director's, which looks here when changed says so.
+type conference struct {
+	owner *owner
+	id    string
+	bus   *audio.Bus
+	// changed is set by whatever may alter what somebody sees; the director takes it back.
+	changed atomic.Bool
+
+	mu sync.Mutex
+	// voice is the mix as AAC while anybody records it.
+	voice *voice
+	want  control.Conference
+	// stays is true once a client has put it; a conference that only a leg named goes with its last leg.
+	stays  bool
+	legs   []*leg // in the order of joining
+	closed bool
+}
+
+func newConference(o *owner, id string) *conference {
+	c := &conference{owner: o, id: id, want: control.Conference{ID: id}}
+	c.bus = o.engine.newBus(c.speaks)
+	o.engine.director.add(c)
+	return c
+}
+
+// speaks is called in the audio thread when the dominant speaker changes.
+func (c *conference) speaks(source uint32) {
+	c.changed.Store(true)
+	c.mu.Lock()
+	i := slices.IndexFunc(c.legs, func(l *leg) bool { return l.source == source })
+	id := ""
+	if i >= 0 {
+		id = c.legs[i].id
+	}
+	c.mu.Unlock()
+	if id != "" {
+		c.owner.engine.c.Emit(c.owner.name, control.Event{Event: control.EventSpeaker, Conference: c.id, Leg: id})
+	}
+}
+
+func (c *conference) put(want control.Conference) {
+	c.mu.Lock()
+	c.want, c.stays = want, true
+	c.mu.Unlock()
+	c.changed.Store(true)
+}
+
+func (c *conference) wanted() control.Conference {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.want
+}
+
+func (c *conference) members() []*leg {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.legs)
+}
+
+// join adds a leg; false if the conference was closed meanwhile.
+func (c *conference) join(l *leg) bool {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return false
+	}
+	if !slices.Contains(c.legs, l) {
+		c.legs = append(c.legs, l)
+	}
+	tone := c.want.JoinTone && len(c.legs) > 1
+	c.mu.Unlock()
+	c.changed.Store(true)
+	if tone {
+		c.sound("join")
+	}
+	return true
+}
+
+// part takes a leg out.
+func (c *conference) part(l *leg) {
+	c.mu.Lock()
+	c.legs = slices.DeleteFunc(c.legs, func(o *leg) bool { return o == l })
+	empty := len(c.legs) == 0 && !c.stays
+	tone := c.want.LeaveTone && len(c.legs) > 0
+	c.mu.Unlock()
+	c.changed.Store(true)
+	if tone {
+		c.sound("leave")
+	}
+	if empty {
+		c.owner.mu.Lock()
+		if c.owner.conferences[c.id] == c {
+			delete(c.owner.conferences, c.id)
+		}
+		c.owner.mu.Unlock()
+		c.close()
+	}
+}
+
+// sound plays a join or leave tone. A tone that still plays covers the next one: a class of thirty that comes at once is
+// announced once.
+func (c *conference) sound(tone string) {
+	if err := c.bus.Play(audio.Play{ID: "engine." + tone, Tone: tone}); err != nil {
+		c.owner.engine.c.Log.Warn("no tone", "tone", tone, "error", err)
+	}
+}
+
+func (c *conference) close() {
+	c.mu.Lock()
+	closed := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if closed {
+		return
+	}
+	c.owner.engine.director.remove(c)
+	c.owner.engine.dropBus(c.bus)
+}

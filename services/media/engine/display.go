@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"rotunda/services/media/control"
+	"rotunda/services/media/layout"
+	"rotunda/services/media/rtp"
+	"rotunda/services/media/stream"
+	"rotunda/services/media/transport"
+)
+
+// display is a picture that a leg is sent: the main one or the presentation. It has one lane, or one for each slot of a far
+// end that draws its own layout. What the lanes carry is decided by the director's thread.
+type display struct {
+	leg   *leg
+	which int
+	flow  *flow
+	lanes []*lane
+	// made of, to tell whether a change needs a new display.
+	made  control.Video
+	class atomic.Uint32
+	// width and height of what is sent; pace of its frames.
+	width, height atomic.Int32
+	pace          pace
+
+	// The director's own.
+	watched *composition
+	key     encodeKey
+	tier    stream.TierState
+	sources []uint32 // of slots, or the one that is forwarded
+	panes   []string
+}
+
+// lane is one outgoing SSRC.
+type lane struct {
+	display *display
+	ssrc    uint32
+	rtx     uint32
+	sender  *stream.Sender
+	firs    firNumber // the network thread's
+	// height of the tile that a slot fills, the director's.
+	height int
+	layer  *layer
+}
+
+// SendVideo sends a burst ([stream.Output]).
+func (k *lane) SendVideo(packets [][]byte) {
+	class := transport.Video
+	if k.display.which == presentation {
+		class = transport.Presentation
+	}
+	k.display.flow.endpoint.SendRTP(packets, class)
+}
+
+func newDisplay(l *leg, which int, v *control.Video) (*display, error) {
+	d := &display{leg: l, which: which, flow: l.flows[v.Transport], made: *v, tier: stream.TierState{Tier: stream.TierHigh}}
+	for range max(v.Slots, 1) {
+		k := &lane{display: d, ssrc: rtp.NewSSRC()}
+		if v.Send.RTX != 0 {
+			k.rtx = rtp.NewSSRC()
+		}
+		var err error
+		k.sender, err = stream.NewSender(stream.SenderOptions{Codec: v.Send.Codec, SSRC: k.ssrc, PayloadType: v.Send.PayloadType,
+			RTX: v.Send.RTX, RTXSSRC: k.rtx, MID: v.MID, MIDExtension: v.MIDExtension, TransportSequence: v.TransportSequence,
+			Congestion: d.flow, Sequence: uint16(rtp.NewSSRC()), RTXSequence: uint16(rtp.NewSSRC()), Timestamp: rtp.NewSSRC(), Output: k})
+		if err != nil {
+			d.close()
+			return nil, control.Errorf(control.CodeInvalid, "%v", err)
+		}
+		d.lanes = append(d.lanes, k)
+	}
+	if v.Send.RTX == 0 && v.NACK {
+		// A packet sent again is the same to the last byte.
+		d.flow.endpoint.AllowRepeats()
+	}
+	return d, nil
+}
+
+// suits tells whether the display can go on under a changed wanted state.
+func (d *display) suits(v *control.Video) bool {
+	m := &d.made
+	return v.Transport == m.Transport && v.Send.Codec == m.Send.Codec && v.Send.PayloadType == m.Send.PayloadType &&
+		v.Send.RTX == m.Send.RTX && v.Slots == m.Slots && v.MID == m.MID && v.MIDExtension == m.MIDExtension &&
+		v.TransportSequence == m.TransportSequence
+}
+
+func (d *display) slots() bool { return d.made.Slots > 0 }
+
+func (d *display) close() {
+	for _, k := range d.lanes {
+		k.sender.Close()
+	}
+}
+
+// requestKey makes the next pictures key frames.
+func (d *display) requestKey() {
+	for _, k := range d.lanes {
+		k.sender.RequestKey(time.Now())
+	}
+}
+
+// wanted is the leg's wanted state of this picture, nil if there is none any more.
+func (d *display) wanted() *control.Video { return pictureOf(d.leg.want.Load(), d.which) }
+
+// stop sends nothing.
+func (d *display) stop(now time.Time) {
+	d.watched, d.sources = nil, d.sources[:0]
+	for _, k := range d.lanes {
+		_ = k.sender.Switch(nil, now) // nothing is of no codec
+		k.layer = nil
+	}
+}
+
+// watch sends a composition, in the tier that the link carries.
+func (d *display) watch(c *composition, key encodeKey, alone bool, now time.Time) {
+	if key.mtu = d.mtu(); alone {
+		d.class.Store(uint32(personal))
+	} else {
+		d.class.Store(uint32(shared))
+	}
+	d.watched, d.key, d.sources = c, key, d.sources[:0]
+	d.width.Store(int32(c.key.Width))
+	d.height.Store(int32(c.key.Height))
+	d.lanes[0].layer = nil
+	d.tier = stream.NextTier(d.tier, stream.TierRates(key.top), d.flow.bitrate(), now)
+	d.carry(d.lanes[0], c.stream(key, d.tier.Tier), now)
+}
+
+func (d *display) mtu() int {
+	want := d.leg.want.Load()
+	if t := want.Transports; d.made.Transport < len(t) && t[d.made.Transport].MTU > 0 {
+		return t[d.made.Transport].MTU
+	}
+	return control.DefaultMTU
+}
+
+// carry switches a lane; a stream of another codec is a mistake of ours that nobody can help.
+func (d *display) carry(k *lane, to *stream.Stream, now time.Time) {
+	if current, pending := k.sender.Carries(); pending == to || pending == nil && current == to {
+		return
+	}
+	if err := k.sender.Switch(to, now); err != nil {
+		d.leg.engine.c.Log.Error("switch a picture", "leg", d.leg.id, "error", err)
+	}
+}
+
+// forward sends a source as it comes. Scene is nil for a presentation.
+func (d *display) forward(s *stage, c *contribution, scene *layout.Scene, now time.Time) {
+	d.watched = nil
+	d.sources = append(d.sources[:0], c.source)
+	d.class.Store(uint32(forward))
+	v := d.wanted()
+	if v == nil {
+		return
+	}
+	_, height, _ := limits(v)
+	d.lanes[0].height = height
+	d.pick(s, now)
+}
+
+// fill puts the sources of a scene into slots.
+func (d *display) fill(s *stage, scene *layout.Scene, now time.Time) {
+	d.watched = nil
+	d.class.Store(uint32(slots))
+	var wanted []uint32
+	heights := map[uint32]int{}
+	for i := range scene.Panes {
+		p := &scene.Panes[i]
+		c := s.contributions[p.Source]
+		if c == nil || p.CameraOff {
+			continue
+		}
+		if y, o := c.best(now); y == nil || o.codec != d.made.Send.Codec {
+			continue // what the far end cannot decode is better left out than sent
+		}
+		wanted = append(wanted, p.Source)
+		heights[p.Source] = p.Rect.H
+	}
+	sources := append(make([]uint32, 0, len(d.lanes)), d.sources...)
+	for len(sources) < len(d.lanes) {
+		sources = append(sources, 0)
+	}
+	stream.AssignSlots(sources, wanted)
+	d.sources = sources
+	for i, k := range d.lanes {
+		k.height = heights[sources[i]]
+	}
+	d.pick(s, now)
+	d.tell(s)
+}
+
+// pick chooses the layer of each lane by its tile and the link.
+func (d *display) pick(s *stage, now time.Time) {
+	var needs []stream.Need
+	var of []*lane
+	var lists [][]*layer
+	for i, k := range d.lanes {
+		var c *contribution
+		if i < len(d.sources) {
+			c = s.contributions[d.sources[i]]
+		}
+		if c == nil {
+			_ = k.sender.Switch(nil, now) // nothing is of no codec
+			k.layer = nil
+			continue
+		}
+		layers, sizes := c.list(now)
+		needs = append(needs, stream.Need{Layers: sizes, Current: slices.Index(layers, k.layer), Width: k.height * 16 / 9, Height: k.height})
+		of, lists = append(of, k), append(lists, layers)
+	}
+	choices := stream.ShareBandwidth(nil, needs, d.flow.bitrate())
+	for i, k := range of {
+		choice := choices[i]
+		if choice < 0 && len(lists[i]) == 1 {
+			// With one layer there is nothing to choose: the far end asked for this picture.
+			choice = 0
+		}
+		if choice < 0 {
+			continue
+		}
+		k.layer = lists[i][choice]
+		if len(d.lanes) == 1 {
+			d.width.Store(int32(needs[i].Layers[choice].Width))
+			d.height.Store(int32(needs[i].Layers[choice].Height))
+		}
+		d.carry(k, k.layer.stream, now)
+	}
+}
+
+// review follows the link; true asks for an arrangement.
+func (d *display) review(s *stage, now time.Time) bool {
+	if c := d.watched; c != nil {
+		was := d.tier.Tier
+		d.tier = stream.NextTier(d.tier, stream.TierRates(d.key.top), d.flow.bitrate(), now)
+		if d.tier.Tier != was {
+			d.carry(d.lanes[0], c.stream(d.key, d.tier.Tier), now)
+		}
+		return false
+	}
+	if len(d.sources) > 0 {
+		d.pick(s, now)
+	}
+	return false
+}
+
+// see notes what the far end sees in a composed or forwarded picture, and tells the client when it changes.
+func (d *display) see(s *stage, scene *layout.Scene) {
+	name := scene.Layout
+	if old := d.leg.layout.Load(); old == nil || *old != name {
+		d.leg.layout.Store(&name)
+	}
+	panes := make([]string, 0, len(scene.Panes))
+	for i := range scene.Panes {
+		panes = append(panes, s.ids[scene.Panes[i].Source])
+	}
+	d.told(panes)
+}
+
+// tell says which leg is in which slot.
+func (d *display) tell(s *stage) {
+	panes := make([]string, 0, len(d.sources))
+	for _, source := range d.sources {
+		panes = append(panes, s.ids[source])
+	}
+	d.told(panes)
+}
+
+func (d *display) told(panes []string) {
+	if slices.Equal(panes, d.panes) {
+		return
+	}
+	d.panes = panes
+	d.leg.emit(control.Event{Event: control.EventPanes, Panes: panes})
+}

@@ -1,0 +1,328 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rotunda/services/media/control"
+	"rotunda/services/media/rtp"
+	"rotunda/services/media/transport"
+)
+
+// flow is one transport of a leg. Its [transport.Handler] methods run on the network thread and never wait for a control
+// thread: what they need of the wanted state is in routes, replaced as a whole by each put.
+type flow struct {
+	leg      *leg
+	index    int
+	endpoint *transport.Endpoint
+	routes   atomic.Pointer[routes]
+	// heard is when the last packet came, in ns since 1970; silent whether that was reported.
+	heard  atomic.Int64
+	silent atomic.Bool
+
+	// The network thread's own.
+	header   rtp.Header
+	recent   *incoming
+	incoming []*incoming
+	arrivals rtp.Arrivals // for transport-wide congestion feedback
+	told     time.Time    // when it was last sent
+	feedback []byte
+	lost     []uint16
+
+	mu   sync.Mutex
+	list []*incoming // a copy of incoming, for the reporter
+	link link
+}
+
+// routes say to which stream of the leg a packet belongs.
+type routes struct {
+	payload [128]route
+	// The extensions that may tell more; 0 is none.
+	level, mid, rid, transportSequence uint8
+	mids                               [kinds]string
+	rids                               []string
+	want                               *control.Leg
+}
+
+// route is one payload type.
+type route struct {
+	kind  kind
+	codec string
+	// retransmission: of a picture.
+	retransmission bool
+}
+
+// kind is a stream of a leg.
+type kind uint8
+
+const (
+	nothing kind = iota
+	soundKind
+	mainKind
+	presentationKind
+	keysKind
+	kinds
+)
+
+// incoming is one SSRC that came.
+type incoming struct {
+	ssrc uint32
+	kind kind
+	rid  string
+	// layer of a picture, which counts for itself; nil for sound.
+	layer *layer
+
+	mu        sync.Mutex
+	reception rtp.Reception
+	rate      rateMeter
+}
+
+// maxIncoming bounds the SSRCs of a flow: sound, three layers with retransmissions, a presentation with one, and some that
+// a far end used before it changed its mind. The oldest one gives way.
+const maxIncoming = 16
+
+func openFlow(l *leg, index int, t control.Transport) (*flow, error) {
+	f := &flow{leg: l, index: index, link: newLink()}
+	f.routes.Store(&routes{})
+	f.heard.Store(time.Now().UnixNano())
+	var err error
+	f.endpoint, err = l.engine.loop.Open(t, f)
+	return f, err
+}
+
+func (f *flow) close() { f.endpoint.Close() }
+
+// setRoutes takes the wanted state.
+func (f *flow) setRoutes(want *control.Leg, index int) {
+	r := &routes{want: want}
+	if a := want.Audio; a != nil && a.Transport == index {
+		r.level, r.mid, r.transportSequence = a.LevelExtension, a.MIDExtension, a.TransportSequence
+		r.mids[soundKind] = a.MID
+		for _, p := range a.Receive {
+			r.payload[p.PayloadType&127] = route{kind: soundKind, codec: p.Codec}
+		}
+		if a.DTMF != 0 {
+			r.payload[a.DTMF&127] = route{kind: keysKind}
+		}
+	}
+	for which, v := range [pictures]*control.Video{want.Video, want.Presentation} {
+		if v == nil || v.Transport != index {
+			continue
+		}
+		k := mainKind + kind(which)
+		r.mids[k] = v.MID
+		r.mid = max(r.mid, v.MIDExtension)
+		r.transportSequence = max(r.transportSequence, v.TransportSequence)
+		if len(v.RIDs) > 0 {
+			r.rid, r.rids = v.RIDExtension, v.RIDs
+		}
+		for _, p := range v.Receive {
+			// Two pictures of one transport may share payload types; then the MID tells them apart.
+			if was := r.payload[p.PayloadType&127]; was.kind == nothing {
+				r.payload[p.PayloadType&127] = route{kind: k, codec: p.Codec}
+				if p.RTX != 0 {
+					r.payload[p.RTX&127] = route{kind: k, codec: p.Codec, retransmission: true}
+				}
+			}
+		}
+	}
+	f.routes.Store(r)
+}
+
+// RTP takes a packet (see [transport.Handler]).
+func (f *flow) RTP(packet []byte, arrival time.Time) {
+	f.hear(arrival)
+	payload, err := f.header.Parse(packet)
+	if err != nil {
+		return
+	}
+	r := f.routes.Load()
+	if r.transportSequence != 0 {
+		f.arrived(r, arrival)
+	}
+	to := r.payload[f.header.PayloadType&127]
+	if to.kind == nothing {
+		return
+	}
+	in := f.recent
+	if in == nil || in.ssrc != f.header.SSRC {
+		if in = f.find(r, to); in == nil {
+			return
+		}
+		f.recent = in
+	}
+	switch in.kind {
+	case soundKind, keysKind:
+		f.sound(r, to, in, payload, len(packet), arrival)
+	default:
+		f.picture(in, packet, arrival)
+	}
+}
+
+func (f *flow) hear(arrival time.Time) {
+	f.heard.Store(arrival.UnixNano())
+	if f.silent.Load() && f.silent.CompareAndSwap(true, false) {
+		f.leg.emit(control.Event{Event: control.EventHeard, Transport: f.index})
+	}
+}
+
+// find returns the state of an SSRC, made when it is new.
+func (f *flow) find(r *routes, to route) *incoming {
+	for _, in := range f.incoming {
+		if in.ssrc == f.header.SSRC {
+			return in
+		}
+	}
+	k := to.kind
+	if k == keysKind {
+		k = soundKind
+	}
+	if mid := f.header.Extension(r.mid); len(mid) > 0 {
+		for other := soundKind; other < keysKind; other++ {
+			if r.mids[other] != "" && string(mid) == r.mids[other] {
+				k = other
+			}
+		}
+	}
+	in := &incoming{ssrc: f.header.SSRC, kind: k}
+	if k == soundKind {
+		in.reception.Clock = 8000
+		if to.codec == control.Opus {
+			in.reception.Clock = 48000
+		}
+	} else {
+		if rid := f.header.Extension(r.rid); len(rid) > 0 {
+			in.rid = string(rid)
+		}
+		if to.retransmission {
+			in.layer = f.repaired(k, in.rid)
+		} else {
+			in.layer = f.newLayer(r, in, to.codec)
+		}
+		if in.layer == nil {
+			return nil
+		}
+	}
+	if len(f.incoming) == maxIncoming {
+		f.incoming = f.incoming[1:]
+	}
+	f.incoming = append(f.incoming, in)
+	f.mu.Lock()
+	f.list = append(f.list[:0:0], f.incoming...)
+	f.mu.Unlock()
+	return in
+}
+
+// repaired finds the layer that a stream of retransmissions belongs to: by its RID, or the only one.
+func (f *flow) repaired(k kind, rid string) *layer {
+	for _, in := range f.incoming {
+		if in.kind == k && in.layer != nil && (rid == "" || in.rid == rid) {
+			return in.layer
+		}
+	}
+	return nil
+}
+
+// newLayer begins to receive a picture, or one simulcast layer of it.
+func (f *flow) newLayer(r *routes, in *incoming, codec string) *layer {
+	which := int(in.kind - mainKind)
+	c := f.leg.contribution[which].Load()
+	v := pictureOf(r.want, which)
+	if c == nil || v == nil {
+		return nil
+	}
+	var formats []control.Format
+	for _, p := range v.Receive {
+		if p.Codec == codec {
+			formats = append(formats, p)
+		}
+	}
+	y, err := newLayer(c, f, in, formats, v)
+	if err != nil {
+		f.leg.engine.c.Log.Warn("a picture cannot be received", "leg", f.leg.id, "error", err)
+		return nil
+	}
+	return y
+}
+
+func (f *flow) sound(r *routes, to route, in *incoming, payload []byte, size int, arrival time.Time) {
+	h := &f.header
+	s := f.leg.sound.Load()
+	if s == nil {
+		return
+	}
+	in.mu.Lock()
+	_, ok := in.reception.Packet(h.Sequence, h.Timestamp, size, arrival)
+	in.rate.add(size, arrival)
+	in.mu.Unlock()
+	if !ok {
+		return
+	}
+	if to.kind == keysKind {
+		s.key(payload, h.Timestamp, h.Marker, arrival)
+		return
+	}
+	level := int8(rtp.UnknownLevel)
+	if r.level != 0 {
+		level, _ = h.Level(r.level)
+	}
+	s.push(to.codec, h, level, payload, arrival)
+}
+
+func (f *flow) picture(in *incoming, packet []byte, arrival time.Time) {
+	in.mu.Lock()
+	in.rate.add(len(packet), arrival)
+	in.mu.Unlock()
+	in.layer.push(packet, arrival)
+}
+
+// State takes what becomes of the connection.
+func (f *flow) State(state, cipher, text string) {
+	f.leg.emit(control.Event{Event: control.EventTransport, Transport: f.index, State: state, Cipher: cipher, Text: text})
+	if state == "connected" {
+		// Whoever was sent pictures before there was a way needs a key frame.
+		for which := range pictures {
+			if d := f.leg.display[which].Load(); d != nil {
+				d.requestKey()
+			}
+		}
+	}
+}
+
+// Candidates takes more local candidates.
+func (f *flow) Candidates(local control.TransportState) {
+	f.leg.emit(control.Event{Event: control.EventCandidates, Transport: f.index, Candidates: &local})
+}
+
+// Flood takes how much was dropped.
+func (f *flow) Flood(dropped uint64) {
+	f.leg.emit(control.Event{Event: control.EventFlood, Transport: f.index})
+}
+
+// rateMeter measures bits per second over whole seconds.
+type rateMeter struct {
+	since time.Time
+	bytes int
+	bps   int
+}
+
+func (m *rateMeter) add(n int, at time.Time) {
+	if d := at.Sub(m.since); d >= time.Second {
+		if m.since.IsZero() || d > 3*time.Second {
+			m.bps = 0
+		} else {
+			m.bps = int(int64(m.bytes) * 8 * int64(time.Second) / int64(d))
+		}
+		m.since, m.bytes = at, 0
+	}
+	m.bytes += n
+}
+
+// rate is 0 for a stream that has stopped.
+func (m *rateMeter) rate(now time.Time) int {
+	if now.Sub(m.since) > 3*time.Second {
+		return 0
+	}
+	return m.bps
+}

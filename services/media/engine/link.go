@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"time"
+
+	"rotunda/services/media/rtp"
+	"rotunda/services/media/transport"
+)
+
+// link is what is known about the way to a far end: how much it carries and how long it takes. Guarded by flow.mu.
+type link struct {
+	estimator  *rtp.Estimator
+	departures rtp.Departures
+	outcomes   []rtp.Outcome
+	// trip is the time there and back, lost the part of what we sent that was lost, 0 to 1, jitter that of the far end.
+	trip   time.Duration
+	lost   float64
+	jitter time.Duration
+	// numbered is true once packets carry transport-wide numbers, alarm which alarms are on.
+	alarms alarms
+}
+
+// A link is taken to carry startBitrate until it shows more or less: what a 720p call uses (guide appendix I.3).
+const (
+	startBitrate = 2_000_000
+	maxBitrate   = 20_000_000
+)
+
+func newLink() link {
+	return link{estimator: rtp.NewEstimator(rtp.Limits{Start: startBitrate, Max: maxBitrate}), outcomes: make([]rtp.Outcome, 0, 256)}
+}
+
+// Next numbers a packet for transport-wide congestion feedback ([stream.Congestion]).
+func (f *flow) Next(bytes int, at time.Time) uint16 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.link.departures.Packet(bytes, at)
+}
+
+// bitrate is what the link is taken to carry.
+func (f *flow) bitrate() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.link.estimator.Bitrate()
+}
+
+// feedbackEvery is the pace of transport-wide feedback: what browsers use, and 2 kbit/s.
+const feedbackEvery = 100 * time.Millisecond
+
+// arrived notes a packet for transport-wide feedback, and sends that when it is due.
+func (f *flow) arrived(r *routes, arrival time.Time) {
+	number, ok := f.header.TransportSequence(r.transportSequence)
+	if !ok {
+		return
+	}
+	f.arrivals.Packet(number, arrival)
+	if arrival.Sub(f.told) < feedbackEvery {
+		return
+	}
+	f.told = arrival
+	for more := true; more; {
+		f.feedback, more = f.arrivals.AppendFeedback(f.feedback[:0], f.reporter(), f.header.SSRC)
+		if len(f.feedback) > 0 {
+			f.endpoint.SendRTCP(f.feedback, transport.Video)
+		}
+	}
+}
+
+// reporter is the SSRC that feedback comes from: one of ours, or 1 where nothing is sent (as libraries for browsers do).
+func (f *flow) reporter() uint32 {
+	if s := f.leg.sound.Load(); s != nil && s.flow.Load() == f {
+		return s.ssrc
+	}
+	for which := range pictures {
+		if d := f.leg.display[which].Load(); d != nil && d.flow == f {
+			return d.lanes[0].ssrc
+		}
+	}
+	return 1
+}
+
+// RTCP takes a compound packet (see [transport.Handler]).
+func (f *flow) RTCP(packet []byte, arrival time.Time) {
+	f.hear(arrival)
+	c := rtp.Walk(packet)
+	for c.Next() {
+		switch c.Kind {
+		case rtp.SenderReport:
+			f.senderReport(c.Sender, c.SenderInfo(), arrival)
+			f.reports(&c, arrival)
+		case rtp.ReceiverReport:
+			f.reports(&c, arrival)
+		case rtp.NACK:
+			if k := f.lane(c.Media); k != nil {
+				f.lost = f.lost[:0]
+				for i := range min(c.Entries, 32) {
+					first, mask := c.Lost(i)
+					f.lost = append(f.lost, first)
+					for ; mask != 0; mask >>= 1 {
+						first++
+						if mask&1 != 0 {
+							f.lost = append(f.lost, first)
+						}
+					}
+				}
+				k.sender.HandleNACK(f.lost, arrival)
+			}
+		case rtp.PLI:
+			if k := f.lane(c.Media); k != nil {
+				k.sender.RequestKey(arrival)
+			}
+		case rtp.FIR:
+			for i := range min(c.Entries, 8) {
+				ssrc, number := c.IntraRequest(i)
+				if k := f.lane(ssrc); k != nil && k.firs.fresh(number) {
+					k.sender.RequestKey(arrival)
+				}
+			}
+		case rtp.REMB:
+			f.mu.Lock()
+			f.link.estimator.SetREMB(c.MaximumBitrate())
+			f.mu.Unlock()
+		case rtp.TMMBR:
+			f.limit(&c)
+		case rtp.Transport:
+			f.mu.Lock()
+			f.link.outcomes = f.link.departures.Outcomes(f.link.outcomes[:0], &c)
+			f.link.estimator.Feedback(f.link.outcomes, arrival)
+			f.mu.Unlock()
+		}
+	}
+}
+
+// limit obeys a TMMBR and says so (RFC 5104 section 4.2.2).
+func (f *flow) limit(c *rtp.Compound) {
+	for i := range min(c.Entries, 4) {
+		ssrc, bitrate, overhead := c.Limit(i)
+		k := f.lane(ssrc)
+		if k == nil {
+			continue
+		}
+		f.mu.Lock()
+		f.link.estimator.SetTMMBR(bitrate, overhead)
+		f.mu.Unlock()
+		f.feedback = rtp.AppendTMMBN(f.feedback[:0], ssrc, c.Sender, bitrate, overhead)
+		f.endpoint.SendRTCP(f.feedback, transport.Video)
+	}
+}
+
+// lane finds the outgoing picture of an SSRC.
+func (f *flow) lane(ssrc uint32) *lane {
+	for which := range pictures {
+		if d := f.leg.display[which].Load(); d != nil && d.flow == f {
+			for _, k := range d.lanes {
+				if k.ssrc == ssrc {
+					return k
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (f *flow) senderReport(ssrc uint32, info rtp.SenderInfo, now time.Time) {
+	for _, in := range f.incoming {
+		if in.ssrc != ssrc {
+			continue
+		}
+		if in.layer != nil {
+			in.layer.receiver.SenderReport(info, now)
+			return
+		}
+		in.mu.Lock()
+		in.reception.SenderReport(info, now)
+		in.mu.Unlock()
+		return
+	}
+}
+
+// reports takes what the far end says about what we send.
+func (f *flow) reports(c *rtp.Compound, now time.Time) {
+	for i := range min(c.Entries, 31) {
+		r := c.Report(i)
+		trip, known := rtp.RoundTrip(r, now)
+		lost := float64(r.Fraction) / 256
+		sound := f.leg.sound.Load()
+		clock := 90000
+		k := f.lane(r.SSRC)
+		if k == nil {
+			if sound == nil || sound.ssrc != r.SSRC {
+				continue
+			}
+			clock = sound.clock()
+		}
+		f.mu.Lock()
+		l := &f.link
+		if known {
+			l.trip = trip
+		}
+		l.lost, l.jitter = lost, time.Duration(r.Jitter)*time.Second/time.Duration(clock)
+		// Sound is too little to tell what a link carries, unless there is nothing else.
+		if k != nil || f.leg.display[mainPicture].Load() == nil {
+			l.estimator.Report(lost, l.trip, now)
+		}
+		f.mu.Unlock()
+		if !known {
+			continue
+		}
+		for _, in := range f.incoming {
+			if in.layer != nil {
+				in.layer.receiver.SetRoundTrip(trip)
+			}
+		}
+	}
+}
+
+// firNumber remembers the last FIR of a far end: a repeat with the same number asks for nothing new (RFC 5104).
+type firNumber struct {
+	seen   bool
+	number uint8
+}
+
+func (n *firNumber) fresh(number uint8) bool {
+	if n.seen && n.number == number {
+		return false
+	}
+	n.seen, n.number = true, number
+	return true
+}

@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"rotunda/services/media/control"
+	"rotunda/services/media/rtp"
+	"rotunda/services/media/transport"
+)
+
+// reporter sends RTCP reports, notices silence and bad links, and gives senders of pictures the time to send what waits.
+type reporter struct {
+	engine *Engine
+	packet []byte
+	blocks []rtp.Report
+	cpu    cpuMeter
+}
+
+const (
+	// senderTick is the pace at which what a sender holds back goes out.
+	senderTick = 10 * time.Millisecond
+	// reportTicks are between two reports of a flow: once a second, as browsers do; RFC 3550's five seconds are for groups.
+	reportTicks = int(time.Second / senderTick)
+)
+
+func newReporter(e *Engine) *reporter {
+	return &reporter{engine: e, packet: make([]byte, 0, 1500)}
+}
+
+func (r *reporter) run(ctx context.Context) error {
+	t := time.NewTicker(senderTick)
+	defer t.Stop()
+	var legs []*leg
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		now := time.Now()
+		if n%10 == 0 {
+			legs = r.engine.allLegs()
+		}
+		for i, l := range legs {
+			for which := range pictures {
+				if d := l.display[which].Load(); d != nil {
+					for _, k := range d.lanes {
+						k.sender.Tick(now)
+					}
+				}
+			}
+			// Spread over the second, so that a thousand legs do not report at one time.
+			if (n+i)%reportTicks == 0 {
+				r.report(l, now)
+			}
+		}
+		if n%reportTicks == 0 {
+			r.cpu.sample(now)
+		}
+	}
+}
+
+// report sends the reports of a leg's flows.
+func (r *reporter) report(l *leg, now time.Time) {
+	list := l.transports.Load()
+	if list == nil {
+		return
+	}
+	want := l.want.Load()
+	for _, f := range *list {
+		r.blocks = f.blocks(r.blocks[:0], now)
+		r.packet = f.compound(r.packet[:0], want, r.blocks, r.engine.cname, now)
+		if len(r.packet) > 0 {
+			class := transport.Video
+			if want.Audio != nil && want.Audio.Transport == f.index {
+				class = transport.Audio
+			}
+			f.endpoint.SendRTCP(r.packet, class)
+		}
+		f.listen(want, now)
+		f.ring()
+	}
+}
+
+// blocks are the reports on what comes.
+func (f *flow) blocks(dst []rtp.Report, now time.Time) []rtp.Report {
+	f.mu.Lock()
+	list := f.list
+	f.mu.Unlock()
+	for _, in := range list {
+		var b rtp.Report
+		var ok bool
+		if in.layer != nil {
+			b, ok = in.layer.receiver.Report(now)
+			if b.SSRC != in.ssrc {
+				continue // a stream of retransmissions
+			}
+		} else {
+			in.mu.Lock()
+			b, ok = in.reception.Report(in.ssrc, now)
+			in.mu.Unlock()
+		}
+		if ok {
+			dst = append(dst, b)
+		}
+	}
+	return dst
+}
+
+// compound is one packet with a sender report for each stream that is sent, the blocks in the first one, the canonical
+// name, and what the far end should send at most.
+func (f *flow) compound(dst []byte, want *control.Leg, blocks []rtp.Report, cname string, now time.Time) []byte {
+	first := uint32(0)
+	add := func(ssrc uint32, info rtp.SenderInfo) {
+		dst = rtp.AppendSenderReport(dst, ssrc, info, blocks)
+		if first == 0 {
+			first = ssrc
+		}
+		blocks = nil
+	}
+	if s := f.leg.sound.Load(); s != nil && s.flow.Load() == f {
+		if info, ok := s.info(now); ok {
+			add(s.ssrc, info)
+		}
+	}
+	for which := range pictures {
+		d := f.leg.display[which].Load()
+		if d == nil || d.flow != f {
+			continue
+		}
+		for _, k := range d.lanes {
+			if rep, ok := k.sender.Report(now); ok && len(dst) < 1000 {
+				add(k.ssrc, rtp.SenderInfo{NTP: rtp.NTP(rep.Time), RTP: rep.RTP, Packets: rep.Packets, Octets: rep.Octets})
+			}
+		}
+	}
+	if first == 0 {
+		if len(blocks) == 0 {
+			return dst
+		}
+		first = f.reporter()
+		dst = rtp.AppendReceiverReport(dst, first, blocks)
+	}
+	dst = rtp.AppendCNAME(dst, first, cname)
+	for which := range pictures {
+		v := pictureOf(want, which)
+		c := f.leg.contribution[which].Load()
+		if v == nil || c == nil || v.Transport != f.index {
+			continue
+		}
+		for _, ssrc := range c.ssrcs() {
+			switch {
+			case v.REMB:
+				dst = rtp.AppendREMB(dst, first, uint64(receiveLimit(v)), ssrc)
+			case v.TMMBR:
+				dst = rtp.AppendTMMBR(dst, first, ssrc, uint64(receiveLimit(v)), ipOverhead)
+			}
+		}
+	}
+	return dst
+}
+
+// ipOverhead are the bytes of IPv4, UDP and RTP that a TMMBR counts for each packet.
+const ipOverhead = 40
+
+// listen notices that nothing comes any more.
+func (f *flow) listen(want *control.Leg, now time.Time) {
+	limit := control.SilentDefault
+	if want.SilenceAfter > 0 {
+		limit = want.SilenceAfter.Duration()
+	}
+	if now.UnixNano()-f.heard.Load() >= int64(limit) && f.silent.CompareAndSwap(false, true) {
+		f.leg.emit(control.Event{Event: control.EventSilent, Transport: f.index})
+	}
+}
+
+// ring raises and clears the alarms of the link: what is lost in either direction, and the worse jitter.
+func (f *flow) ring() {
+	f.mu.Lock()
+	l := &f.link
+	lost, jitter := l.lost, l.jitter
+	for _, in := range f.list {
+		in.mu.Lock()
+		if in.layer == nil {
+			lost, jitter = max(lost, in.reception.Fraction()), max(jitter, in.reception.Jitter())
+		}
+		in.mu.Unlock()
+	}
+	changed := l.alarms.update(lost, jitter, l.trip)
+	on := l.alarms
+	f.mu.Unlock()
+	for i, c := range changed {
+		if c {
+			f.leg.emit(control.Event{Event: control.EventAlarm, Transport: f.index, Alarm: alarmLimits[i].name, On: on[i]})
+		}
+	}
+}
