@@ -210,6 +210,9 @@ func (b *Bus) Tick(now time.Time) {
 	for _, t := range b.taps {
 		t.run(tick, now)
 	}
+	if tick%50 == 0 {
+		b.regroup()
+	}
 	for _, g := range b.groups {
 		g.speakAlone(b, tick, skipped, now)
 	}

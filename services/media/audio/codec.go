@@ -6,7 +6,7 @@ import "rotunda/services/media/control"
 type Decoder interface {
 	// Decode decodes one packet and returns the samples.
 	Decode(pcm []int16, packet []byte) (n int, err error)
-	// DecodeFEC fills pcm with what was in the packet before next, as far as next says it; ErrNoFEC-like errors lead to Conceal.
+	// DecodeFEC fills pcm with what was in the packet before next, as far as next tells.
 	DecodeFEC(pcm []int16, next []byte) (int, error)
 	// Conceal fills pcm with a guess.
 	Conceal(pcm []int16) (int, error)
@@ -16,7 +16,8 @@ type Decoder interface {
 
 // Encoder makes packets of PCM, 16 bits mono at Rate. It is used by one thread at a time.
 type Encoder interface {
-	// Encode encodes the samples of one packet time. With DTX, two bytes or less mean that nothing needs to be sent.
+	// Encode encodes the samples of one packet time. With DTX, two bytes or less mean that nothing needs to be sent. An
+	// encoder that also has SetLoss(percent int) error is told what part of its packets gets lost.
 	Encode(packet []byte, pcm []int16) (n int, err error)
 	Rate() int
 	Close()

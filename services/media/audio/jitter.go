@@ -120,14 +120,15 @@ func (j *jitter) push(p *Packet, now int64) bool {
 	if len(p.Payload) == 0 {
 		return false
 	}
-	j.delay.add(now-position, now)
-
 	s := &j.slots[sequence&(slotCount-1)]
 	used := s.codec != ""
-	switch {
-	case used && s.sequence == sequence:
+	if used && s.sequence == sequence {
+		// A copy says nothing about how late packets are: the first one counts.
 		j.duplicates++
 		return false
+	}
+	j.delay.add(now-position, now)
+	switch {
 	case used && s.sequence > sequence, j.state != seeking && sequence < j.next:
 		j.late++
 		return false

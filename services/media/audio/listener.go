@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"rotunda/services/media/control"
 )
 
 // ListenerOptions are what can change while a listener lives.
@@ -50,6 +52,9 @@ type Listener struct {
 	clock atomic.Uint64
 	phase atomic.Int64
 	units atomic.Int64 // of the RTP clock, a second
+	// reported is the loss in hundredths of a per cent, loss its class.
+	reported atomic.Int32
+	loss     int
 }
 
 // group are the listeners who get the same bytes while they hear the same.
@@ -70,7 +75,7 @@ func (b *Bus) AddListener(id uint32, o ListenerOptions, send func(payload []byte
 		return nil, err
 	}
 	// The first encoder of a kind is made here, so that what cannot be encoded is known at once.
-	v, err := newVoice(keyOf(o), b.config.Encoder)
+	v, err := newVoice(keyOf(o, l.loss), b.config.Encoder)
 	if err != nil {
 		return nil, fmt.Errorf("encoder for %s: %w", o.Codec, err)
 	}
@@ -90,25 +95,59 @@ func check(o ListenerOptions) error {
 
 // seat puts a listener into its group. The voice, made for it, is kept if the group has none, else closed.
 func (b *Bus) seat(l *Listener, v *voice) {
-	k := keyOf(l.options)
+	k := keyOf(l.options, l.loss)
+	g := b.group(k)
+	l.rate = v.enc.Rate()
+	if g.shared == nil && len(g.spare) == 0 && v.key == k {
+		g.spare = append(g.spare, v)
+	} else {
+		v.enc.Close()
+	}
+	b.join(l, g)
+	l.units.Store(int64(clockOf(k.codec)))
+	l.bus.Store(b)
+}
+
+// group returns the group of a key.
+func (b *Bus) group(k key) *group {
 	i := slices.IndexFunc(b.groups, func(g *group) bool { return g.key == k })
 	if i < 0 {
 		i = len(b.groups)
 		b.groups = append(b.groups, &group{key: k})
 	}
-	g := b.groups[i]
-	l.rate = v.enc.Rate()
-	if g.shared == nil && len(g.spare) == 0 {
-		g.spare = append(g.spare, v)
-	} else {
-		v.enc.Close()
-	}
+	return b.groups[i]
+}
+
+func (b *Bus) join(l *Listener, g *group) {
 	g.members = append(g.members, l)
 	l.group = g
 	l.self = b.byID[l.id]
-	l.units.Store(int64(clockOf(k.codec)))
-	l.bus.Store(b)
 }
+
+// regroup moves listeners whose losses changed their class. It is done once a second.
+func (b *Bus) regroup() {
+	for i := 0; i < len(b.groups); i++ {
+		g := b.groups[i]
+		for j := 0; g.key.codec == control.Opus && j < len(g.members); j++ {
+			l := g.members[j]
+			if l.loss = lossClass(l.loss, float64(l.reported.Load())/100); keyOf(l.options, l.loss) == g.key {
+				continue
+			}
+			to := b.group(keyOf(l.options, l.loss))
+			last := len(g.members) == 1
+			b.unseat(l)
+			b.join(l, to)
+			if j--; last {
+				i--
+				break
+			}
+		}
+	}
+}
+
+// Report tells what part of the packets the far end has lost lately, in per cent, as its receiver reports say. It never
+// waits. With FEC, loss makes the encoder add redundancy.
+func (l *Listener) Report(lossPercent float64) { l.reported.Store(int32(lossPercent * 100)) }
 
 // unseat takes it out again. The last one closes the group.
 func (b *Bus) unseat(l *Listener) {
@@ -161,14 +200,16 @@ func (l *Listener) Update(o ListenerOptions) error {
 	if err := check(o); err != nil {
 		return err
 	}
-	b := l.bus.Load()
-	v, err := newVoice(keyOf(o), b.config.Encoder)
+	b := l.lock()
+	k := keyOf(o, l.loss)
+	b.mu.Unlock()
+	v, err := newVoice(k, b.config.Encoder)
 	if err != nil {
 		return fmt.Errorf("encoder for %s: %w", o.Codec, err)
 	}
 	b = l.lock()
 	defer b.mu.Unlock()
-	if l.group == nil || keyOf(o) == l.group.key {
+	if l.group == nil || k == l.group.key {
 		l.options = o
 		v.enc.Close()
 		return nil
@@ -221,17 +262,17 @@ func (l *Listener) Timestamp(at time.Time) uint32 {
 // Move takes the listener and its prompts to another bus; time stamps go on.
 func (l *Listener) Move(to *Bus) error {
 	from := l.lock()
-	o, seated := l.options, l.group != nil
+	k, seated := keyOf(l.options, l.loss), l.group != nil
 	from.mu.Unlock()
 	if from == to || !seated {
 		return nil
 	}
-	v, err := newVoice(keyOf(o), to.config.Encoder)
+	v, err := newVoice(k, to.config.Encoder)
 	if err != nil {
-		return fmt.Errorf("encoder for %s: %w", o.Codec, err)
+		return fmt.Errorf("encoder for %s: %w", k.codec, err)
 	}
 	defer lockBoth(from, to)()
-	if l.bus.Load() != from || l.group == nil || keyOf(l.options) != v.key {
+	if l.bus.Load() != from || l.group == nil || keyOf(l.options, l.loss) != v.key {
 		v.enc.Close()
 		return errors.New("listener changed while it was moved")
 	}

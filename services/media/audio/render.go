@@ -41,7 +41,7 @@ const (
 	seamLength = rate * 5 / 1000
 	// A delay is changed when it is so far from the target; further off it is cut.
 	tooLong  = rate * 12 / 1000
-	tooShort = rate * 6 / 1000
+	tooShort = rate * 2 / 1000
 	farOff   = rate * 150 / 1000
 	// stretchEvery ticks at most, unless the delay is far too long.
 	stretchEvery = 5

@@ -15,11 +15,11 @@ func (l *Listener) wants(tick int64) bool {
 	return l.personal && l.group.key.packetMs == 40 && tick&1 == 1
 }
 
-// advance moves the time stamp on; ticks that were left out are a pause.
+// advance moves the time stamp on; ticks that were left out or on hold are a pause.
 func (l *Listener) advance(tick, skipped int64, now time.Time) {
 	units := l.units.Load()
 	l.timestamp += uint32((1 + skipped) * units * tickMs / 1000)
-	if skipped > 0 {
+	if skipped > 0 || l.options.Hold {
 		l.paused = true
 	}
 	l.clock.Store(uint64(tick)<<32 | uint64(l.timestamp))

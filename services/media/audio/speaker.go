@@ -12,8 +12,8 @@ const (
 	blockTicks  = 5  // a medium block
 	longBlocks  = 10
 	historySize = blockTicks * longBlocks
-	// loudBand is what an immediate value must exceed to count in its block; fullBlock what a block must to count.
-	loudBand  = 7
+	// loudBand is what an immediate value must exceed to count in its block, -48 dBov; fullBlock what a block must to count.
+	loudBand  = 8
 	fullBlock = 4
 	// The new speaker must beat the old by these, in natural logarithms of the scores.
 	immediateLead, mediumLead, longLead = 3, 2, 0
@@ -54,23 +54,26 @@ type talk struct {
 	at      int
 	// loud is how many of the history are not zero: a source without any is not looked at.
 	loud int
-	// noise is the floor of the source's room in dBov.
-	noise float32
+	// floor is the noise of the source's room in dBov: the least level of this second and the one before. Speech has a
+	// gap in every second; what has none is a fan, or music, which loudestFloor tells apart.
+	recent, before int
 }
+
+// loudestFloor in dBov: what is more than roomAbove louder than this is no noise.
+const (
+	loudestFloor = -45
+	roomAbove    = 10
+)
 
 // hear takes the level of a tick.
 func (t *talk) hear(level int) {
-	l := float32(level)
-	if t.noise == 0 {
-		t.noise = -60
+	if t.at == 0 {
+		t.before, t.recent = t.recent, level
 	}
-	if l < t.noise {
-		t.noise = max(l, -90)
-	} else {
-		t.noise = min(-50, t.noise+0.02)
-	}
+	t.recent = min(t.recent, level)
+	floor := min(t.recent, t.before, loudestFloor)
 	band := 0
-	if l > t.noise+10 {
+	if level > floor+roomAbove {
 		band = min(bands, (level-silent)/10+1)
 	}
 	old := &t.history[t.at]

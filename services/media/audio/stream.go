@@ -79,9 +79,23 @@ type key struct {
 	codec    string
 	packetMs int
 	options  EncoderOptions
+	// loss in per cent that the encoder is told, by lossClass.
+	loss int
 }
 
-func keyOf(o ListenerOptions) key {
+// lossClass says for which loss a listener's sound is to be encoded, of which there are few so that encodes are shared:
+// none, some or much. A class is left only when the loss is well below where it began.
+func lossClass(now int, percent float64) int {
+	switch {
+	case percent >= 10 || now == 15 && percent >= 6:
+		return 15
+	case percent >= 2 || now >= 5 && percent >= 0.7:
+		return 5
+	}
+	return 0
+}
+
+func keyOf(o ListenerOptions, loss int) key {
 	k := key{codec: o.Codec, packetMs: o.PacketMs}
 	if k.packetMs == 0 {
 		k.packetMs = 20
@@ -90,6 +104,9 @@ func keyOf(o ListenerOptions) key {
 	// Only Opus has anything to choose.
 	if o.Codec == control.Opus {
 		k.options = EncoderOptions{Bitrate: o.Bitrate, Complexity: o.Complexity, FEC: o.FEC, DTX: o.DTX, PacketMs: k.packetMs}
+		if o.FEC {
+			k.loss = loss
+		}
 	}
 	return k
 }
@@ -130,6 +147,12 @@ func newVoice(k key, open func(string, EncoderOptions) (Encoder, error)) (*voice
 	enc, err := open(k.codec, k.options)
 	if err != nil {
 		return nil, err
+	}
+	if e, ok := enc.(interface{ SetLoss(percent int) error }); ok && k.loss > 0 {
+		if err := e.SetLoss(k.loss); err != nil {
+			enc.Close()
+			return nil, err
+		}
 	}
 	return &voice{
 		key: k, enc: enc, chain: newChain(enc.Rate()), tick: -1,
