@@ -215,17 +215,16 @@ func (a *association) takeKeys(conn *dtls.Conn, client bool) error {
 
 // close ends the association for good.
 func (a *association) close() {
-	a.records.Load().close()
 	a.stop()
+	a.records.Load().close()
 }
 
-// stop ends the running association, if any, and waits for it.
+// stop ends the running association, if any, with a goodbye to the peer, and waits for it.
 func (a *association) stop() {
 	if a.done == nil {
 		return
 	}
 	a.cancel()
-	a.records.Load().close()
 	<-a.done
 	a.cancel, a.done = nil, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -177,6 +178,22 @@ func TestNewFingerprintsMakeANewHandshake(t *testing.T) {
 		}
 		defer p.conn.Close()
 	}
+}
+
+func TestThePeerIsToldThatAnEndpointIsClosed(t *testing.T) {
+	l := startLoop(t, Config{})
+	h := newEar()
+	p := newHandshaker(t)
+	e := open(t, l, control.Transport{RTCPMux: true, Latch: true, Security: control.DTLS, Handover: &control.Handover{Fingerprints: []string{p.certificate.fingerprint}}}, h)
+	if err := p.shake(t.Context(), net.UDPAddrFromAddrPort(e.Local().RTP[0]), true, profiles...); err != nil {
+		t.Fatal(err)
+	}
+	awaitState(t, h, "connected")
+	e.Close()
+	if n, err := p.conn.Read(make([]byte, 100)); err != io.EOF {
+		t.Errorf("%d bytes, error %v at the peer, want the end", n, err)
+	}
+	p.conn.Close()
 }
 
 // lossy loses every other datagram that is written to it.
