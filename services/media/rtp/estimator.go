@@ -15,13 +15,12 @@ import (
 type Estimator struct {
 	limits Limits
 
-	gradient delayGradient
-	through  throughput
-	roundTrip
+	gradient  delayGradient
+	through   throughput
+	roundTrip time.Duration
 	// delay and loss are the rates of the two controllers; capacity is what the path had when it was last congested.
 	delay, loss float64
 	capacity    linkCapacity
-	state       rateState
 	delayAt     time.Time
 	decreasedAt time.Time
 
@@ -32,22 +31,13 @@ type Estimator struct {
 	fraction   float64
 
 	congestedAt time.Time // either controller
-	delayed     bool      // transport-wide feedback has come
+	hasFeedback bool      // transport-wide, ever
 	remb, tmmbr float64
 	packetSize  float64
 }
 
 // Limits of an estimator in bits per second. Zero values mean 300,000 to start with, at least 50,000, at most 10,000,000.
 type Limits struct{ Start, Min, Max int }
-
-type rateState uint8
-
-// States of the rate controller, draft-ietf-rmcat-gcc section 5.5.
-const (
-	increase rateState = iota
-	decrease
-	hold
-)
 
 const (
 	// backoff is the part of the throughput to go back to on congestion, growth the increase in a second while far from
@@ -68,23 +58,21 @@ const (
 	defaultRoundTrip = 100 * time.Millisecond
 )
 
-// roundTrip is smoothed as in RFC 6298.
-type roundTrip struct{ smooth time.Duration }
-
-func (r *roundTrip) measure(d time.Duration) {
-	if r.smooth == 0 {
-		r.smooth = d
-		return
-	}
-	r.smooth += (d - r.smooth) / 8
-}
-
 // RoundTrip returns the smoothed round trip, 100 ms before it was measured.
-func (r *roundTrip) RoundTrip() time.Duration {
-	if r.smooth == 0 {
+func (e *Estimator) RoundTrip() time.Duration {
+	if e.roundTrip == 0 {
 		return defaultRoundTrip
 	}
-	return r.smooth
+	return e.roundTrip
+}
+
+// measure smooths the round trip as in RFC 6298.
+func (e *Estimator) measure(d time.Duration) {
+	if e.roundTrip == 0 {
+		e.roundTrip = d
+		return
+	}
+	e.roundTrip += (d - e.roundTrip) / 8
 }
 
 // NewEstimator returns an estimator that begins at limits.Start.
@@ -128,7 +116,7 @@ func (e *Estimator) SetTMMBR(bitrate uint64, overhead int) {
 // Bitrate returns how much may be sent, in bits per second. A cap is obeyed even below the minimum.
 func (e *Estimator) Bitrate() int {
 	rate := e.loss
-	if e.delayed {
+	if e.hasFeedback {
 		rate = min(rate, e.delay)
 	}
 	for _, limit := range [...]float64{e.remb, e.tmmbr} {
@@ -148,7 +136,7 @@ func (e *Estimator) Report(lost float64, roundTrip time.Duration, now time.Time)
 	if roundTrip > 0 {
 		e.measure(roundTrip)
 	}
-	if e.delayed {
+	if e.hasFeedback {
 		return
 	}
 	since := now.Sub(e.lossAt)
@@ -164,8 +152,8 @@ func (e *Estimator) Feedback(outcomes []Outcome, now time.Time) {
 	if len(outcomes) == 0 {
 		return
 	}
-	if !e.delayed {
-		e.delayed, e.delayAt, e.lossAt = true, now, now
+	if !e.hasFeedback {
+		e.hasFeedback, e.delayAt, e.lossAt = true, now, now
 		e.delay = e.loss
 	}
 	usage := normal
@@ -204,17 +192,9 @@ func (e *Estimator) Feedback(outcomes []Outcome, now time.Time) {
 func (e *Estimator) onDelay(u usage, now time.Time) {
 	since := min(now.Sub(e.delayAt), time.Second)
 	e.delayAt = now
-	switch {
-	case u == over:
-		e.state = decrease
-	case u == under:
-		e.state = hold // the queue drains; wait for it
-	case e.state == hold, e.state == decrease:
-		e.state = increase
-	}
 	measured, ok := e.through.rate()
-	switch e.state {
-	case decrease:
+	switch u {
+	case over:
 		// Once in a round trip, for what was cut shows in the feedback no sooner.
 		if !e.decreasedAt.IsZero() && now.Sub(e.decreasedAt) < e.RoundTrip()+lossInterval {
 			return
@@ -225,8 +205,10 @@ func (e *Estimator) onDelay(u usage, now time.Time) {
 			e.capacity.update(measured)
 		}
 		e.delay = e.clamp(rate)
-		e.congestedAt, e.decreasedAt, e.state = now, now, hold
-	case increase:
+		e.congestedAt, e.decreasedAt = now, now
+	case under:
+		// The queue drains; wait for it.
+	default:
 		if ok && e.capacity.beyond(measured) {
 			e.capacity = linkCapacity{} // the path has grown
 		}
@@ -257,22 +239,14 @@ func (e *Estimator) onLoss(fraction float64, since time.Duration, now time.Time)
 		}
 		e.lossCutAt = now
 		e.congestedAt = now
-		e.loss = e.clamp(min(e.loss, e.base()) * (1 - fraction/2))
+		e.loss = e.clamp(min(e.loss, float64(e.Bitrate())) * (1 - fraction/2))
 	case fraction < lowLoss:
 		rate := e.loss * e.grown(since, now)
-		if measured, ok := e.through.rate(); ok && e.delayed {
+		if measured, ok := e.through.rate(); ok && e.hasFeedback {
 			rate = max(e.loss, min(rate, headroom*measured+10_000))
 		}
 		e.loss = e.clamp(rate)
 	}
-}
-
-// base is the rate that losses were met at.
-func (e *Estimator) base() float64 {
-	if rate := float64(e.Bitrate()); rate > 0 {
-		return rate
-	}
-	return e.loss
 }
 
 // grown returns the factor of the growth over a time that ends now.
