@@ -55,7 +55,8 @@ Objects belong to an owner: the name in a client's hello. Owners do not see each
 second connection of a name ends the first. When an owner's connection ends its objects stay for the grace that its
 hello asked for, ten seconds if it did not, so that it can come back and go on; events are kept for it meanwhile, 256 at most.
 It then says ` + "`sync`" + ` with what it believes to have: the rest is deleted, and what is missing comes back as ` + "`lost`" + `, just as
-when a worker dies. What is lost can be put again. A client that leaves 8 MiB or 4096 lines unread is cut off.
+when a worker dies. What is lost can be put again. Events of the moment in which a connection breaks may be lost; what they
+would have said is in the figures (` + "`stats`" + `). A client that leaves 8 MiB or 4096 lines unread is cut off.
 
 A worker's hello names its module, its processor and its capacity. It is followed by lines with what it holds (` + "`holding`" + `) and
 its first heartbeat (` + "`beat`" + `), which then comes twice a second; after two seconds of silence the manager gives the worker up.
