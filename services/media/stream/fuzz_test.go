@@ -74,6 +74,7 @@ func FuzzH264(f *testing.F) {
 func FuzzVP8(f *testing.F) {
 	f.Add(pack([]byte{0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01, 7}))
 	f.Add(pack([]byte{0x90, 0xf0, 0x81, 0x02, 3, 0x60, 1, 2}, []byte{0x80, 0x80, 1, 9}))
+	f.Add([]byte{1, 0x10}) // a descriptor and nothing else
 	fuzzDepacketizer(f, control.VP8)
 }
 
@@ -101,6 +102,7 @@ func FuzzReceiver(f *testing.F) {
 	}
 	f.Add(uint8(0), pack(head(1, 0x67, 0x42, 0xc0, 0x1f), head(2, 0x65, 0x88, 1), head(4, 0x41, 0x88)))
 	f.Add(uint8(1), pack(head(1, 0x90, 0xe0, 0x81, 0x02, 3, 0x60, 1, 2), head(200, 0x10, 0, 2)))
+	f.Add(uint8(1), append([]byte{5}, head(1, 0x10)...))
 	f.Add(uint8(2), pack(head(1, 0x8c, 1, 0x82, 0x49, 0x83, 0x42), head(2, 0xac, 1, 0x04, 9, 2)))
 	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
 		codec := [...]string{control.H264, control.VP8, control.VP9}[which%3]

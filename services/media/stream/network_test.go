@@ -99,7 +99,6 @@ type repeater struct {
 	rtx  bool
 	next uint16
 	out  *link
-	back time.Duration
 }
 
 func (r *repeater) send(packet []byte) {

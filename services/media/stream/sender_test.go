@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func vp8Packet(frame, part int, key bool) []byte {
 func layered(t *testing.T, s *Stream, from, to int, late, never map[int]bool, now func(frame int) time.Time) {
 	t.Helper()
 	push := func(frame, part int) {
-		p := Packet{Sequence: firstSequence + int64(2*frame+part), Timestamp: uint32(frame) * 3000, Marker: part == 1, Payload: vp8Packet(frame, part, frame == 0)}
+		p := Packet{Sequence: firstSequence + int64(2*frame+part), Timestamp: uint32(frame) * 3000, Marker: part == 1, Payload: vp8Packet(frame, part, frame%32 == 0)}
 		if err := p.Describe(control.VP8); err != nil {
 			t.Fatal(err)
 		}
@@ -335,6 +336,46 @@ func TestTheCacheHoldsASecondAndIsBounded(t *testing.T) {
 		if whole := found >= c.packets; whole != c.wantWhole || found > c.packets+1 {
 			t.Errorf("%s: got %d packets of the last second, %d were sent", c.name, found, c.packets)
 		}
+	}
+}
+
+func TestSubscriptionsChangeWhileFramesAreSent(t *testing.T) {
+	streams := []*Stream{New(Options{Codec: control.VP8}), New(Options{Codec: control.VP8})}
+	var group sync.WaitGroup
+	for _, s := range streams {
+		group.Go(func() {
+			layered(t, s, 0, 500, nil, nil, frameTime)
+		})
+	}
+	for i := range 4 {
+		group.Go(func() {
+			var out wire
+			sender := newSender(t, SenderOptions{Codec: control.VP8, Output: &out, PaceBitrate: 1_000_000})
+			for j := range 300 {
+				now := frameTime(j)
+				if err := sender.Switch(streams[(i+j)%2], now); err != nil {
+					t.Error(err)
+				}
+				sender.HandleNACK([]uint16{uint16(65530 + j)}, now)
+				sender.Tick(now)
+				sender.SetLayers(uint8(j % 3))
+				sender.Report(now)
+				sender.RequestKey(now)
+			}
+			sender.Close()
+			for j, p := range out.packets {
+				if p[0]>>6 != 2 || p[1]&0x7f != 96 {
+					t.Errorf("packet %d: got %x", j, p[:12])
+				}
+			}
+		})
+	}
+	group.Wait()
+	for _, s := range streams {
+		if n := s.Subscribers(); n != 0 {
+			t.Errorf("got %d subscribers after all senders were closed, want none", n)
+		}
+		s.Close()
 	}
 }
 

@@ -25,11 +25,11 @@ func (d *vp8Descriptor) parse(b []byte) ([]byte, error) {
 	first := b[0]
 	d.nonReference, d.start, d.partition = first&0x20 != 0, first&0x10 != 0, first&0x07
 	b = b[1:]
+	if len(b) < 1 {
+		return nil, malformed("VP8 payload: it is empty")
+	}
 	if first&0x80 == 0 {
 		return b, nil
-	}
-	if len(b) < 1 {
-		return nil, malformed("VP8 descriptor")
 	}
 	bits := b[0]
 	b = b[1:]

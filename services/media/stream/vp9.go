@@ -15,8 +15,6 @@ type vp9Descriptor struct {
 	hasLayers  bool
 	// From the scalability structure: the size of the largest layer, 0 where there is none.
 	width, height int
-
-	idAt int // where the picture ID is
 }
 
 // parse returns the payload behind the descriptor.
