@@ -139,6 +139,9 @@ func (v *Canvas) Draw(scene *layout.Scene, frames Frames) (changed bool) {
 	if changed && !latest.IsZero() {
 		v.frame.Captured = latest
 	}
+	if changed || whole {
+		v.frame.smaller.drop() // copies of what it was
+	}
 	return changed || whole
 }
 

@@ -483,3 +483,20 @@ func BenchmarkDrawNewScene(b *testing.B) {
 		v.Draw(scenes[n%2], frames)
 	}
 }
+
+func TestASmallerCopyOfACanvasFollowsIt(t *testing.T) {
+	c, pool := newComposer(t)
+	v := newCanvas(t, c, 640, 360)
+	s := &layout.Scene{Look: layout.Look{Width: 640, Height: 360}, Panes: []layout.Pane{{Rect: layout.Rect{W: 640, H: 360}, Source: 1}}}
+	dark, light := textured(t, pool, 640, 360, 0), textured(t, pool, 640, 360, 0)
+	for i := range light.Y {
+		dark.Y[i], light.Y[i] = 50, 200
+	}
+	for _, f := range []*Frame{dark, light} {
+		v.Draw(s, shown{1: f})
+		half, _ := v.Frame().Smaller(1, pool)
+		if got, want := half.Y[half.StrideY*half.Height/2+half.Width/2], f.Y[0]; got != want {
+			t.Errorf("the middle of the copy: got %d, want %d", got, want)
+		}
+	}
+}
