@@ -11,11 +11,11 @@
 //	32       free: its size is the pointer to the movie box that counts
 //	40       room for the final index, a hole in the file
 //	…        two places for the movie box of the open file
-//	4 MiB    fragments, each moof + mdat, of at most one second
+//	8 MiB    fragments, each moof + mdat, of at most one second
 //
 // A movie box is replaced by writing the next one where the old one is not, syncing, and then writing the 8 bytes at 32. These
 // lie in one sector, so that a power cut leaves the old or the new box. Both the parameter sets of a new resolution and
-// the final index come into the file in this way: finishing an hour costs the writing of about 2 MB, not of the hour once
+// the final index come into the file in this way: finishing an hour costs the writing of 1 to 2 MB, not of the hour once
 // more. Only a file so short that the room would be a noticeable part of it, or one whose index outgrew the room, is
 // copied to a second file, which then takes its place by a rename. What a crash leaves is therefore always one readable
 // file. [Recover] finishes it by the same code as Close, which reads the index back from the fragments: nothing but the
@@ -27,7 +27,7 @@
 //
 // # Streams
 //
-// A push gathers ready-made chunks in one buffer while the connection writes the other, 2 MiB each. When the peer is too slow,
+// A push gathers ready-made chunks in one buffer while the connection writes the other, 4 MiB together. When the peer is too slow,
 // everything before the newest key frame is given up, or everything, and a key frame is asked for. The server's bytes
 // are hostile: the length of a message, the number of chunk streams and the depth of AMF values are bounded.
 //

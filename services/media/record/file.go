@@ -272,7 +272,19 @@ func (f *File) write() {
 		case <-f.wake:
 		case now := <-tick.C:
 			f.cutIdle(now)
+			if f.err == nil {
+				f.fail(f.out.syncIdle(now))
+			}
 		}
+	}
+}
+
+// fail ends the recording if there is an error.
+func (f *File) fail(err error) {
+	if err != nil {
+		f.mu.Lock()
+		f.err = fmt.Errorf("sync recording: %w", err)
+		f.mu.Unlock()
 	}
 }
 

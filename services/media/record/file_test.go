@@ -257,7 +257,7 @@ func TestALongFileIsFinishedInItsPlace(t *testing.T) {
 	big = append(big, 0)
 	big = append(big, bytes.Repeat([]byte{0x55}, filling*255)...)
 	big = append(big, 0x80)
-	for i := range 80 {
+	for i := range 150 {
 		u := c.units[0].data
 		if err := f.Video(append(big, u...), time.Duration(i)*time.Second, true); err != nil {
 			t.Fatal(err)
@@ -282,5 +282,5 @@ func TestALongFileIsFinishedInItsPlace(t *testing.T) {
 		t.Errorf("a file of %d bytes was copied", before.Size())
 	}
 	_, _, packets := p.stream(t, "video")
-	near(t, "pictures", float64(packets), 80, 0)
+	near(t, "pictures", float64(packets), 150, 0)
 }

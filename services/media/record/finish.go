@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// smallFile is what is copied at the end: below it the room for the index would be more than a sixteenth of the file.
+	// smallFile is what is copied at the end, 128 MiB: below it the room for the index would be more than a sixteenth of it.
 	smallFile = 16 * mediaAt
 	// copying is the name's end of a finished file while it is copied.
 	copying = ".copying"
@@ -286,7 +286,7 @@ func copyPlain(file *os.File, path string, index boxes, chunks []*chunk) (err er
 			os.Remove(path + copying)
 		}
 	}()
-	if err := out.Chmod(0o640); err != nil {
+	if err := letGroupRead(out); err != nil {
 		return err
 	}
 	size := uint64(16)

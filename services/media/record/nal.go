@@ -92,6 +92,10 @@ func (p *pictures) add(dst, unit []byte, key bool) (out []byte, isKey bool) {
 			break
 		}
 	}
+	if len(out)-len(dst) > maxUnit {
+		p.wait() // lengths of units of one byte took more room than their start codes
+		return dst, false
+	}
 	if len(out) == len(dst) {
 		p.keepSets() // parameter sets that travel alone, ahead of their key frame
 		return dst, false

@@ -43,8 +43,8 @@ const (
 
 const (
 	// maxPending bounds what waits for the connection. As much may be on its way into it, and a picture of maxUnit in the
-	// making: 4 MiB together.
-	maxPending = 3 << 19
+	// making: less than 4 MiB together.
+	maxPending = 5 << 18
 	// maxRefusals in a row end a push. With the pauses these are two minutes, in which servers notice that the connection
 	// before is dead, whose stream key they hold.
 	maxRefusals = 8

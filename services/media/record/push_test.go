@@ -323,3 +323,56 @@ func TestRTMPSVerifiesTheServer(t *testing.T) {
 	any.Close()
 	server.stop(t)
 }
+
+func TestANewResolutionIsPushedWithItsParameters(t *testing.T) {
+	small, large := encode(t, 320, 180, 2), encode(t, 640, 360, 5)
+	server := startRTMP(t)
+	p, s := dial(t, fmt.Sprintf("rtmp://127.0.0.1:%d/live/meeting", server.port), PushOptions{Options: sound})
+	s.wait(t, 1, "open")
+	play{}.to(t, p, small)
+	play{video: 2 * time.Second, audio: -1}.to(t, p, large)
+	p.Close()
+	server.stop(t)
+	path := filepath.Join(server.folder, "meeting.flv")
+	decode(t, path)
+	_, _, packets := probe(t, path).stream(t, "video")
+	near(t, "pictures", float64(packets), 7*clipRate, 0)
+}
+
+func TestAServerIsListenedToWhileTheStreamRuns(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, s := dial(t, "rtmp://"+l.Addr().String()+"/live/key", PushOptions{Options: sound})
+	server := accept(t, l)
+	s.wait(t, 1, "open")
+	c := chunker{size: firstChunk}
+	c.message(chunkControl, msgUserControl, 0, 0, []byte{0, 6, 1, 2, 3, 4})
+	if _, err := server.Write(c.b); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := server.in.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.kind == msgUserControl {
+			if want := "\x00\x07\x01\x02\x03\x04"; string(m.body) != want {
+				t.Errorf("answer to a ping %x, want %x", m.body, want)
+			}
+			break
+		}
+	}
+	b := command("onStatus", 0)
+	b.null()
+	b.object("level", "error", "code", "NetStream.Publish.Denied", "description", "no more\ncredit")
+	c.b = nil
+	c.message(chunkCommand, msgCommand, 5, 0, b)
+	if _, err := server.Write(c.b); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t, 1, "reconnecting: server refuses the stream key (NetStream.Publish.Denied no more credit)")
+	server.Close()
+}

@@ -59,6 +59,8 @@ func recordUntilKilled(clip, path string) error {
 				return err
 			}
 		}
+		// What a disk that takes its time has not taken yet is not the point here.
+		f.drain()
 		if _, err := fmt.Println(at.Milliseconds()); err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ import (
 const (
 	pointerAt = 32      // the free box whose size leads to the movie box
 	indexAt   = 40      // room for the final index
-	mediaAt   = 4 << 20 // the first fragment; the index of two to four hours fits before it
+	mediaAt   = 8 << 20 // the first fragment; the index of four to six hours fits before it
 	slotSize  = 32 << 10
 	slotsAt   = mediaAt - 2*slotSize // the two places for a movie box
 )
@@ -33,7 +33,8 @@ type writer struct {
 	slot     int64 // of the movie box that counts
 	end      int64 // of the last whole fragment
 	sequence uint32
-	unsynced int
+	unsynced int // fragments
+	written  time.Time
 	head     boxes
 }
 
@@ -52,8 +53,7 @@ func (w *writer) create(path string, o *Options) (err error) {
 	if err = lock(w.file); err != nil {
 		return err
 	}
-	// The group may read it whatever the process's umask is: the uploader runs as another user.
-	if err = w.file.Chmod(0o640); err != nil {
+	if err = letGroupRead(w.file); err != nil {
 		return err
 	}
 	w.movie, w.width, w.height, w.end = newMovie(time.Now()), o.Width, o.Height, mediaAt
@@ -123,9 +123,9 @@ func (w *writer) fragment(c *fragment) (n int, err error) {
 		_, err = w.file.WriteAt(w.head, w.end)
 	}
 	if err == nil {
+		w.written = time.Now()
 		if w.unsynced++; w.unsynced == 2 {
-			w.unsynced = 0
-			err = unix.Fdatasync(int(w.file.Fd()))
+			err = w.sync()
 		}
 	}
 	if err != nil {
@@ -135,6 +135,19 @@ func (w *writer) fragment(c *fragment) (n int, err error) {
 	n = len(w.head) + c.bytes()
 	w.end += int64(n)
 	return n, nil
+}
+
+func (w *writer) sync() error {
+	w.unsynced = 0
+	return unix.Fdatasync(int(w.file.Fd()))
+}
+
+// syncIdle syncs a fragment that no second one has followed.
+func (w *writer) syncIdle(now time.Time) error {
+	if w.unsynced == 0 || now.Sub(w.written) < idleTime {
+		return nil
+	}
+	return w.sync()
 }
 
 // addEntries makes the movie box know the sample entries of pictures.
@@ -167,6 +180,16 @@ func lock(file *os.File) error {
 	default:
 		return fmt.Errorf("lock: %w", err)
 	}
+}
+
+// letGroupRead makes the mode 0640 whatever the process's umask is, since the uploader runs as another user. Servers that know no
+// modes are taken as they are: it only adds a right.
+func letGroupRead(file *os.File) error {
+	err := file.Chmod(0o640)
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	return err
 }
 
 // syncFolder makes a name in a folder survive a power cut.
