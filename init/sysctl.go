@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // sysctls are set once, before anything from outside runs. What belongs to an interface is package network's.
@@ -32,6 +34,17 @@ var sysctls = []struct{ key, value string }{
 	// Many callers from one address behind a NAT must not be taken for a flood of SYN.
 	{"net/ipv4/tcp_max_syn_backlog", "4096"},
 	{"net/ipv4/tcp_syncookies", "1"},
+}
+
+// maxFiles is how many files a process may open: a media worker with 2,000 receivers holds a socket for each, or four with
+// RTCP apart and both address families. PID 1's children inherit it.
+const maxFiles = 16384
+
+func raiseFileLimit() error {
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: maxFiles, Max: maxFiles}); err != nil {
+		return fmt.Errorf("raise the limit of open files: %w", err)
+	}
+	return nil
 }
 
 // setSysctls sets what this kernel has; one that it lacks is no error.
