@@ -273,7 +273,7 @@ func (d *Dispatcher) serve(ctx context.Context, w *wire, h Hello) error {
 
 // ended tells a connection that was closed from one that broke.
 func ended(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) {
 		return nil
 	}
 	return err

@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -94,6 +95,11 @@ func (w *wire) endLocked(why error) {
 	if w.err == nil {
 		w.err = why
 		close(w.closed)
+		if t, ok := w.conn.(*tls.Conn); ok {
+			// Without a farewell, for which a peer that does not read would make us wait.
+			t.NetConn().Close()
+			return
+		}
 		w.conn.Close()
 	}
 }
