@@ -154,12 +154,13 @@ func (r *Receiver) Push(packet []byte, arrival time.Time) error {
 		}
 	}
 	p := &r.packet
-	p.Timestamp, p.Marker, p.Payload = r.header.Timestamp, r.header.Marker, payload
-	if len(payload) > 0 {
-		if err := p.Describe(r.codec); err != nil {
-			r.malformed()
-			return err
-		}
+	*p = Packet{Timestamp: r.header.Timestamp, Marker: r.header.Marker, Payload: payload}
+	if len(payload) == 0 {
+		// Padding alone probes for bandwidth too. Its number is to be left out where it is forwarded to.
+		p.Layer = nothing
+	} else if err := p.Describe(r.codec); err != nil {
+		r.malformed()
+		return err
 	}
 
 	r.mu.Lock()
@@ -168,19 +169,11 @@ func (r *Receiver) Push(packet []byte, arrival time.Time) error {
 		r.mu.Unlock()
 		return nil
 	}
-	if len(payload) == 0 {
-		// Padding alone is a probe for bandwidth too; its number counts and nothing else.
-		if decode {
-			r.units.insert(p, arrival)
-		}
-		r.mu.Unlock()
-		return nil
-	}
 	var parameters []byte
-	if r.codec == control.H264 && r.sets.notePayload(payload) {
+	if r.codec == control.H264 && p.Layer != nothing && r.sets.notePayload(payload) {
 		parameters = r.sets.aggregate(MaxPayload - room)
 	}
-	if p.Marker {
+	if p.Marker && p.Layer != nothing {
 		r.counts.Frames++
 	}
 	if p.Key && p.Start {

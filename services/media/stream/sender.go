@@ -88,7 +88,10 @@ type Sender struct {
 }
 
 // AllLayers lets every temporal layer through.
-const AllLayers = 255
+const AllLayers = 254
+
+// nothing is the layer of packets without payload, which nobody is sent.
+const nothing = AllLayers + 1
 
 // repeatable is how many packets with a moment of sending can be sent again under their own number: a second of 8 Mbit/s.
 const repeatable = 1024
@@ -216,7 +219,7 @@ func (s *Sender) RequestKey(now time.Time) {
 func (s *Sender) SetLayers(highest uint8) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wantLayer = highest
+	s.wantLayer = min(highest, AllLayers)
 }
 
 // Close ends the subscriptions.
@@ -313,7 +316,7 @@ func (s *Sender) forward(from *Stream, chunk []entry, now time.Time) {
 				continue
 			}
 			if e.layer > r.layer {
-				// A gap that turns out to be of a frame that is left out: fill it, or it is asked for again and again.
+				// A gap that turns out to be of what is left out: fill it, or it is asked for again and again.
 				n = s.flush(n)
 				s.sendPadding(out, r, e, now)
 				continue

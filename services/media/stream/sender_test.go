@@ -290,6 +290,53 @@ func TestASourceThatBeginsAnewGoesOnForTheReceiver(t *testing.T) {
 	}
 }
 
+func TestPaddingOfASourceLeavesNoGap(t *testing.T) {
+	s := New(Options{Codec: control.VP8})
+	var got sink
+	r, err := NewReceiver(ReceiverOptions{SSRC: 1, Formats: formats(control.VP8), Stream: s, Feedback: &got, Unit: got.take, Pool: NewPool(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetDecode(true, start)
+	var out wire
+	if err := newSender(t, SenderOptions{Codec: control.VP8, Output: &out}).Switch(s, start); err != nil {
+		t.Fatal(err)
+	}
+	order := []int{0, 1, 2, 3, 5, 4, 6, 7, 8, 9} // by number; 2, 4, 6 and 7 are padding, 4 comes late
+	frame := map[int][2]int{0: {0, 0}, 1: {0, 1}, 3: {1, 0}, 5: {1, 1}, 8: {2, 0}, 9: {2, 1}}
+	for _, n := range order {
+		packet := []byte{0x80, 96, 0, byte(n), 0, 0, 0, 0, 0, 0, 0, 1}
+		if f, ok := frame[n]; ok {
+			packet = append(packet, vp8Packet(f[0], f[1], false)...)
+			packet[7] = byte(f[0])
+			if f[1] == 1 {
+				packet[1] |= 0x80
+			}
+			if f[0] == 0 {
+				packet = append(packet[:12], 0x90^byte(f[1])<<4, 0xe0, 0x80, 0, 0, 0)
+				packet = append(packet, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 16, 0, 16, 0)
+			}
+		} else {
+			packet[0] |= 0x20
+			packet = append(packet, 0, 0, 3)
+		}
+		if err := r.Push(packet, start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var numbers []uint16
+	for _, p := range out.packets {
+		numbers = append(numbers, binary.BigEndian.Uint16(p[2:])-65530)
+	}
+	// 4 was missing when 5 came: it has a number, and is as empty as it was.
+	if want := []uint16{0, 1, 2, 4, 3, 5, 6}; !slices.Equal(numbers, want) {
+		t.Errorf("got numbers %v, want %v", numbers, want)
+	}
+	if len(got.units) != 3 {
+		t.Errorf("got %d access units, want 3", len(got.units))
+	}
+}
+
 func TestAShortPictureIDBecomesALongOne(t *testing.T) {
 	s := New(Options{Codec: control.VP8})
 	for i, c := range []struct{ id, want uint16 }{{120, 120}, {127, 127}, {0, 128}, {126, 126}, {5, 133}, {100, 100}} {

@@ -189,7 +189,7 @@ func (s *Stream) PublishPacket(p *Packet, now time.Time) error { return s.queue(
 func (s *Stream) QueuePacket(p *Packet, now time.Time) error { return s.queue(p, now, false) }
 
 func (s *Stream) queue(p *Packet, now time.Time, flush bool) error {
-	if len(p.body) == 0 || len(p.Payload) > MaxPayload {
+	if len(p.body) == 0 && p.Layer != nothing || len(p.Payload) > MaxPayload {
 		return fmt.Errorf("packet of %d bytes that nobody has described", len(p.Payload))
 	}
 	senders := *s.senders.Load()

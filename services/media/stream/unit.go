@@ -103,7 +103,7 @@ func (p *Pool) Unit() *AccessUnit {
 }
 
 func class(n int) int {
-	return max(bits.Len(uint(n-1)), smallestClass) - smallestClass
+	return max(bits.Len(uint(max(n, 1)-1)), smallestClass) - smallestClass
 }
 
 func (p *Pool) buffer(n int) []byte {
