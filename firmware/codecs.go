@@ -79,6 +79,10 @@ func fetchCodecs(ctx context.Context, a *apt, cache string, log func(string, ...
 		headers[p.name] = p.headers
 		fmt.Fprintln(h, unpacked.Dir, p.headers)
 	}
+	runtime, err := compilerLibraries(ctx)
+	if err != nil {
+		return nil, err
+	}
 	dir := filepath.Join(cache, fmt.Sprintf("codecs_%x", h.Sum(nil))[:len("codecs_")+16])
 	if _, err := os.Stat(dir); err != nil {
 		if err := collect(dir, c.Packages, headers); err != nil {
@@ -86,6 +90,7 @@ func fetchCodecs(ctx context.Context, a *apt, cache string, log func(string, ...
 		}
 	}
 	c.Include, c.Lib = filepath.Join(dir, "include"), filepath.Join(dir, "lib")
+	c.Packages = append(c.Packages, runtime...)
 	return c, nil
 }
 

@@ -54,6 +54,7 @@ func buildFFmpeg(ctx context.Context, cache, version string, log func(string, ..
 	if p.SHA256, err = fileSHA256(description(p)); err != nil {
 		return Package{}, err
 	}
+	p.HashOf = "the source package's description (.dsc)"
 	text, err := os.ReadFile(p.Copyright())
 	if err != nil {
 		return Package{}, fmt.Errorf("read copyright: %w", err)

@@ -41,8 +41,9 @@ type Package struct {
 	Architecture string
 	// Source is the source package with its version if that differs, as in apt's record.
 	Source string
-	// SHA256 of the .deb file, in hexadecimal.
+	// SHA256 in hexadecimal: of the .deb file, or else of the file that HashOf names.
 	SHA256 string
+	HashOf string
 	// Dir holds the unpacked files.
 	Dir string
 	// Licences are the short names in the copyright file, the main one first.

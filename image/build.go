@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"rotunda/boards"
@@ -42,6 +43,8 @@ func (r releaseInfo) osRelease() string {
 type parts struct {
 	source   source
 	firmware *firmware.Firmware
+	// codecs is nil if no program has any.
+	codecs   *firmware.Codecs
 	key      signingKey
 	programs []built
 	modules  []module
@@ -120,7 +123,12 @@ func gather(ctx context.Context, o options) (*parts, error) {
 			return nil, fmt.Errorf("read firmware: %w", err)
 		}
 	}
-	if p.programs, err = buildPrograms(ctx, p.source.Root, o.Programs); err != nil {
+	if slices.ContainsFunc(o.Programs, withCodecs) {
+		if p.codecs, err = firmware.FetchCodecs(ctx, filepath.Join(o.Cache, "firmware"), o.Log); err != nil {
+			return nil, err
+		}
+	}
+	if p.programs, err = buildPrograms(ctx, p.source.Root, o.Programs, p.codecs); err != nil {
 		return nil, err
 	}
 	if p.modules, err = linkedModules(ctx, p.source.Root, p.programs); err != nil {
@@ -134,7 +142,7 @@ func gather(ctx context.Context, o options) (*parts, error) {
 		return nil, err
 	}
 	o.Log("%d programs with %d modules", len(p.programs), len(p.modules))
-	if p.static, err = staticFiles(p.source.Root, p.firmware); err != nil {
+	if p.static, err = staticFiles(p.source.Root, p.firmware, p.codecs); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"rotunda/firmware"
 	"rotunda/image/sbom"
 )
 
@@ -29,16 +30,12 @@ func writeSBOM(ctx context.Context, o options, v *image) error {
 func components(ctx context.Context, v *image) ([]sbom.Component, error) {
 	var list []sbom.Component
 	for _, p := range v.parts.firmware.Packages {
-		c := sbom.Component{
-			Kind: "firmware", Name: p.Name, Version: p.Version, PURL: sbom.DebianPURL(p.Name, p.Version, p.Architecture), SHA256: p.SHA256,
+		list = append(list, debian("firmware", p))
+	}
+	if v.parts.codecs != nil {
+		for _, p := range v.parts.codecs.Packages {
+			list = append(list, debian("library", p))
 		}
-		for _, l := range p.Licences {
-			c.Licences = append(c.Licences, sbom.FromDebian(l))
-		}
-		if p.Source != "" {
-			c.Properties = map[string]string{"rotunda:source-package": p.Source}
-		}
-		list = append(list, c)
 	}
 	for _, m := range v.parts.modules {
 		sum, err := sbom.ModuleSHA256(m.Sum)
@@ -56,8 +53,12 @@ func components(ctx context.Context, v *image) ([]sbom.Component, error) {
 	}
 	list = append(list, toolchain)
 	for _, b := range v.parts.programs {
+		licence := "Apache-2.0"
+		if b.Codecs {
+			licence = workerLicence
+		}
 		list = append(list, sbom.Component{
-			Kind: "application", Name: b.Package, Version: v.release.Version, SHA256: digest(b.Data), Licences: []string{"Apache-2.0"},
+			Kind: "application", Name: b.Package, Version: v.release.Version, SHA256: digest(b.Data), Licences: []string{licence},
 			Properties: map[string]string{"rotunda:path": "/" + b.Path},
 		})
 	}
@@ -71,6 +72,24 @@ func components(ctx context.Context, v *image) ([]sbom.Component, error) {
 		sbom.Component{Kind: "file", Name: "/" + loaderPath, SHA256: digest(v.parts.loader)},
 		sbom.Component{Kind: "file", Name: "rotunda.efi", SHA256: digest(v.efi)},
 	), nil
+}
+
+// debian describes a package of Debian's.
+func debian(kind string, p firmware.Package) sbom.Component {
+	c := sbom.Component{
+		Kind: kind, Name: p.Name, Version: p.Version, PURL: sbom.DebianPURL(p.Name, p.Version, p.Architecture), SHA256: p.SHA256,
+		Properties: map[string]string{},
+	}
+	for _, l := range p.Licences {
+		c.Licences = append(c.Licences, sbom.FromDebian(l))
+	}
+	if p.Source != "" {
+		c.Properties["rotunda:source-package"] = p.Source
+	}
+	if p.HashOf != "" {
+		c.Properties["rotunda:hash-of"] = p.HashOf
+	}
+	return c
 }
 
 // goToolchain describes the Go distribution, whose runtime and standard library are part of every program. Its hash is

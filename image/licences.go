@@ -18,6 +18,21 @@ const licenceFolder = "usr/share/licenses"
 // commonLicences is where Debian keeps the texts that copyright files only refer to.
 const commonLicences = "/usr/share/common-licenses"
 
+// workerLicence is what holds for a program with codecs as a whole. Our own code in it is under the Apache licence 2.0,
+// which goes together with version 3 of the GPL but not with version 2; x264 leaves the choice.
+const workerLicence = "GPL-3.0-or-later"
+
+const workerNotice = `The program mediaworker consists of Rotunda's own code, which is under the Apache License 2.0, and of libraries
+that are linked into it statically: FFmpeg (GNU LGPL, version 2.1 or later), x264 (GNU GPL, version 2 or later),
+openh264, libvpx, opus and libyuv (BSD licences), the GNU C library (GNU LGPL, version 2.1 or later), and the
+runtime libraries of GCC (GNU GPL, version 3 or later, with the GCC Runtime Library Exception).
+
+Because of x264, the program as a whole may be passed on under the terms of the GNU General Public License, version 3 or
+later, only. Its text is in ../common/GPL-3. The source code belonging to it is that of this release of Rotunda, which
+also has the build instructions, and Debian's source packages in exactly the versions that the release's sbom.json
+names with their hashes. None of them is changed by Rotunda.
+`
+
 // licenceFile are the names of files with licence texts in Go modules.
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([.-].*)?$`)
 

@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"rotunda/firmware"
 )
 
 // program is a Go program in the image.
@@ -20,14 +22,18 @@ type program struct {
 	// Package is its import path, Path where it goes.
 	Package string
 	Path    string
+	// Codecs is true for a program with C code in it, which is linked with the codec libraries.
+	Codecs bool
 }
 
 // programs of the image.
 var programs = []program{
-	{"rotunda/init", "init"},
-	{"rotunda/mmp", "bin/mmp"},
-	{"rotunda/services", "bin/services"},
+	{Package: "rotunda/init", Path: "init"},
+	{Package: "rotunda/mmp", Path: "bin/mmp"},
+	{Package: "rotunda/services", Path: "bin/services"},
 }
+
+func withCodecs(p program) bool { return p.Codecs }
 
 // built is a program with what is linked into it.
 type built struct {
@@ -36,9 +42,27 @@ type built struct {
 	Info *debug.BuildInfo
 }
 
+// stripped leaves build ids and symbol tables away.
+const stripped = "-s -w -buildid="
+
+// buildArguments are those of the go command for a program, and what it needs in the environment. A program with codecs
+// takes apart what anybody sends, in C: it is linked so that it is loaded at another address each time (static-pie), with
+// tables that are read-only before its first instruction. Names are resolved by Go's own code, as the C library's would
+// load further libraries.
+func buildArguments(p program, codecs *firmware.Codecs) (args, env []string) {
+	args = []string{"build", "-trimpath", "-buildvcs=false"}
+	if !p.Codecs {
+		return append(args, "-ldflags="+stripped), nil
+	}
+	args = append(args, "-buildmode=pie", "-tags=netgo,osusergo",
+		"-ldflags="+stripped+` -linkmode=external -extldflags "-static-pie -Wl,-z,relro,-z,now,--build-id=none"`)
+	// The folders come before build/codecs, and their names change with their content, which the go command does not look at.
+	return args, []string{"CGO_ENABLED=1", "CGO_CFLAGS=-O2 -I" + codecs.Include, "CGO_LDFLAGS=-O2 -L" + codecs.Lib, "CC=gcc", "CXX=g++"}
+}
+
 // buildPrograms compiles the programs: static, without paths, build ids or symbol tables, so that the bytes depend on
-// the sources and the toolchain only.
-func buildPrograms(ctx context.Context, root string, list []program) ([]built, error) {
+// the sources, the toolchains and the libraries only.
+func buildPrograms(ctx context.Context, root string, list []program, codecs *firmware.Codecs) ([]built, error) {
 	dir, err := os.MkdirTemp("", "rotunda-programs-")
 	if err != nil {
 		return nil, fmt.Errorf("build programs: %w", err)
@@ -47,7 +71,8 @@ func buildPrograms(ctx context.Context, root string, list []program) ([]built, e
 	var all []built
 	for i, p := range list {
 		file := filepath.Join(dir, fmt.Sprint(i))
-		if _, err := goCommand(ctx, root, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", file, p.Package); err != nil {
+		args, env := buildArguments(p, codecs)
+		if _, err := goCommandWith(ctx, root, env, append(args, "-o", file, p.Package)...); err != nil {
 			return nil, fmt.Errorf("build %s: %w", p.Package, err)
 		}
 		b := built{program: p}
@@ -64,10 +89,16 @@ func buildPrograms(ctx context.Context, root string, list []program) ([]built, e
 
 // goCommand runs the go command for the target and returns its output.
 func goCommand(ctx context.Context, root string, args ...string) (string, error) {
+	return goCommandWith(ctx, root, nil, args...)
+}
+
+// goCommandWith does so with more in the environment.
+func goCommandWith(ctx context.Context, root string, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
 	// Flags from the environment could change the bytes. GOAMD64=v1 runs on every 64-bit processor.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=")
+	cmd.Env = append(cmd.Env, env...)
 	var text strings.Builder
 	cmd.Stderr = &text
 	out, err := cmd.Output()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"rotunda/boards"
 	"rotunda/firmware"
@@ -57,13 +58,18 @@ func skeleton() []initramfs.File {
 
 // staticFiles are those that change with the kernel or a board only, not with our programs: the archive that stays in
 // the cache.
-func staticFiles(root string, fw *firmware.Firmware) ([]initramfs.File, error) {
+func staticFiles(root string, fw *firmware.Firmware, codecs *firmware.Codecs) ([]initramfs.File, error) {
 	files := skeleton()
 	modules, err := moduleFiles(fw, boards.All())
 	if err != nil {
 		return nil, err
 	}
-	texts, err := packageTexts(fw.Packages)
+	packages := fw.Packages
+	if codecs != nil {
+		packages = slices.Concat(packages, codecs.Packages)
+		files = append(files, initramfs.Regular(path.Join(licenceFolder, "mediaworker/NOTICE"), 0o644, []byte(workerNotice)))
+	}
+	texts, err := packageTexts(packages)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 
 // spdx are the identifiers of the SPDX licence list that this package knows.
 var spdx = []string{
-	"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "GPL-2.0-only", "GPL-2.0-or-later", "ISC",
+	"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "GPL-2.0-only", "GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later", "ISC",
 	"LGPL-2.1-only", "LGPL-2.1-or-later", "MIT", "MPL-2.0",
 }
 
@@ -24,6 +24,8 @@ var fromDebian = map[string]string{
 	"Expat":        "MIT",
 	"GPL-2":        "GPL-2.0-only",
 	"GPL-2+":       "GPL-2.0-or-later",
+	"GPL-3":        "GPL-3.0-only",
+	"GPL-3+":       "GPL-3.0-or-later",
 	"ISC":          "ISC",
 	"LGPL-2.1":     "LGPL-2.1-only",
 	"LGPL-2.1+":    "LGPL-2.1-or-later",
