@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -52,6 +54,40 @@ func TestADiskThatStandsStillCostsFragmentsAndNoMemory(t *testing.T) {
 	}
 	if asked != 1 {
 		t.Errorf("%d key frames asked for, want 1", asked)
+	}
+}
+
+func TestSampleEntriesAreBounded(t *testing.T) {
+	for _, filler := range []int{0, 1000} {
+		f := loose()
+		const count = 255
+		for i := range count {
+			at := time.Duration(2*i) * 10 * time.Millisecond
+			pps := append([]byte{testPPS[0], byte(i + 1)}, bytes.Repeat([]byte{0x80}, filler+3)...)
+			if err := f.Video(annexB(testSPS, pps, testIDR), at, true); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Video(annexB(testP), at+10*time.Millisecond, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept := len(f.entries)
+		if kept < 25 || kept == count {
+			t.Errorf("%d sample entries of %d, want some", kept, count)
+		}
+		if s := f.Stats(); s.VideoFrames != uint64(2*kept) || s.Dropped != uint64(2*(count-kept)) {
+			t.Errorf("stats %+v, want the pictures of %d dropped", s, count-kept)
+		}
+		w := writer{movie: newMovie(time.Unix(0, 0))}
+		w.movie.tracks = append(w.movie.tracks, newAudioTrack(&Options{AudioRate: 48000, AudioChannels: 2, AudioConfig: make([]byte, 64)}))
+		var err error
+		if w.file, err = os.Create(filepath.Join(t.TempDir(), "a")); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.addEntries(f.entries); err != nil {
+			t.Errorf("write a movie box with all of them: %v", err)
+		}
+		w.file.Close()
 	}
 }
 

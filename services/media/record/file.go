@@ -26,9 +26,9 @@ const (
 	maxFragment = 4 << 20
 	// maxQueue bounds what waits for a disk that does not take it: 30 s of 720p.
 	maxQueue = 8 << 20
-	// maxEntries bounds the sample entries of a file. One of 200 bytes each fits into the room for a movie box; a
+	// maxEntries bounds the sample entries of the pictures to what the room for a movie box leaves: some 200 of 150 bytes. A
 	// conference's picture changes its size a few times.
-	maxEntries = 64
+	maxEntries = slotSize - 2048
 )
 
 // File is an MP4 file that is being written. All methods may be called at the same time; none waits for the disk but Close.
@@ -36,20 +36,21 @@ type File struct {
 	path    string
 	options Options
 
-	mu       sync.Mutex
-	pictures pictures
-	current  *fragment
-	queue    []*fragment // to be written
-	queued   int         // bytes in it
-	free     []*fragment
-	entries  []*parameters // of the pictures
-	base     time.Duration // timestamp that is zero in the file
-	hasBase  bool
-	video    videoClock
-	audio    audioClock
-	stats    Stats
-	closed   bool
-	err      error // of the writer
+	mu         sync.Mutex
+	pictures   pictures
+	current    *fragment
+	queue      []*fragment // to be written
+	queued     int         // bytes in it
+	free       []*fragment
+	entries    []*parameters // of the pictures
+	entryBytes int
+	base       time.Duration // timestamp that is zero in the file
+	hasBase    bool
+	video      videoClock
+	audio      audioClock
+	stats      Stats
+	closed     bool
+	err        error // of the writer
 
 	wake chan struct{}
 	done chan struct{}
@@ -170,21 +171,19 @@ func (f *File) addVideo(unit []byte, timestamp time.Duration, key bool) error {
 		return nil
 	}
 	entry := f.current.entry
-	if key {
+	if key || entry == 0 {
 		if entry = f.entry(f.pictures.current); entry == 0 {
 			f.pictures.wait()
 			f.stats.Dropped++
 			return nil
 		}
-		if len(f.current.video.samples) > 0 && f.current.entry != entry {
-			// A fragment has one sample entry.
-			tail := data[had:]
-			f.enqueue()
-			data = append(f.current.video.data, tail...)
-			had = 0
-		}
-	} else if entry == 0 {
-		entry = f.entry(f.pictures.current)
+	}
+	if len(f.current.video.samples) > 0 && f.current.entry != entry {
+		// A fragment has one sample entry.
+		tail := data[had:]
+		f.enqueue()
+		data = append(f.current.video.data, tail...)
+		had = 0
 	}
 	f.current.note(timestamp)
 	f.current.entry, f.current.entries = entry, f.entries
@@ -202,9 +201,11 @@ func (f *File) entry(p *parameters) int {
 			return i + 1
 		}
 	}
-	if len(f.entries) == maxEntries {
+	size := len(appendVideoEntry(nil, p))
+	if f.entryBytes+size > maxEntries {
 		return 0
 	}
+	f.entryBytes += size
 	f.entries = append(f.entries, p)
 	return len(f.entries)
 }
