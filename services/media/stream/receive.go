@@ -31,13 +31,13 @@ type ReceiverOptions struct {
 	Stream *Stream
 	// Batch has the Stream wait for Flush, which is to be called when the packets of one receive call are pushed.
 	Batch bool
-	// Unit takes the access units, on the thread that calls Push and Tick; it releases them.
+	// Unit takes the access units, in order, one at a time, on the threads that call Push and Tick; it releases them.
 	Unit func(*AccessUnit)
 	Pool *Pool
 }
 
-// Receiver takes the packets of one SSRC. Push and Tick are called from one thread, the network's; the other methods from
-// any.
+// Receiver takes the packets of one SSRC. Push is called from one thread, the network's, and Tick from one, which may be
+// another; the other methods from any.
 type Receiver struct {
 	o     ReceiverOptions
 	codec string
@@ -45,8 +45,11 @@ type Receiver struct {
 	// Of the network's thread.
 	header rtp.Header
 	packet Packet
-	lost   []uint16
-	ready  []*AccessUnit
+	// Of the thread that ticks.
+	lost []uint16
+
+	delivering sync.Mutex // held while units are handed out, before mu
+	ready      []*AccessUnit
 
 	mu        sync.Mutex
 	reception rtp.Reception
@@ -213,8 +216,11 @@ func (r *Receiver) assemble(p *Packet, arrival time.Time) {
 		r.units.insert(p, arrival)
 		r.units.expire(clock(arrival)-r.patience(), clock(arrival))
 	}
+	ready := len(r.units.ready) > 0
 	r.mu.Unlock()
-	r.deliver()
+	if ready {
+		r.deliver()
+	}
 }
 
 // place finds the group sequence of a packet; false if it has come before or cannot be one of this stream.
@@ -249,8 +255,10 @@ func (r *Receiver) malformed() {
 	r.mu.Unlock()
 }
 
-// deliver hands out the completed units without the lock.
+// deliver hands out the completed units without the Receiver's lock.
 func (r *Receiver) deliver() {
+	r.delivering.Lock()
+	defer r.delivering.Unlock()
 	r.mu.Lock()
 	r.ready, r.units.ready = r.units.ready, r.ready[:0]
 	for _, u := range r.ready {
@@ -303,8 +311,11 @@ func (r *Receiver) Tick(now time.Time) {
 	}
 	ask := r.keys.Due(now)
 	number := r.keys.Number
+	ready := len(r.units.ready) > 0
 	r.mu.Unlock()
-	r.deliver()
+	if ready {
+		r.deliver()
+	}
 	if len(r.lost) > 0 {
 		r.o.Feedback.AskAgain(r.o.SSRC, r.lost)
 	}
