@@ -71,6 +71,7 @@ func newLayer(c *contribution, f *flow, in *incoming, formats []control.Format, 
 	if err != nil {
 		return nil, err
 	}
+	f.leg.engine.receive(y, true)
 	c.mu.Lock()
 	// A far end that begins anew has another SSRC; what was there before in this layer is over.
 	var old *layer
@@ -151,6 +152,7 @@ func (y *layer) AskKey(ssrc uint32, number uint8) {
 }
 
 func (y *layer) close() {
+	y.flow.leg.engine.receive(y, false)
 	y.receiver.SetDecode(false, time.Now())
 	y.stream.Close()
 	y.flow.leg.engine.decoding.drop(y)

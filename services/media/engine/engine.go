@@ -58,7 +58,9 @@ type Engine struct {
 	// buses that the audio thread ticks; replaced as a whole.
 	buses atomic.Pointer[[]*audio.Bus]
 	ticks atomic.Uint64
-	last  atomic.Uint32 // source ids
+	// receiving are the layers of all pictures that come; replaced as a whole.
+	receiving atomic.Pointer[[]*layer]
+	last      atomic.Uint32 // source ids
 
 	mu     sync.Mutex // guards the maps and changes of buses
 	owners map[string]*owner
@@ -82,12 +84,13 @@ func New(c Config) (*Engine, error) {
 	if c.Emit == nil {
 		c.Emit = func(string, control.Event) {}
 	}
-	loop, err := transport.NewLoop(transport.Config{FirstPort: c.FirstPort, LastPort: c.LastPort})
-	if err != nil {
+	e := &Engine{c: c, prompts: audio.NewPrompts(promptBytes), frames: picture.NewPool(), units: stream.NewPool(0),
+		owners: map[string]*owner{}}
+	e.receiving.Store(&[]*layer{})
+	var err error
+	if e.loop, err = transport.NewLoop(transport.Config{FirstPort: c.FirstPort, LastPort: c.LastPort, Tick: e.repair}); err != nil {
 		return nil, err
 	}
-	e := &Engine{c: c, loop: loop, prompts: audio.NewPrompts(promptBytes), frames: picture.NewPool(), units: stream.NewPool(0),
-		owners: map[string]*owner{}}
 	if c.Fonts != "" {
 		if e.letters, err = text.Open(c.Fonts); err != nil {
 			c.Log.Warn("pictures have no text", "error", err)
@@ -133,6 +136,24 @@ func (e *Engine) tick(due time.Time) {
 		b.Tick(due)
 	}
 	e.ticks.Add(1)
+}
+
+// repair has receivers ask for what is missing, and give up what does not come, in the network thread.
+func (e *Engine) repair(now time.Time) {
+	for _, y := range *e.receiving.Load() {
+		y.receiver.Tick(now)
+	}
+}
+
+// receive adds or removes a layer that comes.
+func (e *Engine) receive(y *layer, on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := slices.DeleteFunc(slices.Clone(*e.receiving.Load()), func(o *layer) bool { return o == y })
+	if on {
+		list = append(list, y)
+	}
+	e.receiving.Store(&list)
 }
 
 // Alive returns once the sound of all rooms has moved on; it is asked before each sign of life.

@@ -25,8 +25,8 @@ type flow struct {
 	header   rtp.Header
 	recent   *incoming
 	incoming []*incoming
-	arrivals rtp.Arrivals // for transport-wide congestion feedback
-	told     time.Time    // when it was last sent
+	arrivals *rtp.Arrivals // for transport-wide congestion feedback, once a packet has its number
+	told     time.Time     // when it was last sent
 	feedback []byte
 	lost     []uint16
 

@@ -9,14 +9,14 @@ import (
 
 // link is what is known about the way to a far end: how much it carries and how long it takes. Guarded by flow.mu.
 type link struct {
-	estimator  *rtp.Estimator
-	departures rtp.Departures
+	estimator *rtp.Estimator
+	// departures and outcomes are there once packets carry transport-wide numbers: they take 24 KB.
+	departures *rtp.Departures
 	outcomes   []rtp.Outcome
 	// trip is the time there and back, lost the part of what we sent that was lost, 0 to 1, jitter that of the far end.
 	trip   time.Duration
 	lost   float64
 	jitter time.Duration
-	// numbered is true once packets carry transport-wide numbers, alarm which alarms are on.
 	alarms alarms
 }
 
@@ -27,13 +27,16 @@ const (
 )
 
 func newLink() link {
-	return link{estimator: rtp.NewEstimator(rtp.Limits{Start: startBitrate, Max: maxBitrate}), outcomes: make([]rtp.Outcome, 0, 256)}
+	return link{estimator: rtp.NewEstimator(rtp.Limits{Start: startBitrate, Max: maxBitrate})}
 }
 
 // Next numbers a packet for transport-wide congestion feedback ([stream.Congestion]).
 func (f *flow) Next(bytes int, at time.Time) uint16 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.link.departures == nil {
+		f.link.departures, f.link.outcomes = &rtp.Departures{}, make([]rtp.Outcome, 0, 256)
+	}
 	return f.link.departures.Packet(bytes, at)
 }
 
@@ -52,6 +55,9 @@ func (f *flow) arrived(r *routes, arrival time.Time) {
 	number, ok := f.header.TransportSequence(r.transportSequence)
 	if !ok {
 		return
+	}
+	if f.arrivals == nil {
+		f.arrivals = &rtp.Arrivals{}
 	}
 	f.arrivals.Packet(number, arrival)
 	if arrival.Sub(f.told) < feedbackEvery {
@@ -124,8 +130,10 @@ func (f *flow) RTCP(packet []byte, arrival time.Time) {
 			f.limit(&c)
 		case rtp.Transport:
 			f.mu.Lock()
-			f.link.outcomes = f.link.departures.Outcomes(f.link.outcomes[:0], &c)
-			f.link.estimator.Feedback(f.link.outcomes, arrival)
+			if f.link.departures != nil {
+				f.link.outcomes = f.link.departures.Outcomes(f.link.outcomes[:0], &c)
+				f.link.estimator.Feedback(f.link.outcomes, arrival)
+			}
 			f.mu.Unlock()
 		}
 	}

@@ -36,11 +36,18 @@ type Config struct {
 	FirstPort, LastPort int
 	// Flood is how many packets a second one endpoint takes; 0 means DefaultFlood.
 	Flood int
+	// Tick is called on the loop's thread every [TickEvery], or later when packets keep it busy: for what must be done though
+	// no packet comes. Nil for nothing.
+	Tick func(now time.Time)
 }
+
+// TickEvery is the time between two calls of Config.Tick.
+const TickEvery = 10 * time.Millisecond
 
 // Loop reads the sockets of all endpoints of a worker.
 type Loop struct {
 	flood       int
+	tick        func(now time.Time)
 	epoll       int
 	eventfd     int
 	certificate certificate
@@ -73,7 +80,7 @@ func NewLoop(c Config) (*Loop, error) {
 	if c.Flood <= 0 {
 		c.Flood = DefaultFlood
 	}
-	l := &Loop{flood: c.Flood, ports: newPorts(c.FirstPort, c.LastPort), endpoints: make(map[*Endpoint]struct{}), batch: newBatch()}
+	l := &Loop{flood: c.Flood, tick: c.Tick, ports: newPorts(c.FirstPort, c.LastPort), endpoints: make(map[*Endpoint]struct{}), batch: newBatch()}
 	l.SetDSCP(nil)
 	table := make([]atomic.Pointer[socket], 64)
 	l.sockets.Store(&table)
@@ -138,9 +145,13 @@ func (l *Loop) Run(ctx context.Context) error {
 
 func (l *Loop) read(ctx context.Context) error {
 	var events [64]unix.EpollEvent
-	tick := time.Now()
+	second := time.Now()
+	ticked, wait := second, time.Second
+	if l.tick != nil {
+		wait = TickEvery
+	}
 	for ctx.Err() == nil {
-		n, err := unix.EpollWait(l.epoll, events[:], int(time.Second/time.Millisecond))
+		n, err := unix.EpollWait(l.epoll, events[:], int(wait/time.Millisecond))
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return os.NewSyscallError("epoll_wait", err)
 		}
@@ -157,8 +168,12 @@ func (l *Loop) read(ctx context.Context) error {
 				l.receive(s, now)
 			}
 		}
-		if now.Sub(tick) >= time.Second {
-			tick = now
+		if l.tick != nil && now.Sub(ticked) >= TickEvery {
+			ticked = now
+			l.tick(now)
+		}
+		if now.Sub(second) >= time.Second {
+			second = now
 			l.reportFloods()
 		}
 	}
