@@ -1,5 +1,7 @@
 package boards
 
+import "slices"
+
 // coresPerSystem: one core in so many serves the system and the signalling, the others carry media. A signalled call costs a
 // fifth of a millisecond of a core, a 720p30 call a tenth of a core for as long as it lasts, so that the eighth core is
 // kept for what comes in bursts: many joins at once, an upgrade, a backup, TLS handshakes.
@@ -38,9 +40,10 @@ func (b Board) Cores(processors []int) Cores {
 	system := (n + coresPerSystem - 1) / coresPerSystem
 	media := processors[system:]
 	modules := min(max(b.MediaModules, 1), len(media))
-	c := Cores{System: processors[:system]}
+	// Cloned, so that nobody who appends to one group writes into the next.
+	c := Cores{System: slices.Clone(processors[:system])}
 	for i := range modules {
-		c.Modules = append(c.Modules, media[i*len(media)/modules:(i+1)*len(media)/modules])
+		c.Modules = append(c.Modules, slices.Clone(media[i*len(media)/modules:(i+1)*len(media)/modules]))
 	}
 	return c
 }

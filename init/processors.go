@@ -49,8 +49,11 @@ func parseProcessors(s string) ([]int, error) {
 
 // processorMask writes the kernel's mask format: groups of 32 bits in hexadecimal, the highest first.
 func processorMask(list []int) string {
-	groups := make([]uint32, slices.Max(append(list, 0))/32+1)
+	groups := make([]uint32, 1)
 	for _, n := range list {
+		for len(groups) <= n/32 {
+			groups = append(groups, 0)
+		}
 		groups[n/32] |= 1 << (n % 32)
 	}
 	text := make([]string, len(groups))

@@ -22,8 +22,9 @@ func TestProcessorsInTheKernelsFormats(t *testing.T) {
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("processors %q: want %v, got %v, %v", c.text, c.want, got, err)
 		}
-		if got := processorMask(c.want); got != c.mask {
-			t.Errorf("mask of %v: want %q, got %q", c.want, c.mask, got)
+		behind := append(slices.Clone(c.want), 77)
+		if got := processorMask(behind[:len(c.want)]); got != c.mask || behind[len(c.want)] != 77 {
+			t.Errorf("mask of %v: want %q and the number behind it left alone, got %q and %d", c.want, c.mask, got, behind[len(c.want)])
 		}
 	}
 	for _, bad := range []string{"", "x", "3-1", "-1", "0-8192", "0,,1"} {
