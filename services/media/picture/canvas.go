@@ -212,7 +212,7 @@ func (p placed) moved(from, to layout.Rect) placed {
 // clear draws the background and what lies over it.
 func (v *Canvas) clear() {
 	if v.backdrop != nil {
-		stretch(v.frame, v.frame.all(), v.backdrop, v.backdrop.all(), filterBox)
+		stretch(v.frame, v.frame.all(), v.backdrop, v.backdrop.all())
 	} else {
 		v.frame.paint(v.frame.all(), v.colours.backdrop)
 	}
@@ -244,19 +244,13 @@ func (v *Canvas) drawPane(p *layout.Pane, d *pane, f *Frame) {
 	}
 }
 
-// drawFrame scales a frame into a pane, from the copy that is next in size.
+// drawFrame scales a frame into a pane.
 func (v *Canvas) drawFrame(p *layout.Pane, f *Frame) {
 	part, place := layout.Fit(f.Width, f.Height, p.Rect, p.Whole)
 	if place != p.Rect {
 		v.bars(p.Rect, place)
 	}
-	level := 0
-	for level < 2 && part.W >= place.W<<(level+1) && part.H >= place.H<<(level+1) {
-		level++
-	}
-	from, level := f.Smaller(level, v.composer.pool)
-	part = layout.Rect{X: part.X >> level &^ 1, Y: part.Y >> level &^ 1, W: part.W >> level &^ 1, H: part.H >> level &^ 1}
-	stretch(v.frame, place, from, part, filterBox)
+	f.into(v.frame, place, part, v.composer.pool)
 }
 
 // bars fills what a picture leaves of its pane.

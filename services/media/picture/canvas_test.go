@@ -418,7 +418,7 @@ func TestNothingReachesOutsideOfAFrame(t *testing.T) {
 	s := newSprite(newDrawing(31, 15).RGBA, &bt709)
 	for range 2000 {
 		a, b := box(), box()
-		stretch(dst, a, src, b, filterBox)
+		stretch(dst, a, src, b)
 		dst.paint(a, yuv{1, 2, 3})
 		dst.lay(s, a.X&^1, a.Y&^1, b)
 	}

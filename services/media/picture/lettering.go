@@ -133,7 +133,14 @@ func (l *letterer) message(s *layout.Scene) (placed, bool) {
 	d := newDrawing(b.Width+2*size, b.Height+size*2/3)
 	d.box(0, 0, float32(d.Rect.Dx()), float32(d.Rect.Dy()), float32(size)/2, dark)
 	d.letters(b, size, size/3, textColour)
-	return l.stand(d, s, s.MessagePosition, s.Height/12), true
+	at := s.MessagePosition
+	if s.Still != layout.Meeting && at == layout.Middle {
+		// The middle of a still is taken by its emblem or heading.
+		if at = layout.Bottom; s.TitlePosition == layout.Bottom {
+			at = layout.Top
+		}
+	}
+	return l.stand(d, s, at, s.Height/12), true
 }
 
 // title is the heading of a still, and its picture.

@@ -1,6 +1,10 @@
 package picture
 
-import "sync"
+import (
+	"sync"
+
+	"rotunda/services/media/layout"
+)
 
 // smaller are the copies of a frame at 1/2 and 1/4 of its size.
 type smaller struct {
@@ -38,6 +42,18 @@ func (f *Frame) Smaller(level int, pool *Pool) (*Frame, int) {
 		from = f.smaller.copies[i]
 	}
 	return from, min(level, len(f.smaller.copies))
+}
+
+// into draws a part of the frame into a place of another one, from the copy that serves best: one of exactly the size, which
+// costs no more than copying, otherwise one that is left to be made 1.25 to 2.5 times smaller. A copy that is nearer to the
+// size than that has lost detail which the picture could show.
+func (f *Frame) into(dst *Frame, place, part layout.Rect, pool *Pool) {
+	level := 0
+	for w, h := part.W, part.H; w == 2*place.W && h == 2*place.H || 2*w > 5*place.W && 2*h > 5*place.H; w, h = w/2, h/2 {
+		level++
+	}
+	from, level := f.Smaller(level, pool)
+	stretch(dst, place, from, layout.Rect{X: part.X >> level &^ 1, Y: part.Y >> level &^ 1, W: part.W >> level &^ 1, H: part.H >> level &^ 1})
 }
 
 // drop gives the copies back with the frame.

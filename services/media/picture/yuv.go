@@ -10,8 +10,8 @@ package picture
 
 // One call scales all planes: a call from Go costs 29 ns and three of them would be more than a small pane's fill.
 static int scale(const uint8_t *sy, int ssy, const uint8_t *su, const uint8_t *sv, int ssc, int sw, int sh, uint8_t *dy,
-		int dsy, uint8_t *du, uint8_t *dv, int dsc, int dw, int dh, int filter) {
-	return I420Scale(sy, ssy, su, ssc, sv, ssc, sw, sh, dy, dsy, du, dsc, dv, dsc, dw, dh, (enum FilterMode)filter);
+		int dsy, uint8_t *du, uint8_t *dv, int dsc, int dw, int dh) {
+	return I420Scale(sy, ssy, su, ssc, sv, ssc, sw, sh, dy, dsy, du, dsc, dv, dsc, dw, dh, kFilterBox);
 }
 
 static void fill(uint8_t *y, int sy, uint8_t *u, uint8_t *v, int sc, int w, int h, int ly, int lu, int lv) {
@@ -74,32 +74,34 @@ func (f *Frame) chroma(x, y int) (u, v *C.uint8_t) {
 	return (*C.uint8_t)(unsafe.Pointer(&f.U[at])), (*C.uint8_t)(unsafe.Pointer(&f.V[at]))
 }
 
-// Filters of libyuv.
-const (
-	filterBilinear = 2
-	filterBox      = 3
-)
-
 // stretch draws a part of src into a place of dst at the place's size.
-func stretch(dst *Frame, place layout.Rect, src *Frame, part layout.Rect, filter int) {
+func stretch(dst *Frame, place layout.Rect, src *Frame, part layout.Rect) {
 	place, part = dst.inside(place), src.inside(part)
-	if place.W < 2 || place.H < 2 || part.W < 2 || part.H < 2 {
-		return
-	}
-	su, sv := src.chroma(part.X, part.Y)
-	du, dv := dst.chroma(place.X, place.Y)
-	if place.W == part.W && place.H == part.H {
+	switch {
+	case place.W < 2 || place.H < 2 || part.W < 2 || part.H < 2:
+	case place.W == part.W && place.H == part.H:
+		su, sv := src.chroma(part.X, part.Y)
+		du, dv := dst.chroma(place.X, place.Y)
 		C.copy(src.luma(part.X, part.Y), C.int(src.StrideY), su, sv, C.int(src.StrideC), dst.luma(place.X, place.Y),
 			C.int(dst.StrideY), du, dv, C.int(dst.StrideC), C.int(place.W), C.int(place.H))
-		return
+	case resamples(place, part):
+		resample(dst, place, src, part, vectors)
+	default:
+		scale(dst, place, src, part)
 	}
+}
+
+// scale leaves it to libyuv: an average over all pixels where the picture becomes much smaller, otherwise between two.
+func scale(dst *Frame, place layout.Rect, src *Frame, part layout.Rect) {
+	su, sv := src.chroma(part.X, part.Y)
+	du, dv := dst.chroma(place.X, place.Y)
 	C.scale(src.luma(part.X, part.Y), C.int(src.StrideY), su, sv, C.int(src.StrideC), C.int(part.W), C.int(part.H),
-		dst.luma(place.X, place.Y), C.int(dst.StrideY), du, dv, C.int(dst.StrideC), C.int(place.W), C.int(place.H), C.int(filter))
+		dst.luma(place.X, place.Y), C.int(dst.StrideY), du, dv, C.int(dst.StrideC), C.int(place.W), C.int(place.H))
 }
 
 // halve fills a frame of half the size.
 func halve(dst, src *Frame) {
-	stretch(dst, layout.Rect{W: dst.Width, H: dst.Height}, src, layout.Rect{W: 2 * dst.Width, H: 2 * dst.Height}, filterBox)
+	scale(dst, dst.all(), src, layout.Rect{W: 2 * dst.Width, H: 2 * dst.Height})
 }
 
 // paint fills a rectangle with a colour.
