@@ -67,7 +67,7 @@ func newLayer(c *contribution, f *flow, in *incoming, formats []control.Format, 
 	y.stream = stream.New(stream.Options{Codec: y.codec, AskKey: func() { y.receiver.RequestKey(time.Now()) }})
 	var err error
 	y.receiver, err = stream.NewReceiver(stream.ReceiverOptions{SSRC: in.ssrc, Formats: formats, NACK: v.NACK, Feedback: y,
-		Stream: y.stream, Unit: y.unit, Pool: f.leg.engine.units})
+		Stream: y.stream, Batch: true, Unit: y.unit, Pool: f.leg.engine.units})
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type flow struct {
 	told     time.Time     // when it was last sent
 	feedback []byte
 	lost     []uint16
+	pushed   []*layer // that packets of this batch went to
 
 	mu   sync.Mutex
 	list []*incoming // a copy of incoming, for the reporter
@@ -275,6 +276,18 @@ func (f *flow) picture(in *incoming, packet []byte, arrival time.Time) {
 	in.rate.add(len(packet), arrival)
 	in.mu.Unlock()
 	in.layer.push(packet, arrival)
+	if n := len(f.pushed); n == 0 || f.pushed[n-1] != in.layer {
+		f.pushed = append(f.pushed, in.layer)
+	}
+}
+
+// Batch forwards what came at once in one burst for each who is sent it.
+func (f *flow) Batch(now time.Time) {
+	for i, y := range f.pushed {
+		y.receiver.Flush(now)
+		f.pushed[i] = nil
+	}
+	f.pushed = f.pushed[:0]
 }
 
 // State takes what becomes of the connection.

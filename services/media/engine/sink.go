@@ -105,6 +105,9 @@ func (k *sink) video(unit []byte, at time.Time, key bool) {
 
 // sound takes a frame of AAC.
 func (k *sink) sound(frame []byte, at time.Time) {
+	if at.Before(k.began) {
+		return // from before the sink was there
+	}
 	if err := k.out.Audio(frame, at.Sub(k.began)); err != nil {
 		k.fail(err)
 	}

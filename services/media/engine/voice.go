@@ -26,6 +26,7 @@ type voice struct {
 const (
 	sinkRate    = 48000
 	sinkBitrate = 64_000
+	frameTime   = codec.AACFrame * time.Second / sinkRate
 )
 
 // listen begins to encode a sound for a first sink.
@@ -84,9 +85,10 @@ func (v *voice) take(pcm []int16, at time.Time) {
 	if len(v.sinks) == 0 {
 		return
 	}
-	// The frame that comes out is one frame old: the first call gives none, and its decoder adds the same again.
 	if v.at.IsZero() {
-		v.at = at
+		// The first frame is made of silence before the sound and of its first samples, which is what a decoder gives out
+		// for it: the silence.
+		v.at = at.Add(-frameTime)
 	}
 	v.pcm = append(v.pcm, pcm...)
 	for len(v.pcm) >= codec.AACFrame {
@@ -98,6 +100,6 @@ func (v *voice) take(pcm []int16, at time.Time) {
 		for _, k := range v.sinks {
 			k.sound(v.packet[:n], v.at)
 		}
-		v.at = v.at.Add(codec.AACFrame * time.Second / sinkRate)
+		v.at = v.at.Add(frameTime)
 	}
 }

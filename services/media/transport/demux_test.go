@@ -85,7 +85,7 @@ func FuzzInput(f *testing.F) {
 				}
 				before := e.dropped[dropFlood].Load()
 				e.input(e.sockets[c][0], append([]byte(nil), packet...), &from, time.Now())
-				e.tally()
+				e.tally(time.Now())
 				if e.dropped[dropFlood].Load() != before {
 					t.Fatalf("endpoint %d: the flood limit of the test is too low", i)
 				}

@@ -19,6 +19,8 @@ type Handler interface {
 	// one of RTCP 8; nothing more is known about it.
 	RTP(packet []byte, arrival time.Time)
 	RTCP(packet []byte, arrival time.Time)
+	// Batch is called after the packets that were read at once: what is made of them can leave together.
+	Batch(now time.Time)
 	// State is told of "checking", "connected", "failed" and "closed" with the SRTP suite in use and what went wrong.
 	State(state, cipher, text string)
 	// Candidates is told of more local candidates: the whole local half each time.

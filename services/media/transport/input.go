@@ -145,11 +145,14 @@ func (l *Loop) reportFloods() {
 	l.flooding = l.flooding[:0]
 }
 
-// tally adds a batch to the counters that other threads read.
-func (e *Endpoint) tally() {
+// tally ends a batch: it is added to the counters that other threads read, and the handler is told.
+func (e *Endpoint) tally(now time.Time) {
 	e.packetsReceived.Add(e.received.packets)
 	e.bytesReceived.Add(e.received.bytes)
 	e.received.packets, e.received.bytes = 0, 0
+	if !e.closed.Load() {
+		e.handler.Batch(now)
+	}
 }
 
 func reason(err error) drop {

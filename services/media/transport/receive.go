@@ -84,7 +84,7 @@ func (l *Loop) receive(s *socket, now time.Time) {
 		}
 		b.reset(i)
 	}
-	e.tally()
+	e.tally(now)
 }
 
 // readNotes gives the arrival of a train of datagrams and the size of all but the last, 0 for a single one.

@@ -85,7 +85,7 @@ func (r *relay) deliver() {
 		}
 		r.e.input(r.e.sockets[0][0], r.packet[:n], &relayed, now)
 	}
-	r.e.tally()
+	r.e.tally(now)
 }
 
 // send queues a burst and says how much of it fitted.

@@ -24,6 +24,7 @@ func (c *counter) RTP([]byte, time.Time)             { c.n.Add(1) }
 func (c *counter) RTCP([]byte, time.Time)            { c.n.Add(1) }
 func (c *counter) State(string, string, string)      {}
 func (c *counter) Candidates(control.TransportState) {}
+func (c *counter) Batch(time.Time)                   {}
 func (c *counter) Flood(uint64)                      {}
 
 // still is a loop that nobody runs: the test is its thread.

@@ -83,6 +83,7 @@ func (h *ear) State(state, cipher, text string) {
 	offer(h.states, strings.TrimSpace(state+" "+cipher+" "+text))
 }
 func (h *ear) Candidates(s control.TransportState) { offer(h.candidates, s) }
+func (h *ear) Batch(time.Time)                     {}
 func (h *ear) Flood(n uint64)                      { offer(h.floods, n) }
 
 func offer[T any](c chan T, v T) {
