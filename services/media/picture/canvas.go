@@ -238,7 +238,7 @@ func (v *Canvas) drawPane(p *layout.Pane, d *pane, f *Frame) {
 	}
 	switch {
 	case p.Speaking:
-		v.border(p.Rect, max(v.frame.Height/180, 1)*2&^1, v.colours.speaking)
+		v.border(p.Rect, max(v.frame.Height/180&^1, 2), v.colours.speaking)
 	case p.Outline, p.Rect != v.frame.all():
 		v.border(p.Rect, 2, v.colours.outline)
 	}

@@ -13,5 +13,6 @@
 // a photograph takes longer than a tick; [Composer.Close] waits for it. Such files are bounded in size before they are
 // decoded, and one that cannot be read leaves a plain background.
 //
-// Pixels are moved by libyuv. Everything is 8-bit 4:2:0 in limited range; rectangles have even corners and sides.
+// Pixels are moved by libyuv and by resample.c. Everything is 8-bit 4:2:0 in limited range; rectangles have even corners
+// and sides.
 package picture
