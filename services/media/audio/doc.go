@@ -13,6 +13,10 @@
 // of one encode; only who is in the mix gets a mix without itself and an encode of its own. A room in which nobody talks
 // costs no encode at all: the last encode of silence is sent again.
 //
+// A listener moves between the common encode and its own at a packet boundary. Resampler and limiter are handed over with
+// their memory; the encoder that takes over first encodes, for nobody, the last packet that the far end heard, and if the
+// other encoder is not needed any more it is handed over itself. What remains, measured at its worst 33 ms: nothing for G.711 and Opus, −26 dB for G.722, whose predictors meet again within 30 ms.
+//
 // # Invariants
 //
 //   - Inside, sound is float32 at 48 kHz in units of a 16-bit sample, 960 samples a tick.

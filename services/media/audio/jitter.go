@@ -128,6 +128,10 @@ func (j *jitter) push(p *Packet, now int64) bool {
 		return false
 	}
 	j.delay.add(now-position, now)
+	if step < 0 {
+		// It was overtaken, not lost.
+		j.delay.lossy = max(0, j.delay.lossy-0.01)
+	}
 	switch {
 	case used && s.sequence > sequence, j.state != seeking && sequence < j.next:
 		j.late++

@@ -98,9 +98,15 @@ func levelG711(table *[256]uint32, payload []byte) int {
 // stepG722 is how a code of the lower band changes the logarithm of the step size (G.722, table 8: W of the 4-bit code).
 var stepG722 = [16]int16{-60, 3042, 1198, 538, 334, 172, 58, -30, 3042, 1198, 538, 334, 172, 58, -30, -60}
 
-// The step size of G.722 follows what is left after prediction, for speech some 12 dB below the signal and for noise
-// about 6 dB; offsetG722 puts the middle of speech right, ±6 dB. That is enough to rank by.
-const offsetG722 = -66
+// The step size of G.722 follows what is left after prediction, which is less of a voice than of noise. A line between
+// the two, measured from −10 to −50 dBov, is right to ±6 dB: enough to rank by.
+const (
+	offsetG722  = -70
+	octaveG722  = 6.7 // dB
+	leastG722   = 1024
+	mostScale   = 18432
+	scaleOctave = 2048
+)
 
 func (j *judge) levelG722(payload []byte) int {
 	if len(payload) == 0 {
@@ -109,16 +115,13 @@ func (j *judge) levelG722(payload []byte) int {
 	sum, scale := 0, j.scale
 	for _, c := range payload {
 		scale = scale*127>>7 + int(stepG722[c>>2&15])
-		scale = max(0, min(18432, scale))
+		scale = max(0, min(mostScale, scale))
 		sum += scale
 	}
 	j.scale = scale
-	if sum == 0 {
-		return silent
-	}
 	mean := sum / len(payload)
-	if mean < 256 {
+	if mean < leastG722 {
 		return silent
 	}
-	return min(0, offsetG722+mean*6/2048)
+	return min(0, offsetG722+int(float64(mean)*octaveG722/scaleOctave))
 }

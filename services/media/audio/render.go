@@ -39,8 +39,9 @@ const (
 	fadeOver  = rate * 100 / 1000
 	// seamLength is how long a step at a seam is smoothed.
 	seamLength = rate * 5 / 1000
-	// A delay is changed when it is so far from the target; further off it is cut.
-	tooLong  = rate * 12 / 1000
+	// A delay is changed when it is so far from the target; further off it is cut. A change is up to maxLag, and the
+	// target moves by 4 ms: with less than 16 between the two bounds the delay would swing.
+	tooLong  = rate * 16 / 1000
 	tooShort = rate * 2 / 1000
 	farOff   = rate * 150 / 1000
 	// stretchEvery ticks at most, unless the delay is far too long.
@@ -133,7 +134,7 @@ func (r *renderer) follow(s *Source, now, excess int64, open func(string) (Decod
 		r.have, r.seam = 0, true
 	case excess > tooLong && (r.rest == 0 || excess > 5*tooLong):
 		r.fill(s, now, tickLength+stretchRoom, true, open)
-		if r.have < tickLength+stretchRoom {
+		if r.have < stretchRoom {
 			return
 		}
 		lag, quality := maxLag, float32(1)

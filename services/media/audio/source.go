@@ -151,6 +151,23 @@ func (s *Source) Stats() SourceStats {
 	return st
 }
 
+// Playout is the RTP time stamp that is heard at a moment, or would be if the source were in the mix: pictures of the same
+// sender are shown by it. It is false before the first packet.
+func (s *Source) Playout(at time.Time) (timestamp uint32, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := &s.jitter
+	if !j.started {
+		return 0, false
+	}
+	delay := s.shown.delay.Load()
+	if delay == 0 {
+		delay = j.delay.target
+	}
+	position := samplesAt(at) - j.delay.base - delay
+	return j.timestamp + uint32(int32((position-j.position)/scaleOf(j.clock))), true
+}
+
 func decibels(gain float32) float64 {
 	if gain == 0 {
 		return 0
