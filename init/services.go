@@ -41,13 +41,14 @@ func (m *machine) specs() []supervise.Spec {
 		// A stand-in that says READY=1 and answers nobody.
 		return append(m.faultSpecs(), supervise.Spec{Name: "mmp", Program: "/init", Args: []string{"idle", "READY=1"}, User: mmpUser, ReadyWithin: time.Minute})
 	}
-	specs := m.faultSpecs()
 	var system []int
+	var media []supervise.Spec
 	if workersBuilt {
-		specs = append(specs, mediaSpecs(m.cores, memory().Total)...)
 		system = m.cores.System
+		media = mediaSpecs(m.cores, memory().Total)
 	}
-	return append(specs, supervise.Spec{
+	// The shell first: on a slow machine the login should not wait for the workers to measure themselves.
+	return append(append(m.faultSpecs(), supervise.Spec{
 		Name:         "mmp",
 		Program:      "/bin/mmp",
 		Args:         args,
@@ -63,7 +64,7 @@ func (m *machine) specs() []supervise.Spec {
 		ReadyWithin: time.Minute,
 		Watchdog:    time.Minute,
 		StopWithin:  5 * time.Second,
-	})
+	}), media...)
 }
 
 // faultSpecs is the service that a test image asks for.
