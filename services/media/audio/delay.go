@@ -17,8 +17,6 @@ type delay struct {
 	total  float64
 	// shifted is the base for which the histogram was made.
 	shifted int64
-	// lossy is a smoothed share of lost packets.
-	lossy float64
 	// jitter is that of RFC 3550, 6.4.1.
 	jitter float64
 	last   int64

@@ -15,7 +15,8 @@
 //
 // A listener moves between the common encode and its own at a packet boundary. Resampler and limiter are handed over with
 // their memory; the encoder that takes over first encodes, for nobody, the last packet that the far end heard, and if the
-// other encoder is not needed any more it is handed over itself. What remains, measured at its worst 33 ms: nothing for G.711 and Opus, −26 dB for G.722, whose predictors meet again within 30 ms.
+// other encoder is not needed any more it is handed over itself. What remains, measured over the worst 33 ms: nothing
+// for G.711 and Opus, −26 dB for G.722, whose predictors meet again soon after.
 //
 // # Invariants
 //

@@ -39,6 +39,11 @@ type jitter struct {
 	// quiet is set when the last decoded sound was silence, so that a gap needs no guess.
 	quiet bool
 
+	// lossy is the smoothed share of packets that are missing when their time comes; mending, that it is worth to wait for
+	// the packet after.
+	lossy   float64
+	mending bool
+
 	packets, late, duplicates, resets uint64
 }
 
@@ -109,9 +114,6 @@ func (j *jitter) push(p *Packet, now int64) bool {
 		}
 	}
 	sequence := j.highest + step
-	if step > 0 {
-		j.delay.lossy += 0.02 * (float64(step-1)/float64(step) - j.delay.lossy)
-	}
 	if step >= 0 {
 		j.highest, j.sequence = sequence, p.Sequence
 		j.timestamp, j.position, j.arrival = p.Timestamp, position, now
@@ -128,10 +130,6 @@ func (j *jitter) push(p *Packet, now int64) bool {
 		return false
 	}
 	j.delay.add(now-position, now)
-	if step < 0 {
-		// It was overtaken, not lost.
-		j.delay.lossy = max(0, j.delay.lossy-0.01)
-	}
 	switch {
 	case used && s.sequence > sequence, j.state != seeking && sequence < j.next:
 		j.late++
@@ -189,7 +187,7 @@ func (j *jitter) lost() uint64 {
 // target is the wanted delay. A codec that can mend a loss out of the next packet needs that packet in time.
 func (j *jitter) target(fec bool) int64 {
 	t := j.delay.target
-	if fec && j.delay.lossy > 0.01 {
+	if fec && j.mending {
 		t = min(maxTarget, t+j.length)
 	}
 	return t
@@ -293,6 +291,7 @@ func (j *jitter) decide(now, have, need int64, ahead, fec bool, payload []byte) 
 			return step{verb: nothing}, nil
 		case fec && gap <= j.length+near:
 			j.head += gap
+			j.miss(missing)
 			j.next = s.sequence
 			return step{verb: mend, samples: gap, codec: s.codec}, append(payload, s.payload...)
 		}
@@ -304,10 +303,22 @@ func (j *jitter) decide(now, have, need int64, ahead, fec bool, payload []byte) 
 
 // take plays a packet.
 func (j *jitter) take(s *slot, payload []byte) (step, []byte) {
+	j.miss(s.sequence - j.next)
 	j.drop(s)
 	trim := j.trim
 	j.head, j.trim = s.position, 0
 	return step{verb: play, trim: trim, codec: s.codec}, append(payload, s.payload...)
+}
+
+// miss counts a packet that is there and those before it that are not. Only what was missing in its time is loss: what was
+// overtaken is not.
+func (j *jitter) miss(missing int64) {
+	j.lossy += 0.02 * (float64(missing)/float64(missing+1) - j.lossy)
+	if j.lossy > 0.01 {
+		j.mending = true
+	} else if j.lossy < 0.003 {
+		j.mending = false
+	}
 }
 
 // played moves on by what was decoded.
