@@ -68,7 +68,7 @@ func fetchCodecs(ctx context.Context, a *apt, cache string, log func(string, ...
 	}
 	c := &Codecs{Packages: []Package{ffmpeg}}
 	h := sha256.New()
-	fmt.Fprintln(h, ffmpeg.Dir)
+	fmt.Fprintln(h, filepath.Base(ffmpeg.Dir))
 	headers := map[string][]string{ffmpegSource: {"libavcodec", "libavutil"}}
 	for _, p := range codecPackages {
 		unpacked, err := fetchPackage(ctx, a, cache, records[p.name])
@@ -77,7 +77,7 @@ func fetchCodecs(ctx context.Context, a *apt, cache string, log func(string, ...
 		}
 		c.Packages = append(c.Packages, unpacked)
 		headers[p.name] = p.headers
-		fmt.Fprintln(h, unpacked.Dir, p.headers)
+		fmt.Fprintln(h, filepath.Base(unpacked.Dir), p.headers)
 	}
 	runtime, err := compilerLibraries(ctx)
 	if err != nil {
