@@ -8,12 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"rotunda/qemu"
+	"rotunda/qemu/figures"
 )
 
 const (
@@ -24,11 +24,10 @@ const (
 	startLimit   = 3 * time.Minute
 	password     = "Correct-Horse-7"
 	benchVersion = "100.0-bench"
-	none         = "none"
 )
 
 // measureBoot is the area boot: from power-on to a committed upgrade, and what the shell can do.
-func measureBoot(ctx context.Context, tree qemu.Tree) ([]figure, error) {
+func measureBoot(ctx context.Context, tree qemu.Tree) ([]figures.Figure, error) {
 	dir, err := os.MkdirTemp("", "rotunda-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
@@ -42,13 +41,13 @@ func measureBoot(ctx context.Context, tree qemu.Tree) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	figures := []figure{{Name: "efi_image_mib", Value: float64(efi.Size()) / (1 << 20), Unit: "MiB", Peer: none, Goal: "<= 64"}}
+	list := []figures.Figure{{Name: "efi_image_mib", Value: float64(efi.Size()) / (1 << 20), Unit: "MiB", Peer: figures.None, Goal: "<= 64"}}
 
 	boot, err := measureStarts(ctx, tree)
 	if err != nil {
 		return nil, err
 	}
-	figures = append(figures, figure{Name: "boot_login_s", Value: boot, Unit: "s", Peer: none, Goal: "<= 20"})
+	list = append(list, figures.Figure{Name: "boot_login_s", Value: boot, Unit: "s", Peer: figures.None, Goal: "<= 20"})
 
 	ours, err := measureMachine(ctx, tree, dir, upgrade)
 	if err != nil {
@@ -60,14 +59,14 @@ func measureBoot(ctx context.Context, tree qemu.Tree) ([]figure, error) {
 		return nil, err
 	}
 	server := "OpenSSH " + release + " server of Debian, on the same kernel under the same emulation"
-	return append(figures,
-		figure{Name: "idle_ram_mib", Value: ours.idle, Unit: "MiB", Peer: none, Goal: "<= 256"},
-		figure{Name: "pid1_rss_mib", Value: ours.pid1, Unit: "MiB", Peer: none, Goal: "<= 24"},
-		figure{Name: "ssh_command_ms", Value: ours.command, Unit: "ms", Goal: "<= 50"}.
-			against(server+", running /bin/true", theirs.command),
-		figure{Name: "sftp_mb_s", Value: ours.upload, Unit: "MB/s", Goal: ">= 20"}.
-			against(server+", sftp-server writing to memory (ours writes to disk)", theirs.upload),
-		figure{Name: "upgrade_commit_s", Value: ours.commit, Unit: "s", Peer: none, Goal: "<= 90"},
+	return append(list,
+		figures.Figure{Name: "idle_ram_mib", Value: ours.idle, Unit: "MiB", Peer: figures.None, Goal: "<= 256"},
+		figures.Figure{Name: "pid1_rss_mib", Value: ours.pid1, Unit: "MiB", Peer: figures.None, Goal: "<= 24"},
+		figures.Figure{Name: "ssh_command_ms", Value: ours.command, Unit: "ms", Goal: "<= 50"}.
+			Against(server+", running /bin/true", theirs.command),
+		figures.Figure{Name: "sftp_mb_s", Value: ours.upload, Unit: "MB/s", Goal: ">= 20"}.
+			Against(server+", sftp-server writing to memory (ours writes to disk)", theirs.upload),
+		figures.Figure{Name: "upgrade_commit_s", Value: ours.commit, Unit: "s", Peer: figures.None, Goal: "<= 90"},
 	), nil
 }
 
@@ -90,7 +89,7 @@ func measureStarts(ctx context.Context, tree qemu.Tree) (float64, error) {
 		fmt.Printf("start %d of %d: login after %.1f s\n", i+1, starts, took)
 		times = append(times, took)
 	}
-	return median(times), nil
+	return figures.Median(times), nil
 }
 
 func measureStart(ctx context.Context, tree qemu.Tree) (float64, error) {
@@ -229,8 +228,8 @@ func measureSSH(ctx context.Context, client qemu.Client, dir, command, target st
 			return 0, 0, fmt.Errorf("remove upload: status %d, %w: %s", r.Status, err, r.Stderr)
 		}
 	}
-	fmt.Printf("commands %.1f ms, uploads %.1f MB/s\n", median(times), median(speeds))
-	return median(times), median(speeds), nil
+	fmt.Printf("commands %.1f ms, uploads %.1f MB/s\n", figures.Median(times), figures.Median(speeds))
+	return figures.Median(times), figures.Median(speeds), nil
 }
 
 var (
@@ -267,9 +266,4 @@ func mebibytes(text string) (float64, error) {
 		return 0, fmt.Errorf("size %q: want a number and a unit", text)
 	}
 	return v * unit, nil
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
 }
