@@ -19,10 +19,11 @@ import (
 
 // Errors of a video decoder.
 var (
-	// ErrBroken is an access unit that cannot be decoded, because of its own bytes or of what went missing before.
+	// ErrBroken is an access unit that cannot be decoded, because of its own bytes or of what went missing before. A size
+	// above MaxPixels counts as such: libavcodec treats it like any other value that makes no sense.
 	ErrBroken = errors.New("broken access unit")
-	// ErrRefused is a stream in a form that is not served: another than 8-bit 4:2:0, or too large a picture.
-	ErrRefused = errors.New("stream is not 8-bit 4:2:0")
+	// ErrRefused is a stream in a form that is not served.
+	ErrRefused = errors.New("stream is not 8-bit 4:2:0 of a size that is served")
 	errClosed  = errors.New("decoder is closed")
 	errMemory  = errors.New("out of memory")
 )
