@@ -1,4 +1,4 @@
-// Package firmware brings in what Rotunda ships and did not write: the kernel with its modules, the boot loader, and the
+// Package firmware brings in what Rotunda ships and did not write: the kernel with its modules, the boot loader, fonts, and the
 // codec libraries. They come as Debian packages from whatever archive the building machine's apt is set up for, so that a security
 // update of Debian's is one rebuild away.
 //
@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -67,6 +68,8 @@ type Firmware struct {
 	// Loader is systemd-boot, Stub the start of every unified kernel image.
 	Loader string
 	Stub   string
+	// Fonts are the font files.
+	Fonts []string
 	// Packages that these files come from, sorted by name.
 	Packages []Package
 }
@@ -122,7 +125,17 @@ func fetch(ctx context.Context, a *apt, cache string) (*Firmware, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetch %s: %w", bootPackage, err)
 	}
-	return locate(kernel, boot)
+	fw, err := locate(kernel, boot)
+	if err != nil {
+		return nil, err
+	}
+	files, packages, err := fetchFonts(ctx, a, cache)
+	if err != nil {
+		return nil, err
+	}
+	fw.Fonts, fw.Packages = files, append(fw.Packages, packages...)
+	slices.SortFunc(fw.Packages, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
+	return fw, nil
 }
 
 // locate finds the files in the two packages.

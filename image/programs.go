@@ -31,6 +31,7 @@ var programs = []program{
 	{Package: "rotunda/init", Path: "init"},
 	{Package: "rotunda/mmp", Path: "bin/mmp"},
 	{Package: "rotunda/services", Path: "bin/services"},
+	{Package: "rotunda/services/media/worker", Path: "bin/mediaworker", Codecs: true},
 }
 
 func withCodecs(p program) bool { return p.Codecs }

@@ -56,6 +56,9 @@ func skeleton() []initramfs.File {
 	}
 }
 
+// fontFolder is where media workers find letters.
+const fontFolder = "usr/share/fonts/rotunda"
+
 // staticFiles are those that change with the kernel or a board only, not with our programs: the archive that stays in
 // the cache.
 func staticFiles(root string, fw *firmware.Firmware, codecs *firmware.Codecs) ([]initramfs.File, error) {
@@ -79,6 +82,13 @@ func staticFiles(root string, fw *firmware.Firmware, codecs *firmware.Codecs) ([
 	}
 	files = append(files, modules...)
 	files = append(files, texts...)
+	for _, f := range fw.Fonts {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("read font: %w", err)
+		}
+		files = append(files, initramfs.Regular(path.Join(fontFolder, filepath.Base(f)), 0o644, data))
+	}
 	return append(files, initramfs.Regular(path.Join(licenceFolder, "rotunda/LICENSE"), 0o644, own)), nil
 }
 

@@ -208,9 +208,7 @@ func (m *machine) Health(context.Context) (control.Health, error) {
 	h := control.Health{Uptime: uptime(), Memory: memory()}
 	if _, services := m.parts(); services != nil {
 		h.Services = services.Services()
-		if workersBuilt {
-			h.Media = mediaHealth(m.cores, h.Services)
-		}
+		h.Media = mediaHealth(m.cores, h.Services)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

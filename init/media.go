@@ -11,9 +11,6 @@ import (
 	"rotunda/init/supervise"
 )
 
-// workersBuilt tells that the image carries the program of the media workers. Without it no core is kept for media.
-const workersBuilt = false
-
 // The ports of media, by the deployment guide's appendix B: UDP 32768–65535, shared out among the workers. The TURN relay
 // of an edge server takes its ports from 50000–62000 of the same numbers; where both run on one machine, whoever finds a
 // port taken goes on to the next. Connections that the kernel numbers itself stay below (see sysctls).

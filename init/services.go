@@ -41,12 +41,6 @@ func (m *machine) specs() []supervise.Spec {
 		// A stand-in that says READY=1 and answers nobody.
 		return append(m.faultSpecs(), supervise.Spec{Name: "mmp", Program: "/init", Args: []string{"idle", "READY=1"}, User: mmpUser, ReadyWithin: time.Minute})
 	}
-	var system []int
-	var media []supervise.Spec
-	if workersBuilt {
-		system = m.cores.System
-		media = mediaSpecs(m.cores, memory().Total)
-	}
 	// The shell first: on a slow machine the login should not wait for the workers to measure themselves.
 	return append(append(m.faultSpecs(), supervise.Spec{
 		Name:         "mmp",
@@ -59,12 +53,12 @@ func (m *machine) specs() []supervise.Spec {
 			ReadOnly:  []string{"/etc", "/proc", logDir, "/run/rotunda", "/dev/urandom", "/usr/share"},
 			ReadWrite: writable,
 		},
-		CPUs:        system,
+		CPUs:        m.cores.System,
 		MemoryMax:   512 << 20,
 		ReadyWithin: time.Minute,
 		Watchdog:    time.Minute,
 		StopWithin:  5 * time.Second,
-	}), media...)
+	}), mediaSpecs(m.cores, memory().Total)...)
 }
 
 // faultSpecs is the service that a test image asks for.

@@ -92,7 +92,7 @@ func (m *machine) startBoard(context.Context) (func(), error) {
 	m.board = boards.Match(boards.ReadDMI(os.DirFS("/sys")))
 	m.cores = m.board.Cores(onlineProcessors("/sys"))
 	var kept error
-	if workersBuilt && !m.cores.Shared() {
+	if !m.cores.Shared() {
 		// Before the modules: drivers then start with their interrupts where they should be.
 		kept = keepToSystem("/proc", "/sys", m.cores.System)
 	}

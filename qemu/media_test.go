@@ -1,0 +1,33 @@
+//go:build qemu
+
+package qemu
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestEveryMediaCoreHasItsWorker boots with 1 and 8 virtual processors; all other tests have 2. One is shared; otherwise the first
+// is the system's and each of the others has a worker, which all register with the media manager.
+func TestEveryMediaCoreHasItsWorker(t *testing.T) {
+	for _, c := range []struct{ processors, workers int }{{1, 1}, {8, 7}} {
+		t.Run(fmt.Sprint(c.processors), func(t *testing.T) {
+			m := boot(t, Options{CPUs: c.processors, MemoryMiB: 1024 + 256*c.workers, NICs: []NIC{{Forward: []Forward{{Guest: 22}}}}})
+			m.firstLogin()
+			want := fmt.Sprintf("module 0, %d of %d workers ready", c.workers, c.workers)
+			m.await("health", want)
+			log := filepath.Join(t.TempDir(), "log")
+			m.sftp("get log " + log)
+			text, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := "media module status 1 (1/1) 1/1 (full media capacity)"; !strings.Contains(string(text), want) {
+				t.Errorf("the log has no line %q", want)
+			}
+		})
+	}
+}
