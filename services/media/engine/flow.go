@@ -262,6 +262,8 @@ func (f *flow) sound(r *routes, to route, in *incoming, payload []byte, size int
 	}
 	if to.kind == keysKind {
 		s.key(payload, h.Timestamp, h.Marker, arrival)
+		// Its number counts, or the jitter buffer would take it for lost.
+		s.push("", h, rtp.UnknownLevel, nil, arrival)
 		return
 	}
 	level := int8(rtp.UnknownLevel)

@@ -199,6 +199,9 @@ func (f *flow) reports(c *rtp.Compound, now time.Time) {
 				continue
 			}
 			clock = sound.clock()
+			if listener := sound.listener.Load(); listener != nil {
+				listener.Report(100 * lost)
+			}
 		}
 		f.mu.Lock()
 		l := &f.link

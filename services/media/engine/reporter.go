@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"rotunda/services/media/control"
@@ -15,6 +16,8 @@ type reporter struct {
 	packet []byte
 	blocks []rtp.Report
 	cpu    cpuMeter
+	// late is how late the p99.9 of the sound's ticks was in the last ten seconds, in ns.
+	late atomic.Int64
 }
 
 const (
@@ -57,6 +60,10 @@ func (r *reporter) run(ctx context.Context) error {
 		}
 		if n%reportTicks == 0 {
 			r.cpu.sample(now)
+		}
+		if n%(10*reportTicks) == 0 {
+			r.late.Store(int64(r.engine.ticker.Late(0.999)))
+			r.engine.ticker.Reset()
 		}
 	}
 }

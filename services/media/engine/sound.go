@@ -21,7 +21,9 @@ type sound struct {
 	source   atomic.Pointer[audio.Source]
 	listener atomic.Pointer[audio.Listener]
 	keys     atomic.Pointer[keyQueue]
-	pressed  rtp.Keys // the network thread's
+	// The network thread's: keys that are being pressed, and the codec of what came last.
+	pressed rtp.Keys
+	codec   string
 
 	mu       sync.Mutex
 	want     control.Audio
@@ -93,7 +95,9 @@ func (s *sound) move(to *audio.Bus) {
 		source.Move(to)
 	}
 	if listener := s.listener.Load(); listener != nil {
-		listener.Move(to)
+		if err := listener.Move(to); err != nil {
+			s.leg.engine.c.Log.Error("a leg hears nobody", "leg", s.leg.id, "error", err)
+		}
 	}
 }
 
@@ -106,9 +110,13 @@ func (s *sound) close() {
 	}
 }
 
-// push takes a packet of sound from the network thread.
+// push takes a packet of sound from the network thread; an empty codec is that of the packet before.
 func (s *sound) push(codec string, h *rtp.Header, level int8, payload []byte, arrival time.Time) {
-	if source := s.source.Load(); source != nil {
+	if codec == "" {
+		codec = s.codec
+	}
+	s.codec = codec
+	if source := s.source.Load(); source != nil && codec != "" {
 		source.Push(audio.Packet{Codec: codec, SSRC: h.SSRC, Sequence: h.Sequence, Timestamp: h.Timestamp, Marker: h.Marker,
 			Level: level, Arrival: arrival, Payload: payload})
 	}
@@ -155,8 +163,12 @@ func (s *sound) send(payload []byte, timestamp uint32, marker bool) {
 // info is the sender's part of a report.
 func (s *sound) info(now time.Time) (rtp.SenderInfo, bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sent.Info(now)
+	info, ok := s.sent.Info(now)
+	s.mu.Unlock()
+	if listener := s.listener.Load(); ok && listener != nil {
+		info.RTP = listener.Timestamp(now)
+	}
+	return info, ok
 }
 
 // clock is that of what is sent.
