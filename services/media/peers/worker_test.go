@@ -136,18 +136,18 @@ func worker(t *testing.T) (p *process, address string) {
 	return run(t, programs.worker, "-listen", address, "-ports", portSlice()), address
 }
 
-// slices of UDP ports, so that workers that run at one time do not meet.
-var slices struct {
+// portSlices are slices of UDP ports, so that workers that run at one time do not meet.
+var portSlices struct {
 	sync.Mutex
 	next int
 }
 
 func portSlice() string {
-	slices.Lock()
-	defer slices.Unlock()
+	portSlices.Lock()
+	defer portSlices.Unlock()
 	const size, first, places = 1000, 10000, 20
-	at := first + slices.next%places*size
-	slices.next++
+	at := first + portSlices.next%places*size
+	portSlices.next++
 	return fmt.Sprintf("%d-%d", at, at+size-1)
 }
 

@@ -1,0 +1,51 @@
+package peers
+
+import (
+	"fmt"
+	"testing"
+
+	"rotunda/services/media/control"
+)
+
+func TestABrowserMeetsAPhone(t *testing.T) {
+	b := startBrowser(t)
+	for _, c := range []struct {
+		name  string
+		n     negotiation
+		sends film
+	}{
+		{"ICE lite, H.264, transport-wide feedback", negotiation{lite: true, feedback: "transport-cc", receives: []string{control.H264}, sends: control.H264},
+			film{Codec: control.H264}},
+		{"ICE full, VP8 comes and H.264 goes, REMB", negotiation{active: true, feedback: "goog-remb", receives: []string{control.VP8}, sends: control.H264},
+			film{Codec: control.VP8}},
+		{"ICE lite, VP9 comes and VP8 goes", negotiation{lite: true, active: true, feedback: "transport-cc", receives: []string{control.VP9}, sends: control.VP8},
+			film{Codec: control.VP9}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, address := worker(t)
+			us := dial(t, address)
+			phone := us.call("phone", "room", 900, &red, nil)
+			page := b.open()
+			page.T = t
+			c.sends.Tone, c.sends.Colour, c.sends.Width, c.sends.Height = 2000, "#0000ff", 640, 360
+			us.meet(page, &c.n, "browser", "room", c.sends)
+			connected := us.event("the browser is connected", func(e control.Event) bool {
+				return e.Event == control.EventTransport && e.Leg == "browser" && e.State == "connected"
+			})
+			if connected.Cipher == "" {
+				t.Error("connected without a cipher")
+			}
+			until(t, "the phone hears the browser", func() bool { return phone.hears(2000) })
+			until(t, "the phone sees the browser", func() bool { return phone.sees(0.5, 0.5, blue) })
+			until(t, "the browser sees the phone", func() bool { return page.sees("1", 0.5, 0.5, red) })
+			until(t, "the browser hears the phone", func() bool { return page.hears(900) })
+			until(t, "reports came both ways", func() bool {
+				out, in := page.figures("remote-inbound-rtp", "video"), page.figures("remote-outbound-rtp", "video")
+				return len(out) == 1 && out[0].number("roundTripTime") > 0 && len(in) == 1
+			})
+			in, out := page.figures("inbound-rtp", "video")[0], page.figures("outbound-rtp", "video")[0]
+			fmt.Printf("%s: %s, in %vx%v %v frames, %v lost, out %vx%v %v frames, target %v, limited by %v, keys %v, nacks %v\n", c.name, connected.Cipher, in["frameWidth"], in["frameHeight"],
+				in["framesDecoded"], in["packetsLost"], out["frameWidth"], out["frameHeight"], out["framesEncoded"], out["targetBitrate"], out["qualityLimitationReason"], out["keyFramesEncoded"], out["nackCount"])
+		})
+	}
+}
