@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"syscall"
+	"time"
+
+	"rotunda/services/media/bench/wire"
+	"rotunda/services/media/control"
+)
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// The header extension and the payload types that both sides are told.
+const (
+	levelExtension = 1
+	opusType       = 111
+	h264Type       = 96
+)
+
+// worker is a media worker with a client and the load that it carries.
+type worker struct {
+	*process
+	client *control.Client
+	load   *wire.Load
+}
+
+// startWorker returns when the worker answers.
+func (b *bench) startWorker(ctx context.Context) (*worker, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	address := "127.0.0.1:" + strconv.Itoa(port)
+	w := &worker{}
+	core := subjectCore()
+	if w.process, err = launch(core, b.worker, "-listen", address, "-cpu", strconv.Itoa(core), "-encoder", b.encoder); err != nil {
+		return nil, err
+	}
+	w.client = control.NewClient(control.ClientOptions{Address: address, Name: "bench"})
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if _, err = w.client.Status(within); err == nil {
+		w.load, err = wire.Start(loopback)
+	}
+	if err != nil {
+		w.close()
+		if gone := w.running(); gone != nil {
+			err = gone
+		}
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *worker) close() {
+	w.client.Close()
+	if w.load != nil {
+		w.load.Close()
+	}
+	w.stop(syscall.SIGTERM)
+}
+
+// put puts a leg and adds a far end for its first transport.
+func (w *worker) put(ctx context.Context, leg control.Leg) (*wire.Far, error) {
+	state, err := w.client.PutLeg(ctx, leg)
+	if err != nil {
+		return nil, err
+	}
+	f := &wire.Far{Remote: state.Transports[0].RTP[0]}
+	w.load.Add(f)
+	return f, nil
+}
+
+// plain is a transport without encryption, to and from the load.
+func (w *worker) plain() control.Transport {
+	return control.Transport{Local: []netip.Addr{loopback}, RTCPMux: true, Remote: w.load.Address()}
+}
+
+var (
+	opus = control.Format{Codec: control.Opus, PayloadType: opusType}
+	h264 = control.Format{Codec: control.H264, PayloadType: h264Type, PacketizationMode: 1}
+)
+
+// classes tells how the main pictures of all legs are made, and is an error when one is made in another way than wanted.
+func (w *worker) classes(ctx context.Context, want string) error {
+	stats, err := w.client.Stats(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, s := range stats {
+		for _, v := range s.Video {
+			if v.Stream == "main" && v.SendRate > 0 && v.Class != want {
+				return fmt.Errorf("leg %s is sent a picture of class %q: want %q", s.ID, v.Class, want)
+			}
+		}
+	}
+	return nil
+}
