@@ -73,6 +73,15 @@ type Transport struct {
 	ICE      *ICE      `json:"ice,omitempty"`
 	// MTU is the largest UDP payload to send; 0 means 1200.
 	MTU int `json:"mtu,omitempty"`
+	// DSCP marks what is sent.
+	DSCP DSCP `json:"dscp,omitzero"`
+}
+
+// DSCP are six-bit code points (RFC 2474) of sound, main picture and presentation; RTCP goes with its stream.
+type DSCP struct {
+	Audio        uint8 `json:"audio,omitempty"`
+	Video        uint8 `json:"video,omitempty"`
+	Presentation uint8 `json:"presentation,omitempty"`
 }
 
 // Suites of SRTP in the names of RFC 4568 and RFC 7714.
@@ -133,6 +142,8 @@ const (
 	H264 = "H264"
 	VP8  = "VP8"
 	VP9  = "VP9"
+	// L16 is what workers send each other: 48 kHz mono, 16 bits in network order (RFC 3551, 4.5.11). No leg has it.
+	L16 = "L16"
 )
 
 // Format is one negotiated payload type.

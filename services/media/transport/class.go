@@ -1,5 +1,7 @@
 package transport
 
+import "rotunda/services/media/control"
+
 // Class is the kind of stream that a packet belongs to; it decides the DSCP of what is sent.
 type Class uint8
 
@@ -11,14 +13,15 @@ const (
 	classes
 )
 
-// SetDSCP sets the six-bit code points (RFC 2474) of the classes; one that is not in the map is sent with 0.
-// It applies to packets sent from now on.
-func (l *Loop) SetDSCP(points map[Class]uint8) {
-	var table [classes]uint8
-	for class, point := range points {
-		if class < classes {
-			table[class] = point & 0x3f
-		}
+// points are the code points (RFC 2474) of a transport by class; a class that is none has 0.
+func points(d control.DSCP) [classes]uint8 {
+	return [classes]uint8{Audio: d.Audio & 0x3f, Video: d.Video & 0x3f, Presentation: d.Presentation & 0x3f}
+}
+
+// point is the code point that a class is sent with.
+func (e *Endpoint) point(c Class) uint8 {
+	if set := e.settings.Load(); set != nil && c < classes {
+		return set.dscp[c]
 	}
-	l.dscp.Store(&table)
+	return 0
 }

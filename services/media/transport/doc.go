@@ -16,6 +16,9 @@
 // all the others, so that strangers cannot use up what the peer may send. Plain RTP is locked to the first source that sends
 // until it falls silent; protected RTP moves only with a packet that authenticates (RFC 4961 for why it moves at all).
 //
+// An [Exchange] is the one port that takes packets from more than one source: those of the other workers of the machine, on
+// a loopback address.
+//
 // # Keys
 //
 // SDES (RFC 4568) takes both keys from the control client. DTLS-SRTP (RFC 5763, 5764) makes them in a handshake which runs

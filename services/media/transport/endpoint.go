@@ -55,6 +55,7 @@ type Endpoint struct {
 	handler Handler
 	ports   int // number of ports taken: 1 or 2
 	secured bool
+	shared  bool // an [Exchange]: whoever sends is a peer
 
 	sockets [2][]*socket // of RTP and RTCP, one a local address
 
@@ -97,6 +98,7 @@ type settings struct {
 	secured bool
 	ice     bool
 	remote  [2]sockaddr // as signalled
+	dscp    [classes]uint8
 }
 
 // source is where the packets of a component come from.
@@ -109,10 +111,14 @@ type source struct {
 // Open makes an endpoint: it binds one port of the worker's slice, or a pair, on every local address, and begins to gather
 // candidates and to answer what comes.
 func (l *Loop) Open(t control.Transport, h Handler) (*Endpoint, error) {
+	return l.openEndpoint(t, &Endpoint{handler: h, peer: newBucket(l.flood)})
+}
+
+func (l *Loop) openEndpoint(t control.Transport, e *Endpoint) (*Endpoint, error) {
 	if err := check(t); err != nil {
 		return nil, fmt.Errorf("open transport: %w", err)
 	}
-	e := &Endpoint{loop: l, handler: h, ports: 2, peer: newBucket(l.flood), stranger: newBucket(strangerFlood), state: "checking", secured: t.Security != control.Plain}
+	e.loop, e.ports, e.stranger, e.state, e.secured = l, 2, newBucket(strangerFlood), "checking", t.Security != control.Plain
 	if t.RTCPMux {
 		e.ports = 1
 	}
@@ -247,7 +253,7 @@ func (e *Endpoint) apply(t control.Transport) error {
 			return err
 		}
 	}
-	s := &settings{mux: t.RTCPMux, latch: t.Latch, secured: t.Security != control.Plain, ice: t.ICE != nil}
+	s := &settings{mux: t.RTCPMux, latch: t.Latch, secured: t.Security != control.Plain, ice: t.ICE != nil, dscp: points(t.DSCP)}
 	if t.ICE == nil {
 		s.remote[0] = newSockaddr(t.Remote)
 		s.remote[1] = newSockaddr(remoteRTCP(t))

@@ -17,7 +17,7 @@ func (e *Endpoint) input(s *socket, packet []byte, from *sockaddr, at time.Time)
 		e.adopt(set)
 	}
 	src := &e.source[s.component]
-	// Until there is a source, nobody is a stranger.
+	// Until there is a source, nobody is a stranger; at an exchange nobody ever is.
 	limit := &e.peer
 	if src.from.known() && src.from != *from {
 		limit = &e.stranger
@@ -79,7 +79,7 @@ func (e *Endpoint) media(k kind, set *settings, src *source, s *socket, packet [
 			return
 		}
 	}
-	if src.from != *from || src.at != s {
+	if !e.shared && (src.from != *from || src.at != s) {
 		if !set.secured && !e.admits(set, src, s, from, at) {
 			e.dropped[dropUnknown].Add(1)
 			return

@@ -51,7 +51,6 @@ type Loop struct {
 	epoll       int
 	eventfd     int
 	certificate certificate
-	dscp        atomic.Pointer[[classes]uint8]
 	net         *stdnet.Net // its list of interfaces, read once
 
 	mu        sync.Mutex
@@ -81,7 +80,6 @@ func NewLoop(c Config) (*Loop, error) {
 		c.Flood = DefaultFlood
 	}
 	l := &Loop{flood: c.Flood, tick: c.Tick, ports: newPorts(c.FirstPort, c.LastPort), endpoints: make(map[*Endpoint]struct{}), batch: newBatch()}
-	l.SetDSCP(nil)
 	table := make([]atomic.Pointer[socket], 64)
 	l.sockets.Store(&table)
 	var err error

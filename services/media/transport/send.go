@@ -116,7 +116,7 @@ func (e *Endpoint) send(b *burst, packets [][]byte, class Class, k kind) int {
 	if relay != nil {
 		packetsOut, bytesOut = relay.send(b)
 	} else {
-		packetsOut, bytesOut = b.flush(e.loop, to.via, class)
+		packetsOut, bytesOut = b.flush(e.loop, to.via, e.point(class))
 	}
 	o.flights.Done()
 	if k != dtlsRecord {
@@ -271,11 +271,7 @@ func putControl(to []byte, level, option int32, size int, value uint32) int {
 }
 
 // flush sends all packets and says how many the kernel took.
-func (b *burst) flush(l *Loop, s *socket, class Class) (packets, bytes int) {
-	dscp := uint8(0)
-	if class < classes {
-		dscp = l.dscp.Load()[class]
-	}
+func (b *burst) flush(l *Loop, s *socket, dscp uint8) (packets, bytes int) {
 	gso := !s.noGSO.Load()
 	done := 0 // packets sent or given up
 	for done < b.count {

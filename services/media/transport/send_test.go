@@ -106,7 +106,9 @@ func TestDSCPFollowsTheClass(t *testing.T) {
 	if a, b := tos(), tos(); a != 0 || b != 0 {
 		t.Errorf("type of service %#x and %#x, want 0 by default", a, b)
 	}
-	l.SetDSCP(map[Class]uint8{Audio: 46, Video: 34})
+	if err := e.Update(control.Transport{Local: []netip.Addr{loopback}, RTCPMux: true, Remote: addr, DSCP: control.DSCP{Audio: 46, Video: 34}}); err != nil {
+		t.Fatal(err)
+	}
 	for class, want := range map[Class]int{Audio: 46 << 2, Video: 34 << 2, Presentation: 0} {
 		e.SendRTP(two, class)
 		if a, b := tos(), tos(); a != want || b != want {

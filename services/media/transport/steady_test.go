@@ -67,13 +67,13 @@ func TestNothingIsAllocatedForAPacket(t *testing.T) {
 		receiver := open(t, l, secured(t, suite), h)
 		tr := secured(t, suite)
 		tr.Remote = receiver.Local().RTP[0]
+		tr.DSCP.Video = 34
 		sender := open(t, l, tr, h)
 		packets := make([][]byte, 10)
 		for i := range packets {
 			packets[i] = rtpOf(uint16(i), 1160)
 		}
 		var next uint16
-		l.SetDSCP(map[Class]uint8{Video: 34})
 		at := receiver.sockets[0][0]
 		exchange := func() {
 			number(packets, &next)
