@@ -57,6 +57,7 @@ func (k *lane) SendVideo(packets [][]byte) {
 
 func newDisplay(l *leg, which int, v *control.Video) (*display, error) {
 	d := &display{leg: l, which: which, flow: l.flows[v.Transport], made: *v, tier: stream.TierState{Tier: stream.TierHigh}}
+	mid := v.MID
 	for range max(v.Slots, 1) {
 		k := &lane{display: d, ssrc: rtp.NewSSRC()}
 		if v.Send.RTX != 0 {
@@ -64,13 +65,16 @@ func newDisplay(l *leg, which int, v *control.Video) (*display, error) {
 		}
 		var err error
 		k.sender, err = stream.NewSender(stream.SenderOptions{Codec: v.Send.Codec, SSRC: k.ssrc, PayloadType: v.Send.PayloadType,
-			RTX: v.Send.RTX, RTXSSRC: k.rtx, MID: v.MID, MIDExtension: v.MIDExtension, TransportSequence: v.TransportSequence,
+			RTX: v.Send.RTX, RTXSSRC: k.rtx, MID: mid, MIDExtension: v.MIDExtension, TransportSequence: v.TransportSequence,
 			Congestion: d.flow, Sequence: uint16(rtp.NewSSRC()), RTXSequence: uint16(rtp.NewSSRC()), Timestamp: rtp.NewSSRC(), Output: k})
 		if err != nil {
 			d.close()
 			return nil, control.Errorf(control.CodeInvalid, "%v", err)
 		}
 		d.lanes = append(d.lanes, k)
+		// Each further slot is a media section of its own, told by its SSRC: with this one's MID the far end would take it
+		// for the first (RFC 8843, section 9.2).
+		mid = ""
 	}
 	if v.Send.RTX == 0 && v.NACK {
 		// A packet sent again is the same to the last byte.

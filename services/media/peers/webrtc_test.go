@@ -49,3 +49,59 @@ func TestABrowserMeetsAPhone(t *testing.T) {
 		})
 	}
 }
+
+func TestABrowserDrawsItsOwnLayoutAndSendsLayers(t *testing.T) {
+	b := startBrowser(t)
+	_, address := worker(t)
+	us := dial(t, address)
+	colours := map[string]*colour{"ann": &red, "bob": &green, "cid": &yellow}
+	ann := us.call("ann", "room", 0, &red, nil)
+	us.call("bob", "room", 0, &green, nil)
+	us.call("cid", "room", 0, &yellow, nil)
+	page := b.open()
+	us.meet(page, &negotiation{lite: true, feedback: "transport-cc", receives: []string{control.VP8}, sends: control.H264, slots: 3}, "browser", "room",
+		film{Tone: 2000, Colour: "#0000ff", Codec: control.VP8, RIDs: []string{"q", "h", "f"}, More: 2, Width: 960, Height: 540})
+	until(t, "each of three tracks shows a phone of its own, the one that the event says", func() bool {
+		us.mu.Lock()
+		var panes []string
+		for _, e := range us.events {
+			if e.Event == control.EventPanes && e.Leg == "browser" {
+				panes = e.Panes
+			}
+		}
+		us.mu.Unlock()
+		if len(panes) != 3 {
+			return false
+		}
+		for i, id := range panes {
+			if id == "" || !page.sees(fmt.Sprint(1+i), 0.5, 0.5, *colours[id]) {
+				return false
+			}
+		}
+		return true
+	})
+	if class := us.stats("browser").Video[0].Class; class != "slots" {
+		t.Errorf("the browser's pictures are of class %q, want slots", class)
+	}
+	until(t, "ann sees the browser among the others", func() bool {
+		for _, x := range []float64{0.25, 0.75} {
+			for _, y := range []float64{0.25, 0.75} {
+				if ann.sees(x, y, blue) {
+					return true
+				}
+			}
+		}
+		return false
+	})
+	layers := 0
+	until(t, "three layers are sent", func() bool {
+		layers = 0
+		for _, f := range page.figures("outbound-rtp", "video") {
+			if f.number("framesEncoded") > 0 {
+				layers++
+			}
+		}
+		return layers == 3
+	})
+	until(t, "the largest layer came", func() bool { return us.stats("browser").Video[0].ReceiveHeight == 540 })
+}
