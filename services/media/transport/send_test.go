@@ -2,6 +2,7 @@ package transport
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"testing"
 
