@@ -91,7 +91,7 @@ var requestList = []request{
 		func(ctx context.Context, s Service, q KeysRequest) (None, error) {
 			return None{}, s.SendKeys(ctx, q.Leg, q.Keys)
 		})),
-	define("keyFrame", "Ask the far end for a key frame of `main` or `presentation`.",
+	define("keyFrame", "Make the next picture that the leg is sent, of `main` or `presentation`, a key frame.",
 		func(q KeyFrameRequest) (string, error) { return legKey(q.Leg), checkKeyFrame(q) },
 		func(ctx context.Context, s Service, q KeyFrameRequest) (None, error) {
 			return None{}, s.KeyFrame(ctx, q.Leg, q.Stream)

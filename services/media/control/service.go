@@ -27,7 +27,7 @@ type Service interface {
 	StopPlay(ctx context.Context, id string) error
 	// SendKeys sends key tones (0-9*#A-D, "," is a pause of 500 ms) to the far end.
 	SendKeys(ctx context.Context, leg, keys string) error
-	// KeyFrame asks the far end for a key frame of "main" or "presentation".
+	// KeyFrame makes the next picture that the leg is sent, of "main" or "presentation", a key frame (guide chapter 16.3).
 	KeyFrame(ctx context.Context, leg, stream string) error
 	// Stats returns the figures of these legs, of all of the owner's legs without any; unknown ones are left out.
 	Stats(ctx context.Context, legs []string) ([]LegStats, error)

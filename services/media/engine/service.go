@@ -169,7 +169,7 @@ func (o *owner) SendKeys(_ context.Context, id, keys string) error {
 	return l.sendKeys(keys)
 }
 
-// KeyFrame asks the far end for a key frame.
+// KeyFrame makes the next picture that a leg is sent a key frame.
 func (o *owner) KeyFrame(_ context.Context, id, name string) error {
 	l, err := o.leg(id)
 	if err != nil {
