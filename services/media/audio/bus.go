@@ -43,14 +43,22 @@ type Bus struct {
 	// sounding is false when mix is silence and was not written; voices is how many sources and prompts are in it.
 	sounding bool
 	voices   int
+	// inner is the mix without links and prompts, made while other workers get it; nil for silence.
+	inner    *[tickLength]float32
+	innerMix [tickLength]float32
+	crossing bool
 	// chains take the mix to 8, 16 and 48 kHz for those who share it.
 	chains [3]*chain
 	own    [tickLength]float32 // scratch: the mix of one listener
 
-	dominant      *Source
-	spoken        []*Source // dominant speakers, the last one first
-	speakers      atomic.Pointer[[]uint32]
-	untilDecision int
+	// dominant is the source that leads, a link among them; leader the one of the bus's own sources, while others get
+	// their mix.
+	dominant, leader *Source
+	voice            atomic.Uint32 // the leader's id
+	speaker          uint32        // who spoke last
+	spoken           []uint32      // dominant speakers, the last one first
+	speakers         atomic.Pointer[[]uint32]
+	untilDecision    int
 
 	done []func() // to be called when the tick is over
 }
@@ -98,12 +106,16 @@ func (b *Bus) detach(s *Source) {
 	if b.byID[s.id] == s {
 		delete(b.byID, s.id)
 	}
-	if i := slices.Index(b.spoken, s); i >= 0 {
-		b.spoken = slices.Delete(b.spoken, i, i+1)
+	if slices.Contains(b.spoken, s.id) {
+		b.spoken = without(b.spoken, s.id)
 		b.publish()
 	}
 	if b.dominant == s {
-		b.dominant = nil
+		b.dominant, b.speaker = nil, 0
+	}
+	if b.leader == s {
+		b.leader = nil
+		b.voice.Store(0)
 	}
 	s.mixed = false
 	b.bind()
@@ -124,6 +136,7 @@ func (b *Bus) bind() {
 			s.alone = nil
 		}
 	}
+	b.crossing = slices.ContainsFunc(b.taps, func(t *Tap) bool { return t.inner })
 }
 
 // Play plays a prompt to everybody on the bus.
@@ -148,11 +161,11 @@ func (b *Bus) Stop(id string) {
 // to be changed.
 func (b *Bus) Speakers() []uint32 { return *b.speakers.Load() }
 
+// Voice returns who leads among the bus's own sources while [Bus.TapInner] is in use, 0 for nobody. It never waits.
+func (b *Bus) Voice() uint32 { return b.voice.Load() }
+
 func (b *Bus) publish() {
-	ids := make([]uint32, len(b.spoken))
-	for i, s := range b.spoken {
-		ids[i] = s.id
-	}
+	ids := slices.Clone(b.spoken)
 	b.speakers.Store(&ids)
 }
 
@@ -172,7 +185,7 @@ func (b *Bus) Close() {
 		}
 		g.close()
 	}
-	b.sources, b.groups, b.taps, b.mixed, b.spoken, b.dominant = nil, nil, nil, nil, nil, nil
+	b.sources, b.groups, b.taps, b.mixed, b.spoken, b.dominant, b.leader = nil, nil, nil, nil, nil, nil, nil
 	clear(b.byID)
 	b.publish()
 	b.mu.Unlock()
@@ -207,6 +220,9 @@ func (b *Bus) Tick(now time.Time) {
 	b.tick = tick
 	b.collect(samplesAt(now))
 	b.add()
+	if b.crossing {
+		b.lead()
+	}
 	for _, t := range b.taps {
 		t.run(tick, now)
 	}
@@ -222,10 +238,7 @@ func (b *Bus) Tick(now time.Time) {
 	changed := b.decide()
 	done := b.done
 	b.done = nil
-	speaker := uint32(0)
-	if changed {
-		speaker = b.dominant.id
-	}
+	speaker := b.speaker
 	b.mu.Unlock()
 	call(done)
 	if changed && b.config.OnSpeaker != nil {
@@ -248,7 +261,7 @@ func (b *Bus) collect(now int64) {
 			}
 		}
 		s.hear(s.level)
-		if !o.Link && (s.level > silent || s.talk.loud > 0) {
+		if s.level > silent || s.talk.loud > 0 {
 			s.talk.hear(s.level)
 		}
 		s.shown.level.Store(int32(s.level))
@@ -293,8 +306,26 @@ const idleTicks = 50
 // add makes the mix of all who are heard and of the bus's prompts.
 func (b *Bus) add() {
 	b.voices = 0
+	b.sum(false)
+	b.inner = nil
+	if b.crossing && b.voices > 0 {
+		b.innerMix = b.mix
+		b.inner = &b.innerMix
+	}
+	b.sum(true)
+	if len(b.prompts.list) > 0 {
+		if b.voices++; b.voices == 1 {
+			clear(b.mix[:])
+		}
+		b.done = b.prompts.add(b.mix[:], b.done)
+	}
+	b.sounding = b.voices > 0
+}
+
+// sum adds the links, or the bus's own sources, to the mix.
+func (b *Bus) sum(links bool) {
 	for _, s := range b.mixed {
-		if !s.sounding {
+		if !s.sounding || s.options.Load().Link != links {
 			continue
 		}
 		if b.voices++; b.voices == 1 {
@@ -305,13 +336,6 @@ func (b *Bus) add() {
 			b.mix[i] += v
 		}
 	}
-	if len(b.prompts.list) > 0 {
-		if b.voices++; b.voices == 1 {
-			clear(b.mix[:])
-		}
-		b.done = b.prompts.add(b.mix[:], b.done)
-	}
-	b.sounding = b.voices > 0
 }
 
 // total is the mix of all, nil for silence.
@@ -351,27 +375,60 @@ func (b *Bus) decide() bool {
 		return false
 	}
 	b.untilDecision = decideEvery
-	var dominant *talk
-	if b.dominant != nil {
-		dominant = &b.dominant.talk
+	if b.dominant = b.challenge(); b.dominant == nil {
+		return false
 	}
-	var best *Source
+	// Over a link speaks now one, now another.
+	speaker := b.dominant.speaker()
+	if speaker == 0 || speaker == b.speaker {
+		return false
+	}
+	b.speaker = speaker
+	b.spoken = append(without(b.spoken, speaker), 0)
+	copy(b.spoken[1:], b.spoken)
+	b.spoken[0] = speaker
+	b.spoken = b.spoken[:min(len(b.spoken), mostSpoken)]
+	b.publish()
+	return true
+}
+
+// mostSpoken bounds the list of speakers, in which those of other workers stay when they have gone: more than there are
+// panes in any layout.
+const mostSpoken = 100
+
+// challenge returns who takes over from the dominant source, or that source.
+func (b *Bus) challenge() *Source {
+	var defending *talk
+	if b.dominant != nil {
+		defending = &b.dominant.talk
+	}
+	best := b.dominant
 	var most float64
 	for _, s := range b.sources {
 		if s == b.dominant || s.talk.loud == 0 {
 			continue
 		}
-		if lead, ok := overtakes(&s.talk, dominant); ok && (best == nil || lead > most) {
+		if lead, ok := overtakes(&s.talk, defending); ok && (best == b.dominant || lead > most) {
 			best, most = s, lead
 		}
 	}
-	if best == nil {
-		return false
+	return best
+}
+
+// lead finds who leads among the bus's own sources. It is asked in every tick, for the answer must be at the other workers
+// before they find out that somebody speaks here.
+func (b *Bus) lead() {
+	var leading *talk
+	if b.leader != nil {
+		leading = &b.leader.talk
 	}
-	b.dominant = best
-	b.spoken = append(without(b.spoken, best), nil)
-	copy(b.spoken[1:], b.spoken)
-	b.spoken[0] = best
-	b.publish()
-	return true
+	for _, s := range b.sources {
+		if s == b.leader || s.talk.loud == 0 || s.options.Load().Link || !leads(&s.talk, leading) {
+			continue
+		}
+		b.leader, leading = s, &s.talk
+	}
+	if b.leader != nil {
+		b.voice.Store(b.leader.id)
+	}
 }

@@ -35,15 +35,15 @@ const (
 	rate       = 48000
 	tickMs     = 20
 	tickLength = rate * tickMs / 1000
-	// maxPayload bounds a packet: an Ethernet frame. Opus never needs more than 1,275 bytes for 20 ms.
-	maxPayload = 1500
+	// maxPayload bounds a packet: 20 ms of L16, which only workers send each other. Opus never needs more than 1,275 bytes.
+	maxPayload = 2 * tickLength
 	// maxPacket is the longest sound in one packet: 120 ms, the most of Opus.
 	maxPacket = rate * 120 / 1000
 )
 
 // clockOf is the RTP clock of a codec. That of G.722 is 8,000 by an old mistake (RFC 3551, 4.5.2).
 func clockOf(codec string) int {
-	if codec == control.Opus {
+	if codec == control.Opus || codec == control.L16 {
 		return 48000
 	}
 	return 8000

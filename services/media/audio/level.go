@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"encoding/binary"
 	"math"
 
 	"rotunda/services/media/control"
@@ -75,6 +76,8 @@ func (j *judge) level(codec string, payload []byte) (int, bool) {
 		return levelG711(&energy[aLaw], payload), true
 	case control.G722:
 		return j.levelG722(payload), true
+	case control.L16:
+		return levelL16(payload), true
 	}
 	return silent, false
 }
@@ -93,6 +96,18 @@ func levelG711(table *[256]uint32, payload []byte) int {
 		return silent
 	}
 	return levelOf(ms)
+}
+
+func levelL16(payload []byte) int {
+	if len(payload) < 2 {
+		return silent
+	}
+	var sum int64
+	for at := 0; at+1 < len(payload); at += 2 {
+		v := int64(int16(binary.BigEndian.Uint16(payload[at:])))
+		sum += v * v
+	}
+	return levelOf(float64(sum) / float64(len(payload)/2))
 }
 
 // stepG722 is how a code of the lower band changes the logarithm of the step size (G.722, table 8: W of the 4-bit code).

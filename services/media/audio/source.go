@@ -22,7 +22,8 @@ type SourceOptions struct {
 	Muted bool
 	// Gain evens out its loudness.
 	Gain bool
-	// Link is the mix of another worker: it is heard whenever it is not silent, takes nobody's place and is no speaker.
+	// Link is the mix of another worker: it is heard whenever it is not silent, takes nobody's place, and speaks for whoever
+	// [Source.Speak] says.
 	Link bool
 }
 
@@ -41,6 +42,8 @@ type Source struct {
 	fresh atomic.Int32
 	// blind is set while the level is only known after decoding.
 	blind atomic.Bool
+	// voice is the source whose voice a link is, 0 while nobody has said.
+	voice atomic.Uint32
 
 	// What follows belongs to the tick.
 	candidate
@@ -129,6 +132,21 @@ func (s *Source) Push(p Packet) {
 			return
 		}
 	}
+}
+
+// Speak says whose voice comes over a link: the one who leads there. It never waits.
+func (s *Source) Speak(id uint32) {
+	if s.voice.Load() != id {
+		s.voice.Store(id)
+	}
+}
+
+// speaker is who speaks when the source does, 0 while that is not known.
+func (s *Source) speaker() uint32 {
+	if s.options.Load().Link {
+		return s.voice.Load()
+	}
+	return s.id
 }
 
 // Update changes the options.

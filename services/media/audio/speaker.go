@@ -115,6 +115,17 @@ func (t *talk) counts() (immediate, medium, long int) {
 	return immediate, medium, long
 }
 
+// leads says whether a source has said more in the last second than who led up to now, and enough for a word; a nil leader is
+// silence.
+func leads(t, leader *talk) bool {
+	_, m, l := t.counts()
+	if leader == nil {
+		return m > 0
+	}
+	_, _, ll := leader.counts()
+	return l >= leastLong && l > ll+1
+}
+
 // overtakes says whether a source takes over from the dominant one, and by how much; a nil dominant is silence.
 func overtakes(t, dominant *talk) (lead float64, ok bool) {
 	i, m, l := t.counts()

@@ -72,6 +72,8 @@ func NewAudioDecoder(codec string) (AudioDecoder, error) {
 		return newG722Decoder()
 	case control.Opus:
 		return newOpusDecoder()
+	case control.L16:
+		return l16Decoder{}, nil
 	}
 	return nil, fmt.Errorf("audio codec %q: want %s, %s, %s or %s", codec, control.PCMU, control.PCMA, control.G722, control.Opus)
 }

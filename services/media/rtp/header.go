@@ -53,6 +53,8 @@ type Header struct {
 	owned bool
 	used  int
 	own   [maxExtensions]byte
+	// contributor is the one that SetContributor made.
+	contributor [4]byte
 }
 
 // maxExtensions bounds what SetExtension can hold: an identification (mid, rid, repaired rid) of 16 bytes each, level,
@@ -140,6 +142,12 @@ func (h *Header) Contributors() int { return len(h.contributors) / 4 }
 
 // Contributor returns the contributing source i, 0 ≤ i < Contributors.
 func (h *Header) Contributor(i int) uint32 { return binary.BigEndian.Uint32(h.contributors[4*i:]) }
+
+// SetContributor makes a source the only contributor: a mixer's word for who is heard in it (RFC 3550 section 7.1).
+func (h *Header) SetContributor(id uint32) {
+	binary.BigEndian.PutUint32(h.contributor[:], id)
+	h.contributors = h.contributor[:]
+}
 
 // Append appends the header with its contributors and extensions to dst. Extensions that were set are written in the
 // one-byte form where that holds them, since not every peer reads the other.

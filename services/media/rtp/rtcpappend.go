@@ -90,6 +90,14 @@ func AppendGoodbye(dst []byte, ssrc uint32) []byte {
 	return end(binary.BigEndian.AppendUint32(begin(dst, typeBYE, 1), ssrc), start)
 }
 
+// AppendApplication appends an APP packet (RFC 3550 section 6.7) of one source with a name of four bytes; the data is padded
+// to whole words with zeros.
+func AppendApplication(dst []byte, sender uint32, name [4]byte, data []byte) []byte {
+	start := len(dst)
+	dst = binary.BigEndian.AppendUint32(begin(dst, typeAPP, 0), sender)
+	return end(append(append(dst, name[:]...), data...), start)
+}
+
 // AppendNACK appends a generic NACK for the packets of one stream, in ascending order (which may wrap). Nothing is
 // appended for an empty list.
 func AppendNACK(dst []byte, sender, media uint32, lost []uint16) []byte {

@@ -33,24 +33,24 @@ func (x *Exchange) Stats() control.TransportStats { return x.endpoint.Stats() }
 func (x *Exchange) Close() { x.endpoint.Close() }
 
 // Send sends packets of RTP or RTCP in order, as [Endpoint.SendRTP] does.
-func (x *Exchange) Send(to netip.AddrPort, packets [][]byte, class Class) {
+func (x *Exchange) Send(to netip.AddrPort, packets [][]byte) {
 	b := x.endpoint.loop.bursts.get()
 	for len(packets) > 0 {
-		packets = packets[x.send(b, to, packets, class):]
+		packets = packets[x.send(b, to, packets):]
 	}
 	x.endpoint.loop.bursts.put(b)
 }
 
 // SendOne sends a single packet.
-func (x *Exchange) SendOne(to netip.AddrPort, packet []byte, class Class) {
+func (x *Exchange) SendOne(to netip.AddrPort, packet []byte) {
 	b := x.endpoint.loop.bursts.get()
 	b.one[0] = packet
-	x.send(b, to, b.one[:], class)
+	x.send(b, to, b.one[:])
 	x.endpoint.loop.bursts.put(b)
 }
 
 // send sends as many of the packets as one burst takes, and says how many those were.
-func (x *Exchange) send(b *burst, to netip.AddrPort, packets [][]byte, class Class) int {
+func (x *Exchange) send(b *burst, to netip.AddrPort, packets [][]byte) int {
 	e := x.endpoint
 	b.count, b.bytes, b.to = 0, 0, newSockaddr(to)
 	n := 0
