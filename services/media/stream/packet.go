@@ -23,7 +23,8 @@ type Packet struct {
 	// Sync says that a receiver without this layer so far may begin to take it here.
 	Sync bool
 
-	parameters bool // holds an H.264 sequence parameter set
+	parameters    bool // holds an H.264 sequence parameter set
+	width, height int  // of the key frame of VP8 or VP9 that begins here, 0 where it does not say
 	// The part of the payload that a Sender writes itself: the VP8 descriptor or the beginning of VP9's. Body is the rest.
 	prefix    prefix
 	body      []byte
@@ -58,6 +59,7 @@ func (p *Packet) Describe(codec string) error {
 	}
 	p.Start, p.Key, p.Layer, p.Sync, p.parameters = false, false, 0, false, false
 	p.prefix, p.body, p.pictures = prefix{}, p.Payload, 0
+	p.width, p.height = 0, 0
 	switch codec {
 	case control.H264:
 		return p.describeH264()
@@ -135,6 +137,9 @@ func (p *Packet) describeVP8() error {
 	p.body = body
 	p.Start = d.start && d.partition == 0
 	p.Key = p.Start && len(body) > 0 && body[0]&1 == 0
+	if p.Key {
+		p.width, p.height, _ = vp8FrameSize(body)
+	}
 	p.Layer, p.Sync = d.layer, d.sync
 	p.picture, p.pictures, p.baseLayer = d.picture, d.pictures, d.base
 	p.prefix = d.prefix()
@@ -149,7 +154,9 @@ func (p *Packet) describeVP9() error {
 	}
 	if p.Start = d.start && d.spatial == 0; p.Start {
 		// The descriptor's P bit does not tell: some senders never set it, and it is clear for intra-only frames too.
-		_, _, p.Key = vp9FrameSize(frame)
+		p.width, p.height, p.Key = vp9FrameSize(frame)
+		// With spatial layers the descriptor knows the largest, and the frame its own.
+		p.width, p.height = max(p.width, d.width), max(p.height, d.height)
 	}
 	p.Layer, p.Sync = d.temporal, d.switching
 	p.picture, p.pictures, p.baseLayer = d.picture, d.pictures, d.base

@@ -179,6 +179,9 @@ func (r *Receiver) Push(packet []byte, arrival time.Time) error {
 	if p.Marker && p.Layer != nothing {
 		r.counts.Frames++
 	}
+	if p.width > 0 {
+		r.counts.Width, r.counts.Height = p.width, p.height
+	}
 	if p.Key && p.Start {
 		r.keys.Came()
 		if !r.keyed || r.keyTimestamp != p.Timestamp {

@@ -69,6 +69,15 @@ func (d *vp8Descriptor) parse(b []byte) ([]byte, error) {
 	return b, nil
 }
 
+// vp8FrameSize reads the size of a key frame (RFC 6386, 9.1): a frame tag of 3 bytes, a start code of 3, width and height of
+// 14 bits with a scale of 2.
+func vp8FrameSize(frame []byte) (width, height int, ok bool) {
+	if len(frame) < 10 || frame[3] != 0x9d || frame[4] != 0x01 || frame[5] != 0x2a {
+		return 0, 0, false
+	}
+	return int(frame[6]) | int(frame[7]&0x3f)<<8, int(frame[8]) | int(frame[9]&0x3f)<<8, true
+}
+
 // prefix returns the descriptor in our own form.
 func (d *vp8Descriptor) prefix() prefix {
 	var p prefix
@@ -134,13 +143,11 @@ func (d *vp8Depacketizer) push(u *AccessUnit, payload []byte) error {
 		}
 		d.next = true
 		if body[0]&1 == 0 {
-			// RFC 6386, 9.1: frame tag of 3 bytes, start code of 3, width and height of 14 bits with a scale of 2.
-			if len(body) < 10 || body[3] != 0x9d || body[4] != 0x01 || body[5] != 0x2a {
+			var ok bool
+			if d.width, d.height, ok = vp8FrameSize(body); !ok {
 				return malformed("VP8 key frame")
 			}
 			u.Key = true
-			d.width = int(body[6]) | int(body[7]&0x3f)<<8
-			d.height = int(body[8]) | int(body[9]&0x3f)<<8
 		}
 	} else if !d.next {
 		return malformed("VP8 frame: no beginning")
