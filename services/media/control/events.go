@@ -1,5 +1,7 @@
 package control
 
+import "net/netip"
+
 // The events that a server sends to the client who owns the object. Leg, Conference and Worker say whom it is about.
 const (
 	// EventTransport: a transport changed its state ("checking", "connected", "failed", "closed").
@@ -145,6 +147,8 @@ type WorkerStatus struct {
 	TickLate float64 `json:"tickLate"`
 	// Memory resident, in bytes.
 	Memory uint64 `json:"memory"`
+	// Exchange is the worker's port for the other workers of its machine.
+	Exchange netip.AddrPort `json:"exchange,omitzero"`
 }
 
 // Module is one media module as the manager sees it.

@@ -310,6 +310,38 @@ type Conference struct {
 	// JoinTone and LeaveTone sound when a leg comes or goes.
 	JoinTone  bool `json:"joinTone,omitempty"`
 	LeaveTone bool `json:"leaveTone,omitempty"`
+
+	// What follows tells a worker that others have legs of the conference as well. The manager writes it; what a client writes
+	// there is left out. Mix is the number (SSRC) of what this worker's own legs say together, unique on the machine; 0
+	// while nobody else has to hear it.
+	Mix    uint32  `json:"mix,omitempty"`
+	Others []Other `json:"others,omitempty"`
+	Guests []Guest `json:"guests,omitempty"`
+}
+
+// Other is another worker with legs of the conference.
+type Other struct {
+	Worker string `json:"worker"`
+	// Exchange is where it takes packets ([WorkerStatus]), Mix the number of what its legs say.
+	Exchange netip.AddrPort `json:"exchange"`
+	Mix      uint32         `json:"mix"`
+}
+
+// Guest is a participant whose leg is at another worker.
+type Guest struct {
+	ID         string `json:"id"`
+	Worker     string `json:"worker"`
+	Name       string `json:"name,omitempty"`
+	Importance int    `json:"importance,omitempty"`
+	// Source is the number of its sound and its main picture, Screen that of its presentation; unique on the machine.
+	Source uint32 `json:"source"`
+	Screen uint32 `json:"screen"`
+	// Muted is the microphone. Video: it sends a main picture; VideoMuted: nobody is to see that. Presentation: it sends
+	// one that may be seen.
+	Muted        bool `json:"muted,omitempty"`
+	Video        bool `json:"video,omitempty"`
+	VideoMuted   bool `json:"videoMuted,omitempty"`
+	Presentation bool `json:"presentation,omitempty"`
 }
 
 // Play asks for a prompt: to one leg, or to a whole conference.
@@ -337,6 +369,8 @@ type LegState struct {
 	VideoRTX         []uint32 `json:"videoRtx,omitempty"`
 	PresentationSSRC uint32   `json:"presentationSsrc,omitempty"`
 	CNAME            string   `json:"cname,omitempty"`
+	// Guest is what the leg is to other workers, nil for one that is nobody there. It is for the manager, who keeps it.
+	Guest *Guest `json:"guest,omitempty"`
 }
 
 // TransportState is the local half of a transport.

@@ -61,6 +61,8 @@ type HeldLeg struct {
 	ID         string `json:"id"`
 	Conference string `json:"conference,omitempty"`
 	Units      int    `json:"units"`
+	// Guest is as in [LegState].
+	Guest *Guest `json:"guest,omitempty"`
 }
 
 // Code is why a request was refused.

@@ -22,6 +22,16 @@ func Estimate(l Leg) int {
 	return max(units, UnitsAudio)
 }
 
+// visible is how many pictures a layout usually shows at one time.
+const visible = 9
+
+// EstimateSpan is what a worker that has some pictures of a conference itself bears for those of its guests, in load units: it
+// has to decode the ones that are shown, as every worker of the conference does, and the units of its own legs pay for as
+// many of them as it has legs. The sound of all other workers is less than one leg's.
+func EstimateSpan(own, guests int) int {
+	return UnitsAudio + max(0, min(visible-own, guests))*Units720p30/2
+}
+
 // picture is the cost of one stream in both directions.
 func picture(v *Video) int {
 	if v == nil {

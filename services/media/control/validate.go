@@ -21,6 +21,9 @@ const (
 	maxSinks      = 4
 	maxFiles      = 16
 	maxText       = 4096
+	// A machine has at most 256 processors; a guest takes about 200 bytes of a line, which has [MaxLine].
+	maxOthers = 255
+	maxGuests = 4000
 )
 
 // Validate says what is wrong with the wanted state, naming the field and what would be right.
@@ -85,6 +88,19 @@ func (c *Conference) Validate() error {
 	if c.Presenter != "" {
 		if err := validID("presenter", c.Presenter); err != nil {
 			return err
+		}
+	}
+	if len(c.Others) > maxOthers || len(c.Guests) > maxGuests {
+		return fmt.Errorf("%d other workers and %d guests: want at most %d and %d", len(c.Others), len(c.Guests), maxOthers, maxGuests)
+	}
+	for i, o := range c.Others {
+		if o.Mix == 0 || !o.Exchange.Addr().IsLoopback() || o.Exchange.Port() == 0 {
+			return fmt.Errorf("others[%d]: want a mix, and an exchange on a loopback address: what goes there is not protected", i)
+		}
+	}
+	for i, g := range c.Guests {
+		if g.Source == 0 || g.Screen == 0 {
+			return fmt.Errorf("guests[%d]: want a source and a screen", i)
 		}
 	}
 	return c.Message.validate()
