@@ -225,8 +225,10 @@ type Video struct {
 	MIDExtension      uint8  `json:"midExtension,omitempty"`
 	TransportSequence uint8  `json:"transportSequence,omitempty"`
 	// RIDExtension and RIDs are simulcast layers in the order from small to large (RFC 8853).
-	RIDExtension uint8    `json:"ridExtension,omitempty"`
-	RIDs         []string `json:"rids,omitempty"`
+	RIDExtension uint8 `json:"ridExtension,omitempty"`
+	// RepairedRIDExtension tells whose retransmissions come; without it they are used only where there is one layer.
+	RepairedRIDExtension uint8    `json:"repairedRidExtension,omitempty"`
+	RIDs                 []string `json:"rids,omitempty"`
 	// Slots is how many pictures may be sent side by side for a browser that draws its own layout; 0 means one picture,
 	// composed or forwarded. Each slot is an SSRC of its own.
 	Slots int `json:"slots,omitempty"`

@@ -56,6 +56,8 @@ type layer struct {
 	// stream is what goes on to those who are sent the packets as they are.
 	stream *stream.Stream
 	want   control.Video
+	// closed is set when the contribution is over or another stream has taken its place.
+	closed atomic.Bool
 
 	decoder codec.VideoDecoder // of the decoding thread
 	asked   []byte             // scratch for feedback, guarded by askMu
@@ -152,6 +154,7 @@ func (y *layer) AskKey(ssrc uint32, number uint8) {
 }
 
 func (y *layer) close() {
+	y.closed.Store(true)
 	y.flow.leg.engine.receive(y, false)
 	y.receiver.SetDecode(false, time.Now())
 	y.stream.Close()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ type flow struct {
 	header   rtp.Header
 	recent   *incoming
 	incoming []*incoming
+	newcomer newcomer
 	arrivals *rtp.Arrivals // for transport-wide congestion feedback, once a packet has its number
 	told     time.Time     // when it was last sent
 	feedback []byte
@@ -40,10 +42,10 @@ type flow struct {
 type routes struct {
 	payload [128]route
 	// The extensions that may tell more; 0 is none.
-	level, mid, rid, transportSequence uint8
-	mids                               [kinds]string
-	rids                               []string
-	want                               *control.Leg
+	level, mid, rid, repairedRID, transportSequence uint8
+	mids                                            [kinds]string
+	rids                                            []string
+	want                                            *control.Leg
 }
 
 // route is one payload type.
@@ -73,6 +75,7 @@ type incoming struct {
 	rid  string
 	// layer of a picture, which counts for itself; nil for sound.
 	layer *layer
+	last  time.Time // when a picture's packet came, the network thread's
 
 	mu        sync.Mutex
 	reception rtp.Reception
@@ -116,7 +119,7 @@ func (f *flow) setRoutes(want *control.Leg, index int) {
 		r.mid = max(r.mid, v.MIDExtension)
 		r.transportSequence = max(r.transportSequence, v.TransportSequence)
 		if len(v.RIDs) > 0 {
-			r.rid, r.rids = v.RIDExtension, v.RIDs
+			r.rid, r.repairedRID, r.rids = v.RIDExtension, v.RepairedRIDExtension, v.RIDs
 		}
 		for _, p := range v.Receive {
 			// Two pictures of one transport may share payload types; then the MID tells them apart.
@@ -152,6 +155,9 @@ func (f *flow) RTP(packet []byte, arrival time.Time) {
 			return
 		}
 		f.recent = in
+	}
+	if y := in.layer; y != nil && (y.closed.Load() || y.codec != to.codec) && !f.attach(r, in, to) {
+		return
 	}
 	switch in.kind {
 	case soundKind, keysKind:
@@ -195,13 +201,10 @@ func (f *flow) find(r *routes, to route) *incoming {
 	} else {
 		if rid := f.header.Extension(r.rid); len(rid) > 0 {
 			in.rid = string(rid)
+		} else if rid := f.header.Extension(r.repairedRID); len(rid) > 0 {
+			in.rid = string(rid)
 		}
-		if to.retransmission {
-			in.layer = f.repaired(k, in.rid)
-		} else {
-			in.layer = f.newLayer(r, in, to.codec)
-		}
-		if in.layer == nil {
+		if in.rid != "" && !slices.Contains(r.rids, in.rid) || !f.attach(r, in, to) {
 			return nil
 		}
 	}
@@ -215,14 +218,61 @@ func (f *flow) find(r *routes, to route) *incoming {
 	return in
 }
 
-// repaired finds the layer that a stream of retransmissions belongs to: by its RID, or the only one.
-func (f *flow) repaired(k kind, rid string) *layer {
-	for _, in := range f.incoming {
-		if in.kind == k && in.layer != nil && (rid == "" || in.rid == rid) {
-			return in.layer
+// attach gives an SSRC its layer: at first, after a hold, when the far end has changed the codec.
+func (f *flow) attach(r *routes, in *incoming, to route) bool {
+	var y *layer
+	switch {
+	case to.retransmission:
+		y = f.repaired(in)
+	case f.rival(in) && !f.newcomer.proven(&f.header):
+	default:
+		y = f.newLayer(r, in, to.codec)
+	}
+	if y == nil {
+		return false // what there was is closed, and stays
+	}
+	in.layer = y
+	return true
+}
+
+// rivalry is how long a stream is silent before another may take its place at once.
+const rivalry = time.Second
+
+// rival tells whether another SSRC sends this layer now. A stray packet must not take its place: it would never come back.
+func (f *flow) rival(in *incoming) bool {
+	for _, o := range f.incoming {
+		if o != in && o.kind == in.kind && o.rid == in.rid && o.layer != nil && !o.layer.closed.Load() && time.Since(o.last) < rivalry {
+			return true
 		}
 	}
-	return nil
+	return false
+}
+
+// newcomer is an SSRC on probation: it is taken for a stream when two packets come in sequence (RFC 3550, A.1).
+type newcomer struct {
+	ssrc uint32
+	next uint16
+	seen bool
+}
+
+func (n *newcomer) proven(h *rtp.Header) bool {
+	ok := n.seen && n.ssrc == h.SSRC && n.next == h.Sequence
+	*n = newcomer{h.SSRC, h.Sequence + 1, !ok}
+	return ok
+}
+
+// repaired finds the layer that a stream of retransmissions belongs to: by its RID, or the only one.
+func (f *flow) repaired(again *incoming) (found *layer) {
+	for _, in := range f.incoming {
+		if in.kind != again.kind || in.layer == nil || in.layer.closed.Load() || again.rid != "" && in.rid != again.rid {
+			continue
+		}
+		if found != nil && found != in.layer {
+			return nil
+		}
+		found = in.layer
+	}
+	return found
 }
 
 // newLayer begins to receive a picture, or one simulcast layer of it.
@@ -277,6 +327,7 @@ func (f *flow) picture(in *incoming, packet []byte, arrival time.Time) {
 	in.mu.Lock()
 	in.rate.add(len(packet), arrival)
 	in.mu.Unlock()
+	in.last = arrival
 	in.layer.push(packet, arrival)
 	if n := len(f.pushed); n == 0 || f.pushed[n-1] != in.layer {
 		f.pushed = append(f.pushed, in.layer)
