@@ -15,11 +15,13 @@ import (
 	"strings"
 
 	"rotunda/services/media/manager"
+	"rotunda/services/turn"
 )
 
 // services by verb.
 var services = map[string]func(args []string) error{
 	"media": manager.Main,
+	"turn":  turn.Main,
 }
 
 func main() {

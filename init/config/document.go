@@ -1,5 +1,5 @@
-// Package config owns the one typed document that says how this machine is set up: host name, time zone and the
-// interfaces a–d.
+// Package config owns the one typed document that says how this machine is set up: host name, time zone, the interfaces
+// a–d and the services.
 //
 // The document is stored as numbered generations, one folder per schema version (see [Store]); the newest readable
 // generation counts. A generation is never changed once it has its name, so a power cut leaves the generation before
@@ -20,7 +20,7 @@ const Schema = 1
 // InterfaceNames are the names that an administrator uses, in PCI order.
 var InterfaceNames = []string{"a", "b", "c", "d"}
 
-// Document is everything that is configured below the meeting services.
+// Document is everything that is configured by commands of the shell.
 type Document struct {
 	Hostname string `json:"hostname"`
 	// Timezone is an IANA name.
@@ -29,6 +29,8 @@ type Document struct {
 	DefaultInterface string `json:"defaultInterface"`
 	// Interfaces holds an entry for every name that was ever configured; a name without an entry is unconfigured.
 	Interfaces map[string]Interface `json:"interfaces"`
+	// TURN is the TURN server; the zero value is one that was never set up.
+	TURN TURN `json:"turn,omitzero"`
 }
 
 // Interface is what is wanted of one network interface.

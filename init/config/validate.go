@@ -58,6 +58,9 @@ func (d *Document) Validate() error {
 			return fmt.Errorf("interface %s: %w", name, err)
 		}
 	}
+	if err := d.TURN.validate(); err != nil {
+		return err
+	}
 	return d.validateSubnets()
 }
 

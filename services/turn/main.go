@@ -1,0 +1,174 @@
+package turn
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"rotunda/init/config"
+	"rotunda/init/notify"
+)
+
+const (
+	// StatusAddress is where status and metrics are read, on loopback only.
+	StatusAddress = "127.0.0.1:3479"
+	// lookEvery is how often the addresses of the interfaces are looked at: DHCP may give others.
+	lookEvery = 2 * time.Second
+	// watchdogEvery is a sixth of the limit that PID 1 sets.
+	watchdogEvery = 5 * time.Second
+	// maxSettings bounds the file of settings, certificates included.
+	maxSettings = 1 << 20
+)
+
+// Main is the verb "turn". It serves until SIGTERM; at SIGHUP it reads its settings anew.
+func Main(args []string) error {
+	flags := flag.NewFlagSet("turn", flag.ContinueOnError)
+	file := flags.String("settings", "/run/rotunda/turn/settings.json", "`file` of the settings, which PID 1 writes")
+	status := flags.String("status", StatusAddress, "loopback `address` for status and metrics, empty for none")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	// 14 is user.info.
+	s := NewServer(func(text string) { fmt.Printf("<14>turn: %s\n", text) })
+	return serve(ctx, s, *file, *status, hangup)
+}
+
+// serve runs the server by the settings in a file until the context ends.
+func serve(ctx context.Context, s *Server, file, status string, reread <-chan os.Signal) error {
+	defer s.Close()
+	settings, err := readSettings(file)
+	if err != nil {
+		return err
+	}
+	var group sync.WaitGroup
+	defer group.Wait()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if status != "" {
+		listener, err := net.Listen("tcp", status)
+		if err != nil {
+			return fmt.Errorf("listen for status: %w", err)
+		}
+		web := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 8 << 10}
+		group.Go(func() {
+			if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				cancel(err)
+			}
+		})
+		defer web.Close()
+	}
+	said := ""
+	look := func() {
+		// The same trouble is told once: an interface may have no address for as long as its cable is out.
+		text := ""
+		if plan, err := settings.plan(interfaces); err != nil {
+			text = err.Error()
+		} else if err := s.Apply(plan); err != nil {
+			text = err.Error()
+		}
+		if text != said && text != "" {
+			s.log(text)
+		}
+		said = text
+	}
+	look()
+	if err := notify.Ready(); err != nil {
+		return err
+	}
+	group.Go(func() {
+		err := notify.Watchdog(ctx, watchdogEvery, func() {
+			// A lane that answers is not stuck, nor is anything that its packets need.
+			s.Ping()
+		})
+		if err != nil {
+			cancel(err)
+		}
+	})
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+				return cause
+			}
+			return nil
+		case <-reread:
+			changed, err := readSettings(file)
+			if err != nil {
+				s.log(fmt.Sprintf("the settings stay as they are: %v", err))
+				continue
+			}
+			settings = changed
+			s.log("settings read anew")
+		case <-tick.C:
+		}
+		look()
+	}
+}
+
+// settings are what PID 1 wrote, with the certificate made ready.
+type settings struct {
+	config.TURNService
+	certificate *tls.Certificate
+}
+
+func readSettings(file string) (settings, error) {
+	var s settings
+	f, err := os.Open(file)
+	if err != nil {
+		return s, fmt.Errorf("read settings: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSettings))
+	if err != nil {
+		return s, fmt.Errorf("read settings: %w", err)
+	}
+	if err := json.Unmarshal(b, &s.TURNService); err != nil {
+		return s, fmt.Errorf("read settings: %w", err)
+	}
+	if s.Key == "" {
+		return s, nil
+	}
+	pair, err := tls.X509KeyPair([]byte(s.Chain), []byte(s.Key))
+	if err != nil {
+		// Clients that come without TLS, as browsers do, need no certificate.
+		fmt.Printf("<12>turn: TLS is off: %v\n", err)
+		return s, nil
+	}
+	s.certificate = &pair
+	return s, nil
+}
+
+// Handler serves /status as JSON and /metrics for Prometheus.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s.Status())
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		status, sum := s.status()
+		status.writeMetrics(w, sum)
+	})
+	return mux
+}
