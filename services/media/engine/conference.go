@@ -17,6 +17,11 @@ type conference struct {
 	bus   *audio.Bus
 	// changed is set by whatever may alter what somebody sees; the director takes it back.
 	changed atomic.Bool
+	// guests have their legs at other workers, to which mesh is the connection; nil while all legs are here.
+	guests atomic.Pointer[guests]
+	mesh   atomic.Pointer[mesh]
+	// spanning is held while they change, before mu.
+	spanning sync.Mutex
 
 	mu sync.Mutex
 	// voice is the mix as AAC while anybody records it.
@@ -30,12 +35,13 @@ type conference struct {
 
 func newConference(o *owner, id string) *conference {
 	c := &conference{owner: o, id: id, want: control.Conference{ID: id}}
+	c.guests.Store(&guests{})
 	c.bus = o.engine.newBus(c.speaks)
 	o.engine.director.add(c)
 	return c
 }
 
-// speaks is called in the audio thread when the dominant speaker changes.
+// speaks is called in the audio thread when the dominant speaker changes. That a guest speaks, its own worker tells.
 func (c *conference) speaks(source uint32) {
 	c.changed.Store(true)
 	c.mu.Lock()
@@ -50,11 +56,46 @@ func (c *conference) speaks(source uint32) {
 	}
 }
 
-func (c *conference) put(want control.Conference) {
+// put brings the conference to the wanted state; false if it was closed meanwhile.
+func (c *conference) put(want control.Conference) bool {
+	c.spanning.Lock()
+	defer c.spanning.Unlock()
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return false
+	}
 	c.want, c.stays = want, true
+	here := len(c.legs)
 	c.mu.Unlock()
+	c.span(&want)
+	came, went := c.invite(want.Guests)
 	c.changed.Store(true)
+	// A guest is announced to the legs here as one of them would be.
+	if came && want.JoinTone && here > 0 {
+		c.sound("join")
+	}
+	if went && want.LeaveTone && here > 0 {
+		c.sound("leave")
+	}
+	return true
+}
+
+// span connects the conference with the other workers that have legs of it.
+func (c *conference) span(want *control.Conference) {
+	m := c.mesh.Load()
+	if m != nil && m.number != want.Mix {
+		c.mesh.Store(nil)
+		m.close()
+		m = nil
+	}
+	if m == nil && want.Mix != 0 {
+		m = newMesh(c, want.Mix)
+		c.mesh.Store(m)
+	}
+	if m != nil {
+		m.meet(want.Others)
+	}
 }
 
 func (c *conference) wanted() control.Conference {
@@ -79,7 +120,7 @@ func (c *conference) join(l *leg) bool {
 	if !slices.Contains(c.legs, l) {
 		c.legs = append(c.legs, l)
 	}
-	tone := c.want.JoinTone && len(c.legs) > 1
+	tone := c.want.JoinTone && len(c.legs)+len(c.want.Guests) > 1
 	c.mu.Unlock()
 	c.changed.Store(true)
 	if tone {
@@ -118,6 +159,8 @@ func (c *conference) sound(tone string) {
 }
 
 func (c *conference) close() {
+	c.spanning.Lock()
+	defer c.spanning.Unlock()
 	c.mu.Lock()
 	closed := c.closed
 	c.closed = true
@@ -126,5 +169,7 @@ func (c *conference) close() {
 		return
 	}
 	c.owner.engine.director.remove(c)
+	c.invite(nil)
+	c.span(&control.Conference{})
 	c.owner.engine.dropBus(c.bus)
 }

@@ -14,10 +14,11 @@ import (
 	"rotunda/services/media/transport"
 )
 
-// contribution is a picture that comes from a leg: the main one or the presentation, in one layer or in several that show
-// the same in different sizes. It is decoded only while a composition shows it, and then from one layer.
+// contribution is a picture that comes from a participant: the main one or the presentation, in one layer or in several that
+// show the same in different sizes. It is decoded only while a composition shows it, and then from one layer.
 type contribution struct {
-	leg    *leg
+	engine *Engine
+	from   contributor
 	which  int
 	source uint32
 	// latest is the newest decoded frame; whoever takes it retains it under mu.
@@ -37,22 +38,50 @@ type contribution struct {
 	pace   pace
 }
 
-func newContribution(l *leg, which int) *contribution {
-	source := l.source
-	if which == presentation {
-		source = l.screen
-	}
-	return &contribution{leg: l, which: which, source: source}
+// contributor is whose picture it is: a [leg], or a [guest] whose leg is at another worker.
+type contributor interface {
+	// changed has the director look at the conference again.
+	changed()
+	// received is shown each access unit that comes.
+	received(u *stream.AccessUnit)
+	// muted tells that nobody is to see a picture.
+	muted(which int) bool
+}
+
+// feed is where the packets of a layer come from, and the way back: an [incoming] stream of a leg, or one that a worker
+// [offers].
+type feed interface {
+	// reporter is the SSRC that feedback comes from, and feedBack sends it.
+	reporter() uint32
+	feedBack(packet []byte)
+	// offered is what the layer sends now.
+	offered(y *layer, now time.Time) offered
+	// left is told that nothing of the layer is taken any more.
+	left(y *layer)
+}
+
+func (in *incoming) reporter() uint32       { return in.flow.reporter() }
+func (in *incoming) left(*layer)            {}
+func (in *incoming) feedBack(packet []byte) { in.flow.endpoint.SendRTCP(packet, transport.Video) }
+
+func (in *incoming) offered(y *layer, now time.Time) offered {
+	counts := y.receiver.Counts()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return offered{codec: y.codec, width: counts.Width, height: counts.Height, profile: counts.Profile, bitrate: in.rate.rate(now)}
+}
+
+func newContribution(e *Engine, from contributor, which int, source uint32) *contribution {
+	return &contribution{engine: e, from: from, which: which, source: source}
 }
 
 // layer is one incoming SSRC of a contribution.
 type layer struct {
 	contribution *contribution
-	flow         *flow
-	in           *incoming
-	rid          string
-	codec        string
-	receiver     *stream.Receiver
+	feed         feed
+	layerNames
+	codec    string
+	receiver *stream.Receiver
 	// stream is what goes on to those who are sent the packets as they are.
 	stream *stream.Stream
 	want   control.Video
@@ -64,17 +93,30 @@ type layer struct {
 	askMu   sync.Mutex
 }
 
-func newLayer(c *contribution, f *flow, in *incoming, formats []control.Format, v *control.Video) (*layer, error) {
-	y := &layer{contribution: c, flow: f, in: in, rid: in.rid, codec: formats[0].Codec, want: *v}
+// layerNames are what a layer is called: its SSRC where it comes from, its number among workers, which is unique on the
+// machine, and its place in a simulcast.
+type layerNames struct {
+	ssrc, number uint32
+	rid          string
+}
+
+// newLayer begins to receive what a feed sends from an SSRC.
+func newLayer(c *contribution, f feed, names layerNames, formats []control.Format, v *control.Video) (*layer, error) {
+	y := &layer{contribution: c, feed: f, layerNames: names, codec: formats[0].Codec, want: *v}
 	y.stream = stream.New(stream.Options{Codec: y.codec, AskKey: func() { y.receiver.RequestKey(time.Now()) }})
 	var err error
-	y.receiver, err = stream.NewReceiver(stream.ReceiverOptions{SSRC: in.ssrc, Formats: formats, NACK: v.NACK, Feedback: y,
-		Stream: y.stream, Batch: true, Unit: y.unit, Pool: f.leg.engine.units})
+	y.receiver, err = stream.NewReceiver(stream.ReceiverOptions{SSRC: y.ssrc, Formats: formats, NACK: v.NACK, Feedback: y,
+		Stream: y.stream, Batch: true, Unit: y.unit, Pool: c.engine.units})
 	if err != nil {
 		return nil, err
 	}
-	f.leg.engine.receive(y, true)
+	c.engine.receive(y, true)
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		y.close()
+		return nil, errGone
+	}
 	// A far end that begins anew has another SSRC; what was there before in this layer is over.
 	var old *layer
 	if i := slices.IndexFunc(c.layers, func(o *layer) bool { return o.rid == y.rid }); i >= 0 {
@@ -93,7 +135,7 @@ func newLayer(c *contribution, f *flow, in *incoming, formats []control.Format, 
 	if needed {
 		y.receiver.SetDecode(true, time.Now())
 	}
-	c.leg.changed()
+	c.from.changed()
 	return y, nil
 }
 
@@ -106,12 +148,9 @@ func (y *layer) push(packet []byte, arrival time.Time) {
 // unit takes a complete access unit on the network thread and hands it on.
 func (y *layer) unit(u *stream.AccessUnit) {
 	c := y.contribution
-	c.leg.received(u)
-	c.mu.Lock()
-	decoded := c.decoded == y
-	c.mu.Unlock()
-	if decoded {
-		c.leg.engine.decoding.put(y, u)
+	c.from.received(u)
+	if c.decodes(y) {
+		c.engine.decoding.put(y, u)
 	} else {
 		u.Release()
 	}
@@ -136,8 +175,8 @@ func (c *contribution) keep(on bool) {
 func (y *layer) AskAgain(ssrc uint32, lost []uint16) {
 	y.askMu.Lock()
 	defer y.askMu.Unlock()
-	y.asked = rtp.AppendNACK(y.asked[:0], y.flow.reporter(), ssrc, lost)
-	y.flow.endpoint.SendRTCP(y.asked, transport.Video)
+	y.asked = rtp.AppendNACK(y.asked[:0], y.feed.reporter(), ssrc, lost)
+	y.feed.feedBack(y.asked)
 }
 
 // AskKey asks the far end for a key frame, in the form that it understands; a PLI where it said nothing, for that is what
@@ -146,33 +185,28 @@ func (y *layer) AskKey(ssrc uint32, number uint8) {
 	y.askMu.Lock()
 	defer y.askMu.Unlock()
 	if y.want.FIR && !y.want.PLI {
-		y.asked = rtp.AppendFIR(y.asked[:0], y.flow.reporter(), ssrc, number)
+		y.asked = rtp.AppendFIR(y.asked[:0], y.feed.reporter(), ssrc, number)
 	} else {
-		y.asked = rtp.AppendPLI(y.asked[:0], y.flow.reporter(), ssrc)
+		y.asked = rtp.AppendPLI(y.asked[:0], y.feed.reporter(), ssrc)
 	}
-	y.flow.endpoint.SendRTCP(y.asked, transport.Video)
+	y.feed.feedBack(y.asked)
 }
 
 func (y *layer) close() {
 	y.closed.Store(true)
-	y.flow.leg.engine.receive(y, false)
+	y.feed.left(y)
+	y.contribution.engine.receive(y, false)
 	y.receiver.SetDecode(false, time.Now())
 	y.stream.Close()
-	y.flow.leg.engine.decoding.drop(y)
+	y.contribution.engine.decoding.drop(y)
 }
 
 // offered is what a layer sends now.
-func (y *layer) offered(now time.Time) offered {
-	counts := y.receiver.Counts()
-	y.in.mu.Lock()
-	defer y.in.mu.Unlock()
-	return offered{codec: y.codec, width: counts.Width, height: counts.Height, profile: counts.Profile, bitrate: y.in.rate.rate(now)}
-}
+func (y *layer) offered(now time.Time) offered { return y.feed.offered(y, now) }
 
 // off is true while there is nothing to be seen.
 func (c *contribution) off() bool {
-	v := pictureOf(c.leg.want.Load(), c.which)
-	if v == nil || v.Muted {
+	if c.from.muted(c.which) {
 		return true
 	}
 	c.mu.Lock()
@@ -244,8 +278,15 @@ func (c *contribution) decode(height int, now time.Time) {
 	}
 	if was != nil {
 		was.receiver.SetDecode(kept, now)
-		c.leg.engine.decoding.drop(was)
+		c.engine.decoding.drop(was)
 	}
+}
+
+// decodes tells whether a layer is the one that is to be decoded.
+func (c *contribution) decodes(y *layer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.decoded == y
 }
 
 // show takes a decoded frame, which it owns.
@@ -267,7 +308,7 @@ func (c *contribution) ssrcs() []uint32 {
 	defer c.mu.Unlock()
 	list := make([]uint32, 0, len(c.layers))
 	for _, y := range c.layers {
-		list = append(list, y.in.ssrc)
+		list = append(list, y.ssrc)
 	}
 	return list
 }

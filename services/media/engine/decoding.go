@@ -144,6 +144,9 @@ func (d *decoding) decode(open map[*layer]codec.VideoDecoder, j job) {
 	y := j.layer
 	c := open[y]
 	if c == nil {
+		if !y.contribution.decodes(y) {
+			return // it was dropped while the unit was on its way
+		}
 		if !j.unit.Key {
 			y.receiver.RequestKey(time.Now())
 			return

@@ -152,6 +152,7 @@ func newStage(d *director, c *conference) *stage {
 func (s *stage) arrange(now time.Time) {
 	members := s.conference.members()
 	s.enter(members)
+	s.welcome()
 	s.wake = time.Time{}
 	for _, k := range s.seatings {
 		k.used = false
@@ -185,6 +186,7 @@ func (s *stage) arrange(now time.Time) {
 		}
 	}
 	s.decode(now)
+	s.trade(now)
 }
 
 // enter notes who is there.
@@ -196,8 +198,8 @@ func (s *stage) enter(members []*leg) {
 		Message: want.Message, Recording: want.Recording, Streaming: want.Streaming}
 	for _, l := range members {
 		w := l.want.Load()
-		if w.Audio == nil && w.Video == nil {
-			continue // a recorder is no participant
+		if !participates(w) {
+			continue
 		}
 		p := layout.Participant{Source: l.source, Leg: l.id, Name: w.Name, Importance: w.Importance, CameraOff: true,
 			Muted: w.Audio != nil && w.Audio.Muted}
@@ -213,6 +215,25 @@ func (s *stage) enter(members []*leg) {
 			if l.id == want.Presenter && !c.off() {
 				s.room.Presentation = layout.Presentation{Source: l.screen, Presenter: l.source, Name: w.Name}
 			}
+		}
+	}
+}
+
+// welcome notes the guests.
+func (s *stage) welcome() {
+	presenter := s.conference.wanted().Presenter
+	for _, g := range s.conference.guests.Load().list {
+		w := g.want.Load()
+		c, screen := g.contribution[mainPicture], g.contribution[presentation]
+		s.room.Participants = append(s.room.Participants, layout.Participant{Source: w.Source, Leg: w.ID, Name: w.Name,
+			Importance: w.Importance, Video: w.Video, CameraOff: c.off(), Muted: w.Muted})
+		if w.Video {
+			s.contributions[w.Source] = c
+		}
+		s.contributions[w.Screen] = screen
+		s.ids[w.Source], s.ids[w.Screen] = w.ID, w.ID
+		if w.ID == presenter && !screen.off() {
+			s.room.Presentation = layout.Presentation{Source: w.Screen, Presenter: w.Source, Name: w.Name}
 		}
 	}
 }
@@ -344,6 +365,7 @@ func (s *stage) decode(now time.Time) {
 func (s *stage) review(now time.Time) {
 	changed := false
 	for _, c := range s.contributions {
+		c.expire(now)
 		changed = c.altered(now) || changed
 	}
 	for _, l := range s.conference.members() {
@@ -359,6 +381,7 @@ func (s *stage) review(now time.Time) {
 	if changed {
 		s.conference.changed.Store(true)
 	}
+	s.trade(now)
 }
 
 // Latest gives the frame of a source for this beat ([picture.Frames]).

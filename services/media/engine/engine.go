@@ -60,7 +60,8 @@ type Engine struct {
 	ticks atomic.Uint64
 	// receiving are the layers of all pictures that come; replaced as a whole.
 	receiving atomic.Pointer[[]*layer]
-	last      atomic.Uint32 // source ids
+	// exchange is where the other workers are met.
+	exchange *exchange
 
 	mu     sync.Mutex // guards the maps and changes of buses
 	owners map[string]*owner
@@ -90,6 +91,9 @@ func New(c Config) (*Engine, error) {
 	var err error
 	if e.loop, err = transport.NewLoop(transport.Config{FirstPort: c.FirstPort, LastPort: c.LastPort, Tick: e.repair}); err != nil {
 		return nil, err
+	}
+	if e.exchange, err = openExchange(e.loop); err != nil {
+		return nil, errors.Join(err, e.loop.Close())
 	}
 	if c.Fonts != "" {
 		if e.letters, err = text.Open(c.Fonts); err != nil {
@@ -190,15 +194,6 @@ func (e *Engine) dropBus(b *audio.Bus) {
 	b.Close()
 }
 
-// nextSource is the engine's number for a participant's sound and picture, never 0.
-func (e *Engine) nextSource() uint32 {
-	for {
-		if id := e.last.Add(1); id != 0 {
-			return id
-		}
-	}
-}
-
 // Owner returns the objects of one client (see [control.Handler]).
 func (e *Engine) Owner(name string) control.Service { return e.owner(name) }
 
@@ -221,7 +216,7 @@ func (e *Engine) Holdings() []control.Holding {
 		h := control.Holding{Owner: o.name}
 		for _, l := range o.legs {
 			want := l.wanted()
-			h.Legs = append(h.Legs, control.HeldLeg{ID: l.id, Conference: want.Conference, Units: control.Estimate(want)})
+			h.Legs = append(h.Legs, control.HeldLeg{ID: l.id, Conference: want.Conference, Units: control.Estimate(want), Guest: l.guest()})
 		}
 		for _, c := range o.conferences {
 			h.Conferences = append(h.Conferences, c.wanted())

@@ -70,6 +70,7 @@ const (
 
 // incoming is one SSRC that came.
 type incoming struct {
+	flow *flow
 	ssrc uint32
 	kind kind
 	rid  string
@@ -192,7 +193,7 @@ func (f *flow) find(r *routes, to route) *incoming {
 			}
 		}
 	}
-	in := &incoming{ssrc: f.header.SSRC, kind: k}
+	in := &incoming{flow: f, ssrc: f.header.SSRC, kind: k}
 	if k == soundKind {
 		in.reception.Clock = 8000
 		if to.codec == control.Opus {
@@ -289,7 +290,7 @@ func (f *flow) newLayer(r *routes, in *incoming, codec string) *layer {
 			formats = append(formats, p)
 		}
 	}
-	y, err := newLayer(c, f, in, formats, v)
+	y, err := newLayer(c, in, layerNames{in.ssrc, rtp.NewSSRC(), in.rid}, formats, v)
 	if err != nil {
 		f.leg.engine.c.Log.Warn("a picture cannot be received", "leg", f.leg.id, "error", err)
 		return nil

@@ -58,6 +58,7 @@ func (r *reporter) run(ctx context.Context) error {
 				r.report(l, now)
 			}
 		}
+		r.engine.exchange.tick(now)
 		if n%reportTicks == 0 {
 			r.cpu.sample(now)
 		}

@@ -13,14 +13,8 @@ func (o *owner) PutConference(_ context.Context, want control.Conference) error 
 	if err := want.Validate(); err != nil {
 		return control.Errorf(control.CodeInvalid, "conference: %v", err)
 	}
-	o.mu.Lock()
-	c := o.conferences[want.ID]
-	if c == nil {
-		c = newConference(o, want.ID)
-		o.conferences[want.ID] = c
+	for !o.conference(want.ID).put(want) {
 	}
-	o.mu.Unlock()
-	c.put(want)
 	return nil
 }
 

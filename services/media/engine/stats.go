@@ -131,7 +131,7 @@ func (p *pace) rate(count uint64, now time.Time) float64 {
 // Status is the heartbeat.
 func (e *Engine) Status() control.WorkerStatus {
 	s := control.WorkerStatus{Name: e.c.Name, Module: e.c.Module, CPU: e.c.CPU, Capacity: e.c.Capacity, Busy: e.reporter.cpu.busy(),
-		TickLate: ms(time.Duration(e.reporter.late.Load())), Memory: resident()}
+		TickLate: ms(time.Duration(e.reporter.late.Load())), Memory: resident(), Exchange: e.exchange.port.Local()}
 	for _, l := range e.allLegs() {
 		s.Legs++
 		s.Used += control.Estimate(l.wanted())
