@@ -66,7 +66,7 @@ func (b *bench) audio(ctx context.Context, name, goal string, r room) ([]figures
 			return perCore("worker", r.ours*r.people, u)
 		}},
 		side{"janus", func(ctx context.Context) (float64, error) {
-			j, err := b.startJanus(ctx, "audiobridge", `local_ip = "127.0.0.1"; rtp_port_range = "30000-39999"`)
+			j, err := b.startJanus(ctx, "audiobridge", `local_ip = "`+here.String()+`"; rtp_port_range = "30000-39999"`)
 			if err != nil {
 				return 0, err
 			}
@@ -205,9 +205,8 @@ func (j *janus) voice(ctx context.Context, i int) (*wire.Far, error) {
 	if err != nil {
 		return nil, err
 	}
-	here := j.load.Address()
 	a, err := j.tell(ctx, handle, map[string]any{"request": "join", "room": 1, "id": i + 1, "quality": janusComplexity, "bitrate": opusBitrate,
-		"rtp": map[string]any{"ip": here.Addr(), "port": here.Port(), "payload_type": opusType, "audiolevel_ext": levelExtension, "fec": false}}, "", "")
+		"rtp": map[string]any{"ip": here, "port": j.load.Address().Port(), "payload_type": opusType, "audiolevel_ext": levelExtension, "fec": false}}, "", "")
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (b *bench) startJanus(ctx context.Context, plugin, settings string) (*janus
 	files := map[string]string{
 		"janus.jcfg": fmt.Sprintf(`general: { configs_folder = %q; plugins_folder = %q; transports_folder = %q; loggers_folder = "/nowhere"; events_folder = "/nowhere"
 				interface = "127.0.0.1"; debug_level = 2; session_timeout = 0 }
-			nat: { ice_lite = true; ice_enforce_list = "127.0.0.1" }
+			nat: { ice_lite = true }
 			media: { ipv6 = false; rtp_port_range = "20000-29999" }`,
 			dir, filepath.Join(dir, "plugins"), filepath.Join(dir, "transports")),
 		"janus.transport.pfunix.jcfg":      fmt.Sprintf(`general: { enabled = true; json = "compact"; path = %q; type = "SOCK_SEQPACKET" }`, address),
@@ -74,7 +74,7 @@ func (b *bench) startJanus(ctx context.Context, plugin, settings string) (*janus
 	if j.process, err = launch(subjectCore(), "janus", "-F", dir); err != nil {
 		return nil, err
 	}
-	if j.load, err = wire.Start(loopback); err == nil {
+	if j.load, err = wire.Start(here); err == nil {
 		err = j.connect(ctx, address)
 	}
 	if err != nil {

@@ -40,7 +40,7 @@ var areas = []struct {
 	{[]string{"audio_all_talk"}, measureAllTalk},
 	{[]string{"video_shared_9", "video_personal_9"}, measureNine},
 	{[]string{"video_100"}, measureHundred},
-	// {[]string{"forward_fanout"}, measureForward},
+	{[]string{"forward_fanout"}, measureForward},
 	// {[]string{"recording_cpu"}, measureRecording},
 	// {[]string{"push_cpu"}, measurePush},
 	// {[]string{"tile_ssim"}, measureTile},

@@ -24,12 +24,15 @@ type meeting struct {
 	sound bool
 }
 
+// bitrate is a little above a part of the film's, for the worker rounds down to steps of 512, 768 and 1,500 kbit/s.
+func (m meeting) bitrate() int { return filmBitrate * 103 / 100 / m.slower }
+
 // attend puts the legs of a meeting and has them play.
 func (w *worker) attend(ctx context.Context, m meeting, list []*film, v *voices) ([]*wire.Far, error) {
 	fars := make([]*wire.Far, m.people)
 	for i := range fars {
 		video := &control.Video{Send: h264, Receive: []control.Format{h264}, MaxWidth: filmWidth, MaxHeight: filmHeight,
-			MaxRate: filmRate / m.slower, SendBitrate: filmBitrate / m.slower, PLI: true, NACK: true}
+			MaxRate: filmRate / m.slower, SendBitrate: m.bitrate(), PLI: true, NACK: true}
 		leg := control.Leg{ID: strconv.Itoa(i), Conference: "meeting", Transports: []control.Transport{w.plain()}, Video: video,
 			View: control.View{Layout: "allEqualNinths", SelfPane: m.self}}
 		if m.sound {

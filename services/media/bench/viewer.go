@@ -59,6 +59,12 @@ func (v *viewer) run(see func(*picture.Frame)) {
 	var r *stream.Receiver
 	pool := stream.NewPool(0)
 	for p := range v.packets {
+		if v.far.Unprotect != nil {
+			// Control packets of the same keys are not for us; the thread of the load leaves them alone for receivers.
+			if p.packet, err = v.far.Unprotect.UnprotectRTP(p.packet); err != nil {
+				continue
+			}
+		}
 		var h rtp.Header
 		if _, err := h.Parse(p.packet); err != nil || h.PayloadType != h264Type {
 			continue
@@ -91,5 +97,5 @@ func (v *viewer) AskAgain(uint32, []uint16) {}
 
 // AskKey asks for a key frame ([stream.Feedback]).
 func (v *viewer) AskKey(ssrc uint32, _ uint8) {
-	v.load.Send(v.far.Remote, rtp.AppendPLI(rtp.AppendReceiverReport(nil, 1, nil), 1, ssrc))
+	v.load.Control(v.far, rtp.AppendPLI(rtp.AppendReceiverReport(nil, 1, nil), 1, ssrc))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"syscall"
@@ -12,13 +13,25 @@ import (
 	"rotunda/services/media/control"
 )
 
-var loopback = netip.MustParseAddr("127.0.0.1")
+// here is the address that both sides use: the machine's own, since WebRTC servers pass over the loopback one. Packets go
+// through the loopback device all the same.
+var here = ownAddress()
+
+func ownAddress() netip.Addr {
+	addresses, _ := net.InterfaceAddrs()
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Addr().IsGlobalUnicast() {
+			return p.Addr()
+		}
+	}
+	return netip.MustParseAddr("127.0.0.1")
+}
 
 // The header extension and the payload types that both sides are told.
 const (
 	levelExtension = 1
 	opusType       = 111
-	h264Type       = 96
+	h264Type       = 107 // what Janus VideoRoom always offers
 )
 
 // worker is a media worker with a client and the load that it carries.
@@ -44,7 +57,7 @@ func (b *bench) startWorker(ctx context.Context) (*worker, error) {
 	within, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if _, err = w.client.Status(within); err == nil {
-		w.load, err = wire.Start(loopback)
+		w.load, err = wire.Start(here)
 	}
 	if err != nil {
 		w.close()
@@ -77,7 +90,7 @@ func (w *worker) put(ctx context.Context, leg control.Leg) (*wire.Far, error) {
 
 // plain is a transport without encryption, to and from the load.
 func (w *worker) plain() control.Transport {
-	return control.Transport{Local: []netip.Addr{loopback}, RTCPMux: true, Remote: w.load.Address()}
+	return control.Transport{Local: []netip.Addr{here}, RTCPMux: true, Remote: w.load.Address()}
 }
 
 var (

@@ -85,6 +85,20 @@ func (l *Load) Send(to netip.AddrPort, packet []byte) {
 	l.Do(func() { l.send(to, packet) })
 }
 
+// Control sends a compound packet of RTCP from a far end.
+func (l *Load) Control(f *Far, packet []byte) {
+	l.Do(func() {
+		if f.Protect != nil {
+			sealed, err := f.Protect.ProtectRTCP(nil, packet)
+			if err != nil {
+				return
+			}
+			packet = sealed
+		}
+		l.send(f.Remote, packet)
+	})
+}
+
 func (l *Load) send(to netip.AddrPort, packet []byte) {
 	l.socket.queue(to, packet, nil)
 	l.socket.flush()
