@@ -100,7 +100,7 @@ func TestLossIsRepairedAndLateJoinersSeeAtOnce(t *testing.T) {
 	far := session(t, media, feedback, port, port+1)
 
 	// The bars of SMPTE: yellow is the second of seven, blue the last.
-	bars := func(e *eye) bool { return e.sees(1.5/7, 0.3, yellow75) && e.sees(6.5/7, 0.3, blue75) }
+	bars := func(e *eye) bool { return e.sees(1.5/7, 0.3, yellow) && e.sees(6.5/7, 0.3, blue) }
 	until(t, "the phone sees the bars", func() bool { return bars(&phone.eye) })
 	until(t, "the far end sees the phone", func() bool { return far.sees(0.5, 0.5, red) })
 
@@ -108,7 +108,7 @@ func TestLossIsRepairedAndLateJoinersSeeAtOnce(t *testing.T) {
 	asked := us.stats("far").Video[0].KeyFramesAsked
 	for _, layout := range []string{"allEqual", "speakerOnly"} {
 		began := time.Now()
-		late := us.call("late "+layout, "room", 0, &blue, func(l *control.Leg) { l.View.Layout, l.View.Pinned = layout, "far" })
+		late := us.call("late."+layout, "room", 0, &blue, func(l *control.Leg) { l.View.Layout, l.View.Pinned = layout, "far" })
 		until(t, "who comes late sees a picture", func() bool { return late.eye.count() > 0 })
 		took := time.Since(began)
 		t.Logf("%s: the first picture after %v", layout, took.Round(time.Millisecond))

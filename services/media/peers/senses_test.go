@@ -19,12 +19,6 @@ var (
 	yellow = colour{210, 16, 146}
 )
 
-// Two of the bars of SMPTE's test picture, which are at three quarters.
-var (
-	yellow75 = colour{162, 44, 142}
-	blue75   = colour{35, 212, 114}
-)
-
 // rgb of the colours, as programs want them.
 var rgb = map[colour]string{black: "000000", white: "ffffff", red: "ff0000", green: "00ff00", blue: "0000ff", yellow: "ffff00"}
 
