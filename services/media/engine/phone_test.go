@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,8 +30,14 @@ type bench struct {
 
 func start(t *testing.T) *bench {
 	t.Helper()
+	return startWorker(t, 0)
+}
+
+// startWorker starts one of several on this machine.
+func startWorker(t *testing.T, index int) *bench {
+	t.Helper()
 	b := &bench{T: t, events: make(chan control.Event, 1000)}
-	e, err := New(Config{Name: "0.0", FirstPort: 20000, LastPort: 24999, Fonts: "/usr/share/fonts", Capacity: 10000,
+	e, err := New(Config{Name: fmt.Sprintf("0.%d", index), FirstPort: 20000 + 1000*index, LastPort: 20999 + 1000*index, Fonts: "/usr/share/fonts", Capacity: 10000,
 		Emit: func(_ string, e control.Event) {
 			select {
 			case b.events <- e:
@@ -78,6 +86,7 @@ type phone struct {
 	movies *net.UDPConn
 	stop   context.CancelFunc
 	wait   sync.WaitGroup
+	tone   atomic.Uint64 // bits of a float64
 
 	mu      sync.Mutex
 	pcm     []int16
@@ -123,7 +132,8 @@ func (b *bench) dial(id, conference string, tone float64, colour *[3]byte, chang
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
-	p.wait.Go(func() { p.talk(ctx, tone) })
+	p.say(tone)
+	p.wait.Go(func() { p.talk(ctx) })
 	p.wait.Go(p.hear)
 	if colour != nil {
 		p.wait.Go(func() { p.film(ctx, *colour) })
@@ -142,8 +152,11 @@ func (p *phone) hangUp() {
 	p.wait.Wait()
 }
 
+// say changes the tone that is sent.
+func (p *phone) say(tone float64) { p.tone.Store(math.Float64bits(tone)) }
+
 // talk sends 20 ms of a tone every 20 ms.
-func (p *phone) talk(ctx context.Context, tone float64) {
+func (p *phone) talk(ctx context.Context) {
 	e, err := codec.NewAudioEncoder(control.PCMA, codec.AudioOptions{})
 	if err != nil {
 		p.bench.Error(err)
@@ -156,6 +169,7 @@ func (p *phone) talk(ctx context.Context, tone float64) {
 	payload := make([]byte, 160)
 	h := rtp.Header{SSRC: rtp.NewSSRC(), PayloadType: 8, Marker: true}
 	for n := 0; ; {
+		tone := math.Float64frombits(p.tone.Load())
 		for i := range pcm {
 			pcm[i] = 0
 			if tone > 0 {
