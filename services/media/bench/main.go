@@ -41,8 +41,8 @@ var areas = []struct {
 	{[]string{"video_shared_9", "video_personal_9"}, measureNine},
 	{[]string{"video_100"}, measureHundred},
 	{[]string{"forward_fanout"}, measureForward},
-	// {[]string{"recording_cpu"}, measureRecording},
-	// {[]string{"push_cpu"}, measurePush},
+	{[]string{"recording_cpu"}, measureRecording},
+	{[]string{"push_cpu"}, measurePush},
 	// {[]string{"tile_ssim"}, measureTile},
 	// {[]string{"frame_latency_ms", "av_skew_ms", "tick_late_ms"}, measureTimes},
 }

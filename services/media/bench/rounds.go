@@ -87,8 +87,13 @@ func (u usage) lost() float64 {
 	return max(u.Lost(), in)
 }
 
-// watch measures a process for a window, after the load has settled.
-func (b *bench) watch(ctx context.Context, p *process, l *wire.Load, settle time.Duration) (u usage, err error) {
+// subject is what is measured: one process, or several that do one's work.
+type subject interface {
+	used() (time.Duration, error)
+}
+
+// watch measures a subject for a window, after the load has settled.
+func (b *bench) watch(ctx context.Context, p subject, l *wire.Load, settle time.Duration) (u usage, err error) {
 	if err := sleep(ctx, settle); err != nil {
 		return u, err
 	}
