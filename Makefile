@@ -38,6 +38,8 @@ test: codecs lint test-go test-reproducible image test-image
 test-go: codecs
 	@echo "== parts, with the race detector"
 	@$(GO) test -race -timeout 10m ./...
+	@echo "== long computations, without it"
+	@$(GO) test -timeout 10m ./services/media/audio
 
 # Two builds of this commit, from the download of the packages on, give the same bytes.
 test-reproducible: codecs

@@ -85,6 +85,7 @@ func (l *load) push() {
 }
 
 func TestTicksAndPushesDoNotAllocate(t *testing.T) {
+	long(t)
 	for _, c := range []struct {
 		name            string
 		config          Config

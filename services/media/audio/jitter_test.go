@@ -27,6 +27,7 @@ func heardGap(pcm []int16, sampleRate int, floor int16) float64 {
 func fixed(d time.Duration) []time.Duration { return []time.Duration{d} }
 
 func TestJitterBufferHasNoGapWherePacketsAre(t *testing.T) {
+	long(t)
 	random := rand.New(rand.NewPCG(3, 4))
 	ms := func(f float64) time.Duration { return time.Duration(f * float64(time.Millisecond)) }
 	for _, c := range []struct {
@@ -119,6 +120,7 @@ func TestLostPacketsAreGuessedAndCounted(t *testing.T) {
 }
 
 func TestBrokenTimeLinesGoOn(t *testing.T) {
+	long(t)
 	for _, c := range []struct {
 		name    string
 		disturb func(p *person)

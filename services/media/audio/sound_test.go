@@ -28,6 +28,7 @@ func sine(n, sampleRate int, hz, dBov float64) []float32 {
 }
 
 func TestResamplerKeepsThePassBandAndRejectsAliases(t *testing.T) {
+	long(t)
 	for _, f := range []*filter{filter8, filter16} {
 		low := rate / f.factor
 		down := func(hz float64) []float32 {
@@ -189,6 +190,7 @@ func TestGainBringsSpeechToTheTargetAndLeavesNoise(t *testing.T) {
 }
 
 func TestGainControlGoesOnAndOffLive(t *testing.T) {
+	long(t)
 	r := newRoom(t)
 	a := r.join(1, control.Opus, 440, -40, ListenerOptions{})
 	a.silent = func(at time.Duration) bool { return at/(20*time.Millisecond)%15 >= 10 }
@@ -287,6 +289,7 @@ func talking(tick int) int {
 }
 
 func TestDominantSpeaker(t *testing.T) {
+	long(t)
 	type part struct {
 		ticks  int
 		levels func(id, tick int) int
