@@ -27,7 +27,13 @@ type sink struct {
 	began  time.Time
 	voice  *voice
 	failed sync.Once
+	// keyed is when the last key frame came or was asked for; of the thread that carries the pictures.
+	keyed time.Time
 }
+
+// pushKeys are between two key frames of a push. Who watches comes at any time and can begin only there, and no server of
+// RTMP can ask for one.
+const pushKeys = 2 * time.Second
 
 // output is a recording or a push.
 type output interface {
@@ -98,6 +104,12 @@ func (k *sink) askKey() {
 
 // video takes an access unit of H.264, which the output copies.
 func (k *sink) video(unit []byte, at time.Time, key bool) {
+	if key {
+		k.keyed = at
+	} else if k.want.URL != "" && at.Sub(k.keyed) >= pushKeys {
+		k.keyed = at
+		k.askKey()
+	}
 	if err := k.out.Video(unit, at.Sub(k.began), key); err != nil {
 		k.fail(err)
 	}
