@@ -222,7 +222,7 @@ func paint(f *picture.Frame, c colour, n int) {
 	}
 }
 
-// film sends pictures of a colour; while there is none, nothing. There is a key frame at the beginning and where one is
+// film sends pictures of a colour; while there is none, nothing. There is a key frame with each new colour and where one is
 // asked for.
 func (p *phone) film(ctx context.Context, transport int, from *net.UDPConn, c *atomic.Pointer[colour]) {
 	f, err := picture.NewPool().Get(phoneWidth, phoneHeight)
@@ -254,7 +254,7 @@ func (p *phone) film(ctx context.Context, transport int, from *net.UDPConn, c *a
 	for n := 0; ; n++ {
 		if now := c.Load(); now != nil {
 			paint(f, *now, n)
-			unit, _, err := e.Encode(nil, f, again.Swap(false) || was == nil)
+			unit, _, err := e.Encode(nil, f, again.Swap(false) || was != now)
 			if err != nil {
 				p.Error(err)
 				return

@@ -124,7 +124,7 @@ func TestAConferenceIsRecorded(t *testing.T) {
 	_, address := worker(t)
 	us := dial(t, address)
 	ann := us.call("ann", "room", 0, &red, nil)
-	us.call("bob", "room", 0, &blue, nil)
+	bob := us.call("bob", "room", 0, &blue, nil)
 	until(t, "ann sees bob", func() bool { return ann.sees(0.5, 0.5, blue) })
 	path := newFile(t)
 	began := time.Now()
@@ -134,6 +134,9 @@ func TestAConferenceIsRecorded(t *testing.T) {
 	throughout(t, time.Second, "the recording is open", func() bool { return true })
 	ann.colour.Store(&green)
 	ann.tone.Store(1000)
+	turnedAt := time.Now()
+	until(t, "bob sees green", func() bool { return bob.sees(0.5, 0.5, green) })
+	t.Logf("bob sees green after %v", time.Since(turnedAt).Round(time.Millisecond))
 	throughout(t, 1500*time.Millisecond, "the recording is open", func() bool { return true })
 	if err := us.DeleteLeg(t.Context(), "recorder"); err != nil {
 		t.Fatal(err)
@@ -279,7 +282,7 @@ func TestAConferenceIsPushedToAServer(t *testing.T) {
 		Sinks: []control.Sink{{ID: "push", URL: "rtmp://" + at + "/live/meeting", Width: 640, Height: 360}}})
 	us.event("the push is open", func(e control.Event) bool { return e.Event == control.EventSink && e.ID == "push" && e.State == "open" })
 	seen, heard := &eye{}, &ear{rate: 8000}
-	play := []string{"-v", "error", "-rw_timeout", "20000000", "-probesize", "100000", "-analyzeduration", "1500000", "-i", "rtmp://" + at + "/live/meeting"}
+	play := []string{"-v", "error", "-rw_timeout", "20000000", "-probesize", "100000", "-analyzeduration", "4000000", "-i", "rtmp://" + at + "/live/meeting"}
 	tool(t, seen.watch(64, 36), "ffmpeg", append(play, "-an", "-vf", "scale=64:36", "-pix_fmt", "yuv420p", "-vsync", "passthrough", "-f", "rawvideo", "-flush_packets", "1", "-")...)
 	tool(t, heard.listen, "ffmpeg", append(play, "-vn", "-ac", "1", "-ar", "8000", "-f", "s16le", "-flush_packets", "1", "-")...)
 	until(t, "a viewer sees both", func() bool {
