@@ -13,9 +13,17 @@ import (
 	"rotunda/services/media/bench/wire"
 )
 
+// leg is where ffmpeg sends a composed picture, as it is told.
+type leg []string
+
+// toLoad is a leg by RTP.
+func toLoad(l *wire.Load) leg {
+	return leg{"-f", "rtp", fmt.Sprintf("rtp://%s?pkt_size=1200", l.Address())}
+}
+
 // compose runs ffmpeg on nine films: it decodes each, scales and stacks them three by three, and encodes and sends that to
-// so many legs, one encode each. It runs as fast as it can: the peer has no deadline to keep. The result is its CPU time.
-func (b *bench) compose(ctx context.Context, list []*film, preset string, legs, frames int, to *wire.Load) (time.Duration, error) {
+// legs, one encode each. It runs as fast as it can: the peer has no deadline to keep. The result is its CPU time.
+func compose(ctx context.Context, list []*film, preset string, frames int, legs ...leg) (time.Duration, error) {
 	args := []string{"-c", strconv.Itoa(subjectCore()), "ffmpeg", "-nostdin", "-v", "error", "-filter_complex_threads", "1"}
 	tiles := ninths(filmWidth, filmHeight)
 	var graph, stack, layout strings.Builder
@@ -25,15 +33,15 @@ func (b *bench) compose(ctx context.Context, list []*film, preset string, legs, 
 		fmt.Fprintf(&stack, "[t%d]", i)
 		fmt.Fprintf(&layout, "|%d_%d", t.x, t.y)
 	}
-	fmt.Fprintf(&graph, "%sxstack=inputs=%d:layout=%s,split=%d", stack.String(), len(tiles), layout.String()[1:], legs)
+	fmt.Fprintf(&graph, "%sxstack=inputs=%d:layout=%s,split=%d", stack.String(), len(tiles), layout.String()[1:], len(legs))
 	for i := range legs {
 		fmt.Fprintf(&graph, "[o%d]", i)
 	}
 	args = append(args, "-filter_complex", graph.String())
-	for i := range legs {
+	for i, l := range legs {
 		args = append(args, "-map", fmt.Sprintf("[o%d]", i), "-frames:v", strconv.Itoa(frames))
 		args = append(args, encoderArgs(preset)...)
-		args = append(args, "-f", "rtp", fmt.Sprintf("rtp://%s?pkt_size=1200", to.Address()))
+		args = append(args, l...)
 	}
 	return runTimed(ctx, args)
 }

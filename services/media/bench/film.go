@@ -27,9 +27,7 @@ const (
 
 // film is somebody before a camera, drawn and encoded beforehand.
 type film struct {
-	number int
-	scene  *scene
-	clip   *wire.Clip
+	clip *wire.Clip
 	// path is the same as a file, in Annex B.
 	path string
 }
@@ -46,10 +44,16 @@ func (b *bench) newFilms() ([]*film, error) {
 	return list, nil
 }
 
-// newFilm encodes with x264, whichever encoder is measured: what comes from far ends is not ours.
+// newFilm makes film number n.
 func (b *bench) newFilm(n, width, height, bitrate int) (*film, error) {
-	f := &film{number: n, scene: newScene(n, width, height), path: filepath.Join(b.dir, fmt.Sprintf("film-%d-%d.h264", n, height)),
-		clip: &wire.Clip{Every: time.Second / filmRate, Step: 90000 / filmRate, Video: true}}
+	name := fmt.Sprintf("film-%d-%d.h264", n, height)
+	return b.shoot(name, width, height, bitrate, filmFrames, newScene(n, width, height).draw)
+}
+
+// shoot encodes with x264, whichever encoder is measured: what comes from far ends is not ours. There is a key frame every
+// so many frames.
+func (b *bench) shoot(name string, width, height, bitrate, keyEvery int, draw func(*picture.Frame, int)) (*film, error) {
+	f := &film{path: filepath.Join(b.dir, name), clip: &wire.Clip{Every: time.Second / filmRate, Step: 90000 / filmRate, Video: true}}
 	pool := picture.NewPool()
 	frame, err := pool.Get(width, height)
 	if err != nil {
@@ -71,8 +75,8 @@ func (b *bench) newFilm(n, width, height, bitrate int) (*film, error) {
 	}
 	defer file.Close()
 	for i := range filmFrames {
-		f.scene.draw(frame, i)
-		unit, _, err := e.Encode(nil, frame, i == 0)
+		draw(frame, i)
+		unit, _, err := e.Encode(nil, frame, i%keyEvery == 0)
 		if err != nil {
 			return nil, err
 		}

@@ -43,8 +43,8 @@ var areas = []struct {
 	{[]string{"forward_fanout"}, measureForward},
 	{[]string{"recording_cpu"}, measureRecording},
 	{[]string{"push_cpu"}, measurePush},
-	// {[]string{"tile_ssim"}, measureTile},
-	// {[]string{"frame_latency_ms", "av_skew_ms", "tick_late_ms"}, measureTimes},
+	{[]string{"tile_ssim"}, measureTile},
+	{[]string{"frame_latency_ms", "av_skew_ms", "tick_late_ms"}, measureTimes},
 }
 
 func main() {
@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	var list []figures.Figure
 	if *soak > 0 {
-		if err != nil {
+		if list, err = measureSoak(ctx, b, *soak); err != nil {
 			return err
 		}
 	}

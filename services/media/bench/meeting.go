@@ -22,6 +22,10 @@ type meeting struct {
 	slower int
 	// sound has everybody send Opus, and three talk.
 	sound bool
+	// marked replaces what the first one sends.
+	marked func(*worker, *wire.Far)
+	// onSent is told when somebody's frame is sent.
+	onSent func(person, unit int, at time.Time)
 }
 
 // bitrate is a little above a part of the film's, for the worker rounds down to steps of 512, 768 and 1,500 kbit/s.
@@ -31,29 +35,42 @@ func (m meeting) bitrate() int { return filmBitrate * 103 / 100 / m.slower }
 func (w *worker) attend(ctx context.Context, m meeting, list []*film, v *voices) ([]*wire.Far, error) {
 	fars := make([]*wire.Far, m.people)
 	for i := range fars {
-		video := &control.Video{Send: h264, Receive: []control.Format{h264}, MaxWidth: filmWidth, MaxHeight: filmHeight,
-			MaxRate: filmRate / m.slower, SendBitrate: m.bitrate(), PLI: true, NACK: true}
-		leg := control.Leg{ID: strconv.Itoa(i), Conference: "meeting", Transports: []control.Transport{w.plain()}, Video: video,
-			View: control.View{Layout: "allEqualNinths", SelfPane: m.self}}
-		if m.sound {
-			send := opus
-			send.Bitrate = opusBitrate
-			leg.Audio = &control.Audio{Send: send, Receive: []control.Format{opus}, LevelExtension: levelExtension}
-		}
-		far, err := w.put(ctx, leg)
+		far, err := w.put(ctx, w.attendee(m, i))
 		if err != nil {
 			return nil, err
 		}
 		fars[i] = far
 	}
 	for i, far := range fars {
+		if i == 0 && m.marked != nil {
+			m.marked(w, far)
+			continue
+		}
 		clip := list[i%len(list)].clip.Slower(m.slower)
-		w.load.Play(far, wire.TrackOptions{Clip: clip, PayloadType: h264Type, SSRC: rtp.NewSSRC(), After: clip.Every * time.Duration(i) / time.Duration(m.people)})
+		o := wire.TrackOptions{Clip: clip, PayloadType: h264Type, SSRC: rtp.NewSSRC(), After: clip.Every * time.Duration(i) / time.Duration(m.people)}
+		if m.onSent != nil {
+			o.OnSent = func(unit int, at time.Time) { m.onSent(i, unit, at) }
+		}
+		w.load.Play(far, o)
 		if m.sound {
-			v.play(w.load, far, i, i < 3)
+			v.play(w.load, far, i, i < 3 && m.marked == nil)
 		}
 	}
 	return fars, nil
+}
+
+// attendee is the leg of one of the people.
+func (w *worker) attendee(m meeting, i int) control.Leg {
+	video := &control.Video{Send: h264, Receive: []control.Format{h264}, MaxWidth: filmWidth, MaxHeight: filmHeight,
+		MaxRate: filmRate / m.slower, SendBitrate: m.bitrate(), PLI: true, NACK: true}
+	leg := control.Leg{ID: strconv.Itoa(i), Conference: "meeting", Transports: []control.Transport{w.plain()}, Video: video,
+		View: control.View{Layout: "allEqualNinths", SelfPane: m.self}}
+	if m.sound {
+		send := opus
+		send.Bitrate = opusBitrate
+		leg.Audio = &control.Audio{Send: send, Receive: []control.Format{opus}, LevelExtension: levelExtension}
+	}
+	return leg
 }
 
 // seen checks that all nine tiles of what a far end is sent show films that move.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"rotunda/qemu/figures"
@@ -119,11 +120,12 @@ func (b *bench) composes(ctx context.Context, list []*film, preset string) (floa
 		return 0, err
 	}
 	defer to.Close()
-	start, err := b.compose(ctx, list, preset, 9, 1, to)
+	legs := slices.Repeat([]leg{toLoad(to)}, 9)
+	start, err := compose(ctx, list, preset, 1, legs...)
 	if err != nil {
 		return 0, err
 	}
-	whole, err := b.compose(ctx, list, preset, 9, 1+composedFrames, to)
+	whole, err := compose(ctx, list, preset, 1+composedFrames, legs...)
 	if err != nil {
 		return 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -39,6 +40,9 @@ type worker struct {
 	*process
 	client *control.Client
 	load   *wire.Load
+
+	mu    sync.Mutex
+	panes map[string][]string
 }
 
 // startWorker returns when the worker answers.
@@ -48,12 +52,12 @@ func (b *bench) startWorker(ctx context.Context) (*worker, error) {
 		return nil, err
 	}
 	address := "127.0.0.1:" + strconv.Itoa(port)
-	w := &worker{}
+	w := &worker{panes: map[string][]string{}}
 	core := subjectCore()
 	if w.process, err = launch(core, b.worker, "-listen", address, "-cpu", strconv.Itoa(core), "-encoder", b.encoder); err != nil {
 		return nil, err
 	}
-	w.client = control.NewClient(control.ClientOptions{Address: address, Name: "bench"})
+	w.client = control.NewClient(control.ClientOptions{Address: address, Name: "bench", Events: w.note})
 	within, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if _, err = w.client.Status(within); err == nil {
@@ -75,6 +79,25 @@ func (w *worker) close() {
 		w.load.Close()
 	}
 	w.stop(syscall.SIGTERM)
+}
+
+// note remembers who is seen where.
+func (w *worker) note(e control.Event) {
+	if e.Event == control.EventPanes {
+		w.mu.Lock()
+		w.panes[e.Leg] = e.Panes
+		w.mu.Unlock()
+	}
+}
+
+// pane is who is in a pane of what a leg is sent, "" for nobody.
+func (w *worker) pane(leg string, number int) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if panes := w.panes[leg]; number < len(panes) {
+		return panes[number]
+	}
+	return ""
 }
 
 // put puts a leg and adds a far end for its first transport.

@@ -20,6 +20,8 @@ type Far struct {
 	Other func(packet []byte, answer func([]byte))
 	// Tap takes each RTP packet, as it came.
 	Tap func(packet []byte, at time.Time)
+	// Report takes each sender report.
+	Report func(ssrc uint32, info rtp.SenderInfo)
 
 	tracks   []*track
 	incoming []*Incoming
@@ -32,6 +34,7 @@ type track struct {
 	level  uint8
 	next   int
 	due    time.Time
+	steady bool
 	onSent func(unit int, at time.Time)
 }
 
@@ -45,6 +48,8 @@ type TrackOptions struct {
 	// First is the unit to begin with, After when.
 	First int
 	After time.Duration
+	// Steady goes on with the loop when a key frame is asked for; the clip has enough of them.
+	Steady bool
 	// OnSent is told each unit of which the last packet has just been sent.
 	OnSent func(unit int, at time.Time)
 }
@@ -103,7 +108,7 @@ func (f *Far) stream(ssrc uint32) *Incoming {
 // restart has the pictures of the far end begin anew with their key frame, as it was asked to.
 func (f *Far) restart() {
 	for _, t := range f.tracks {
-		if t.clip.Video {
+		if t.clip.Video && !t.steady {
 			t.next = 0
 		}
 	}

@@ -106,7 +106,7 @@ func (l *Load) send(to netip.AddrPort, packet []byte) {
 
 // Play has a far end begin to send a clip.
 func (l *Load) Play(f *Far, o TrackOptions) {
-	t := &track{clip: o.Clip, level: o.Level, next: o.First % len(o.Clip.Units), onSent: o.OnSent, due: time.Now().Add(o.After)}
+	t := &track{clip: o.Clip, level: o.Level, next: o.First % len(o.Clip.Units), steady: o.Steady, onSent: o.OnSent, due: time.Now().Add(o.After)}
 	t.header = rtp.Header{PayloadType: o.PayloadType, SSRC: o.SSRC, Sequence: uint16(rtp.NewSSRC()), Timestamp: rtp.NewSSRC()}
 	l.Do(func() { f.tracks = append(f.tracks, t) })
 }
@@ -255,9 +255,9 @@ func (l *Load) take(port uint16, packet []byte, at time.Time) {
 	}
 }
 
-// control obeys what asks for a key frame.
+// control obeys what asks for a key frame. Reports to those who only watch are not worth decrypting.
 func (l *Load) control(f *Far, packet []byte) {
-	if len(f.tracks) == 0 {
+	if len(f.tracks) == 0 && f.Report == nil {
 		return
 	}
 	if f.Unprotect != nil {
@@ -267,8 +267,13 @@ func (l *Load) control(f *Far, packet []byte) {
 		}
 	}
 	for c := rtp.Walk(packet); c.Next(); {
-		if c.Kind == rtp.PLI || c.Kind == rtp.FIR {
+		switch c.Kind {
+		case rtp.PLI, rtp.FIR:
 			f.restart()
+		case rtp.SenderReport:
+			if f.Report != nil {
+				f.Report(c.Sender, c.SenderInfo())
+			}
 		}
 	}
 }
