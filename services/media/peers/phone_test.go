@@ -28,6 +28,10 @@ type phone struct {
 	ear
 	leg   control.Leg
 	state control.LegState
+	// at is the state, for those who send.
+	place atomic.Pointer[control.LegState]
+	// gaps counts packets of sound that were missing.
+	gaps atomic.Int64
 
 	sounds, movies, slides *net.UDPConn
 	// tone in Hz, 0 for silence; colour of the camera, and of the presentation.
@@ -94,7 +98,7 @@ func (c *controller) call(id, conference string, tone int, film *colour, change 
 		p.leg.Transports = append(p.leg.Transports, plain(addressOf(p.slides)))
 		p.leg.Presentation.Transport = len(p.leg.Transports) - 1
 	}
-	p.state = c.put(p.leg)
+	p.settle(c.put(p.leg))
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	p.wait.Go(func() { p.talk(ctx) })
@@ -116,7 +120,13 @@ func (c *controller) call(id, conference string, tone int, film *colour, change 
 func (p *phone) change(how func(*control.Leg)) {
 	p.Helper()
 	how(&p.leg)
-	p.state = p.put(p.leg)
+	p.settle(p.put(p.leg))
+}
+
+// settle takes the engine's half.
+func (p *phone) settle(s control.LegState) {
+	p.state = s
+	p.place.Store(&s)
 }
 
 // hangUp stops the far end; its leg stays.
@@ -131,7 +141,7 @@ func (p *phone) hangUp() {
 }
 
 // to is where packets of a transport go.
-func (p *phone) to(transport int) netip.AddrPort { return p.state.Transports[transport].RTP[0] }
+func (p *phone) to(transport int) netip.AddrPort { return p.place.Load().Transports[transport].RTP[0] }
 
 // talk sends 20 ms of the tone every 20 ms.
 func (p *phone) talk(ctx context.Context) {
@@ -146,7 +156,6 @@ func (p *phone) talk(ctx context.Context) {
 	pcm := make([]int16, 160)
 	payload := make([]byte, 160)
 	h := rtp.Header{SSRC: rtp.NewSSRC(), PayloadType: pcma.PayloadType, Marker: true}
-	to := p.to(0)
 	for n := 0; ; {
 		tone := float64(p.tone.Load())
 		for i := range pcm {
@@ -158,7 +167,7 @@ func (p *phone) talk(ctx context.Context) {
 			p.Error(err)
 			return
 		}
-		if _, err := p.sounds.WriteToUDPAddrPort(append(h.Append(nil), payload[:size]...), to); err != nil {
+		if _, err := p.sounds.WriteToUDPAddrPort(append(h.Append(nil), payload[:size]...), p.to(0)); err != nil {
 			return
 		}
 		h.Sequence, h.Timestamp, h.Marker = h.Sequence+1, h.Timestamp+160, false
@@ -180,6 +189,7 @@ func (p *phone) listenTo() {
 	defer d.Close()
 	var keys rtp.Keys
 	pressed := ""
+	var last rtp.Header
 	b := make([]byte, 1500)
 	pcm := make([]int16, 2000)
 	for {
@@ -192,6 +202,10 @@ func (p *phone) listenTo() {
 		if err != nil || rtp.IsRTCP(b[:n]) {
 			continue
 		}
+		if h.SSRC == last.SSRC && h.Sequence != last.Sequence+1 {
+			p.gaps.Add(1)
+		}
+		last = h
 		switch h.PayloadType {
 		case p.leg.Audio.DTMF:
 			if key, ok := keys.Packet(payload, h.Timestamp, h.Marker, time.Now()); ok {
@@ -245,7 +259,6 @@ func (p *phone) film(ctx context.Context, transport int, from *net.UDPConn, c *a
 	tick := time.NewTicker(time.Second / phoneRate)
 	defer tick.Stop()
 	h := rtp.Header{SSRC: rtp.NewSSRC(), PayloadType: h264.PayloadType}
-	to := p.to(transport)
 	again := &p.wantKey[0]
 	if from == p.slides {
 		again = &p.wantKey[1]
@@ -271,7 +284,7 @@ func (p *phone) film(ctx context.Context, transport int, from *net.UDPConn, c *a
 				if sent := p.sent.Load(); sent != nil && from == p.movies {
 					(*sent)(packet)
 				}
-				if _, err := from.WriteToUDPAddrPort(packet, to); err != nil {
+				if _, err := from.WriteToUDPAddrPort(packet, p.to(transport)); err != nil {
 					return
 				}
 				h.Sequence++
