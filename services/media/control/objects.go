@@ -370,6 +370,7 @@ type LegState struct {
 	VideoSSRC        []uint32 `json:"videoSsrc,omitempty"`
 	VideoRTX         []uint32 `json:"videoRtx,omitempty"`
 	PresentationSSRC uint32   `json:"presentationSsrc,omitempty"`
+	PresentationRTX  uint32   `json:"presentationRtx,omitempty"`
 	CNAME            string   `json:"cname,omitempty"`
 	// Guest is what the leg is to other workers, nil for one that is nobody there. It is for the manager, who keeps it.
 	Guest *Guest `json:"guest,omitempty"`

@@ -28,9 +28,11 @@ type conference struct {
 	voice *voice
 	want  control.Conference
 	// stays is true once a client has put it; a conference that only a leg named goes with its last leg.
-	stays  bool
-	legs   []*leg // in the order of joining
+	stays bool
+	legs  []*leg // in the order of joining
+	// closed: nobody may join any more. over is once everything is given back.
 	closed bool
+	over   sync.Once
 }
 
 func newConference(o *owner, id string) *conference {
@@ -134,6 +136,7 @@ func (c *conference) part(l *leg) {
 	c.mu.Lock()
 	c.legs = slices.DeleteFunc(c.legs, func(o *leg) bool { return o == l })
 	empty := len(c.legs) == 0 && !c.stays
+	c.closed = c.closed || empty
 	tone := c.want.LeaveTone && len(c.legs) > 0
 	c.mu.Unlock()
 	c.changed.Store(true)
@@ -150,6 +153,21 @@ func (c *conference) part(l *leg) {
 	}
 }
 
+// dissolve closes the conference to all who come from now on, and returns who is in it.
+func (c *conference) dissolve() []*leg {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return slices.Clone(c.legs)
+}
+
+// open tells whether a leg may stay in it.
+func (c *conference) open() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.closed
+}
+
 // sound plays a join or leave tone. A tone that still plays covers the next one: a class of thirty that comes at once is
 // announced once.
 func (c *conference) sound(tone string) {
@@ -158,18 +176,15 @@ func (c *conference) sound(tone string) {
 	}
 }
 
+// close gives everything back; nobody is in it.
 func (c *conference) close() {
-	c.spanning.Lock()
-	defer c.spanning.Unlock()
-	c.mu.Lock()
-	closed := c.closed
-	c.closed = true
-	c.mu.Unlock()
-	if closed {
-		return
-	}
-	c.owner.engine.director.remove(c)
-	c.invite(nil)
-	c.span(&control.Conference{})
-	c.owner.engine.dropBus(c.bus)
+	c.dissolve()
+	c.over.Do(func() {
+		c.spanning.Lock()
+		defer c.spanning.Unlock()
+		c.owner.engine.director.remove(c)
+		c.invite(nil)
+		c.span(&control.Conference{})
+		c.owner.engine.dropBus(c.bus)
+	})
 }

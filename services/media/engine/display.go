@@ -76,10 +76,6 @@ func newDisplay(l *leg, which int, v *control.Video) (*display, error) {
 		// for the first (RFC 8843, section 9.2).
 		mid = ""
 	}
-	if v.Send.RTX == 0 && v.NACK {
-		// A packet sent again is the same to the last byte.
-		d.flow.endpoint.AllowRepeats()
-	}
 	return d, nil
 }
 

@@ -88,8 +88,9 @@ func (l *leg) emit(e control.Event) {
 	l.engine.c.Emit(l.owner.name, e)
 }
 
-// put brings the leg to the wanted state. What may fail comes first: ports, then encoders; after an error the leg is
-// as it was, but for ports that it has more.
+// put brings the leg to the wanted state. What may fail comes first, beside what is there: ports, pictures, encoders of
+// sound. After an error the leg is as it was, but for ports that it has more; a sink that cannot be opened is the one thing
+// that fails alone.
 func (l *leg) put(want control.Leg) (control.LegState, error) {
 	l.ops.Lock()
 	defer l.ops.Unlock()
@@ -99,20 +100,28 @@ func (l *leg) put(want control.Leg) (control.LegState, error) {
 	if err := l.putFlows(want.Transports); err != nil {
 		return control.LegState{}, err
 	}
-	l.putConference(want.Conference)
+	displays, err := l.makeDisplays(&want)
+	if err != nil {
+		return control.LegState{}, err
+	}
+	if l.conference.Load() == nil {
+		l.putConference(want.Conference)
+	}
 	if err := l.putSound(&want); err != nil {
+		for _, d := range displays {
+			if d != nil {
+				d.close()
+			}
+		}
 		return control.LegState{}, err
 	}
-	if err := l.putPictures(&want); err != nil {
-		return control.LegState{}, err
-	}
+	l.putConference(want.Conference)
+	l.putPictures(&want, displays)
 	l.want.Store(&want)
 	for i, f := range l.flows {
 		f.setRoutes(&want, i)
 	}
-	if err := l.putSinks(&want); err != nil {
-		return control.LegState{}, err
-	}
+	failed := l.putSinks(&want)
 	// A flow that is no longer wanted goes last, when nothing sends on it any more.
 	for len(l.flows) > len(want.Transports) {
 		last := l.flows[len(l.flows)-1]
@@ -122,7 +131,7 @@ func (l *leg) put(want control.Leg) (control.LegState, error) {
 	flows := slices.Clone(l.flows)
 	l.transports.Store(&flows)
 	l.changed()
-	return l.state(), nil
+	return l.state(), failed
 }
 
 // changed has the director look at the conference again.
@@ -152,7 +161,7 @@ func (l *leg) putFlows(want []control.Transport) error {
 // putConference moves the leg; alone it has a conference of its own, which is in no list.
 func (l *leg) putConference(id string) {
 	from := l.conference.Load()
-	if from != nil && (from.id == id) {
+	if from != nil && from.id == id && from.open() {
 		return
 	}
 	var to *conference
@@ -189,11 +198,11 @@ func (l *leg) putConference(id string) {
 	}
 }
 
-// leave is what happens when the conference is deleted.
-func (l *leg) leave() {
+// leave takes the leg out of a conference that is deleted, unless it has gone meanwhile.
+func (l *leg) leave(c *conference) {
 	l.ops.Lock()
 	defer l.ops.Unlock()
-	if l.closed {
+	if l.closed || l.conference.Load() != c {
 		return
 	}
 	want := l.wanted()
@@ -219,9 +228,8 @@ func (l *leg) close() {
 	}
 	l.recorders.Store(nil)
 	l.takers.Store(nil)
-	for id, k := range l.sinks {
-		k.close()
-		delete(l.sinks, id)
+	for _, f := range l.flows {
+		f.goodbye()
 	}
 	for i := range pictures {
 		if d := l.display[i].Swap(nil); d != nil {
@@ -239,6 +247,11 @@ func (l *leg) close() {
 		if c := l.contribution[i].Swap(nil); c != nil {
 			c.close()
 		}
+	}
+	// What is written to a slow disk or server is finished last: nothing else waits for it.
+	for id, k := range l.sinks {
+		k.close()
+		delete(l.sinks, id)
 	}
 }
 
@@ -260,7 +273,7 @@ func (l *leg) state() control.LegState {
 		}
 	}
 	if d := l.display[presentation].Load(); d != nil {
-		s.PresentationSSRC = d.lanes[0].ssrc
+		s.PresentationSSRC, s.PresentationRTX = d.lanes[0].ssrc, d.lanes[0].rtx
 	}
 	return s
 }
@@ -273,36 +286,57 @@ func pictureOf(want *control.Leg, which int) *control.Video {
 	return want.Video
 }
 
-// putPictures makes, changes and ends what comes and what goes.
-func (l *leg) putPictures(want *control.Leg) error {
+// sends and receives tell the directions of a stream that is there.
+func sends(v *control.Video) bool {
+	return v != nil && (v.Direction == control.SendReceive || v.Direction == control.SendOnly)
+}
+
+func receives(v *control.Video) bool {
+	return v != nil && (v.Direction == control.SendReceive || v.Direction == control.ReceiveOnly)
+}
+
+// makeDisplays makes the displays that the wanted state needs and the leg has not.
+func (l *leg) makeDisplays(want *control.Leg) (made [pictures]*display, err error) {
 	for which := range pictures {
 		v := pictureOf(want, which)
-		comes := v != nil && (v.Direction == control.SendReceive || v.Direction == control.ReceiveOnly)
-		goes := v != nil && (v.Direction == control.SendReceive || v.Direction == control.SendOnly)
-
-		d := l.display[which].Load()
-		if d != nil && (!goes || !d.suits(v)) {
-			l.display[which].Store(nil)
-			d.close()
-			d = nil
+		if d := l.display[which].Load(); !sends(v) || d != nil && d.suits(v) {
+			continue
 		}
-		if goes && d == nil {
-			var err error
-			if d, err = newDisplay(l, which, v); err != nil {
-				return fmt.Errorf("%s: %w", pictureNames[which], err)
+		if made[which], err = newDisplay(l, which, v); err != nil {
+			for _, d := range made[:which] {
+				if d != nil {
+					d.close()
+				}
 			}
-			l.display[which].Store(d)
+			return made, fmt.Errorf("%s: %w", pictureNames[which], err)
 		}
+	}
+	return made, nil
+}
 
+// putPictures puts new displays into place, and makes and ends what comes.
+func (l *leg) putPictures(want *control.Leg, made [pictures]*display) {
+	for which := range pictures {
+		v := pictureOf(want, which)
+		if old := l.display[which].Load(); old != nil && (made[which] != nil || !sends(v)) {
+			l.display[which].Store(nil)
+			old.close()
+		}
+		if made[which] != nil {
+			l.display[which].Store(made[which])
+		}
+		if d := l.display[which].Load(); d != nil && v.NACK && v.Send.RTX == 0 {
+			// A packet sent again is the same to the last byte.
+			d.flow.endpoint.AllowRepeats()
+		}
 		c := l.contribution[which].Load()
-		if c != nil && !comes {
+		if c != nil && !receives(v) {
 			l.contribution[which].Store(nil)
 			c.close()
-		} else if comes && c == nil {
+		} else if receives(v) && c == nil {
 			l.contribution[which].Store(newContribution(l.engine, l, which, l.sources()[which]))
 		}
 	}
-	return nil
 }
 
 func (l *leg) putSound(want *control.Leg) error {

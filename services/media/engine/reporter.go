@@ -45,7 +45,7 @@ func (r *reporter) run(ctx context.Context) error {
 		if n%10 == 0 {
 			legs = r.engine.allLegs()
 		}
-		for i, l := range legs {
+		for _, l := range legs {
 			for which := range pictures {
 				if d := l.display[which].Load(); d != nil {
 					for _, k := range d.lanes {
@@ -54,7 +54,7 @@ func (r *reporter) run(ctx context.Context) error {
 				}
 			}
 			// Spread over the second, so that a thousand legs do not report at one time.
-			if (n+i)%reportTicks == 0 {
+			if (uint32(n)+l.source)%uint32(reportTicks) == 0 {
 				r.report(l, now)
 			}
 		}
@@ -150,23 +150,53 @@ func (f *flow) compound(dst []byte, want *control.Leg, blocks []rtp.Report, cnam
 		first = f.reporter()
 		dst = rtp.AppendReceiverReport(dst, first, blocks)
 	}
-	dst = rtp.AppendCNAME(dst, first, cname)
+	return f.limits(rtp.AppendCNAME(dst, first, cname), first, want)
+}
+
+// limits ask the far end not to send more than it may: a TMMBR for each stream, or one REMB, which is for all of them.
+func (f *flow) limits(dst []byte, first uint32, want *control.Leg) []byte {
+	together := uint64(0)
+	var about []uint32
 	for which := range pictures {
 		v := pictureOf(want, which)
 		c := f.leg.contribution[which].Load()
 		if v == nil || c == nil || v.Transport != f.index {
 			continue
 		}
-		for _, ssrc := range c.ssrcs() {
-			switch {
-			case v.REMB:
-				dst = rtp.AppendREMB(dst, first, uint64(receiveLimit(v)), ssrc)
-			case v.TMMBR:
-				dst = rtp.AppendTMMBR(dst, first, ssrc, uint64(receiveLimit(v)), ipOverhead)
+		ssrcs := c.ssrcs()
+		if len(ssrcs) == 0 {
+			continue
+		}
+		if v.REMB {
+			together += uint64(receiveLimit(v))
+			about = append(about, ssrcs...)
+		} else if v.TMMBR {
+			for _, ssrc := range ssrcs {
+				dst = rtp.AppendTMMBR(dst, first, ssrc, uint64(receiveLimit(v)/len(ssrcs)), ipOverhead)
 			}
 		}
 	}
+	if len(about) > 0 {
+		dst = rtp.AppendREMB(dst, first, together, about...)
+	}
 	return dst
+}
+
+// goodbye tells the far end that our streams of this flow end (RFC 3550, 6.6).
+func (f *flow) goodbye() {
+	first := f.reporter()
+	packet := rtp.AppendCNAME(rtp.AppendReceiverReport(nil, first, nil), first, f.leg.engine.cname)
+	if s := f.leg.sound.Load(); s != nil && s.flow.Load() == f {
+		packet = rtp.AppendGoodbye(packet, s.ssrc)
+	}
+	for which := range pictures {
+		if d := f.leg.display[which].Load(); d != nil && d.flow == f {
+			for _, k := range d.lanes {
+				packet = rtp.AppendGoodbye(packet, k.ssrc)
+			}
+		}
+	}
+	f.endpoint.SendRTCP(packet, transport.Video)
 }
 
 // ipOverhead are the bytes of IPv4, UDP and RTP that a TMMBR counts for each packet.

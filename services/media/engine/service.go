@@ -27,8 +27,8 @@ func (o *owner) DeleteConference(_ context.Context, id string) error {
 	if c == nil {
 		return nil
 	}
-	for _, l := range c.members() {
-		l.leave()
+	for _, l := range c.dissolve() {
+		l.leave(c)
 	}
 	c.close()
 	return nil
@@ -234,8 +234,8 @@ func (o *owner) clear(legs, conferences []string) {
 		l.close()
 	}
 	for _, c := range gone {
-		for _, l := range c.members() {
-			l.leave()
+		for _, l := range c.dissolve() {
+			l.leave(c)
 		}
 		c.close()
 	}

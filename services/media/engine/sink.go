@@ -27,6 +27,8 @@ type sink struct {
 	began  time.Time
 	voice  *voice
 	failed sync.Once
+	// ended is set before the output is closed: others may still be about to write.
+	ended atomic.Bool
 	// keyed is when the last key frame came or was asked for; of the thread that carries the pictures.
 	keyed time.Time
 }
@@ -104,6 +106,9 @@ func (k *sink) askKey() {
 
 // video takes an access unit of H.264, which the output copies.
 func (k *sink) video(unit []byte, at time.Time, key bool) {
+	if k.ended.Load() {
+		return
+	}
 	if key {
 		k.keyed = at
 	} else if k.want.URL != "" && at.Sub(k.keyed) >= pushKeys {
@@ -127,10 +132,14 @@ func (k *sink) sound(frame []byte, at time.Time) {
 
 // fail reports the first thing that goes wrong; the rest would say the same fifty times a second.
 func (k *sink) fail(err error) {
+	if k.ended.Load() {
+		return
+	}
 	k.failed.Do(func() { k.tell("failed", err.Error()) })
 }
 
 func (k *sink) close() {
+	k.ended.Store(true)
 	if k.voice != nil {
 		k.voice.part(k)
 	}

@@ -23,6 +23,7 @@ type sound struct {
 	keys     atomic.Pointer[keyQueue]
 	// The network thread's: keys that are being pressed, and the codec of what came last.
 	pressed rtp.Keys
+	presses *rtp.Flood
 	codec   string
 
 	mu       sync.Mutex
@@ -38,8 +39,12 @@ type sound struct {
 }
 
 func newSound(l *leg) *sound {
-	return &sound{leg: l, ssrc: rtp.NewSSRC(), sequence: uint16(rtp.NewSSRC()), packet: make([]byte, 0, 1600)}
+	return &sound{leg: l, ssrc: rtp.NewSSRC(), sequence: uint16(rtp.NewSSRC()), packet: make([]byte, 0, 1600),
+		presses: rtp.NewFlood(maxPresses, 1<<20, time.Second)}
 }
+
+// maxPresses of keys a second are more than anybody types and any dialler sends (100 ms a key); each is an event to the owner.
+const maxPresses = 25
 
 // update brings the sound to the wanted state.
 func (s *sound) update(want *control.Audio) error {
@@ -73,7 +78,10 @@ func (s *sound) update(want *control.Audio) error {
 			return err
 		}
 	}
-	if want.DTMF != 0 && s.keys.Load() == nil {
+	switch {
+	case want.DTMF == 0:
+		s.keys.Store(nil)
+	case s.keys.Load() == nil:
 		s.keys.Store(&keyQueue{})
 	}
 	heard := audio.SourceOptions{Muted: want.Muted, Gain: want.Gain}
@@ -124,7 +132,7 @@ func (s *sound) push(codec string, h *rtp.Header, level int8, payload []byte, ar
 
 // key takes a packet of telephone-event.
 func (s *sound) key(payload []byte, timestamp uint32, marker bool, arrival time.Time) {
-	if key, ok := s.pressed.Packet(payload, timestamp, marker, arrival); ok {
+	if key, ok := s.pressed.Packet(payload, timestamp, marker, arrival); ok && s.presses.Allow(1, arrival) {
 		s.leg.emit(control.Event{Event: control.EventKey, Key: string(key)})
 	}
 }
@@ -139,7 +147,7 @@ func (s *sound) send(payload []byte, timestamp uint32, marker bool) {
 	s.mu.Lock()
 	payloadType, extension := s.want.Send.PayloadType, s.want.TransportSequence
 	if keys := s.keys.Load(); keys != nil {
-		if press, at, mark, ok := keys.next(s.press[:0], timestamp, s.sent.Clock, cmp.Or(s.want.PacketTime, 20).Duration()); ok {
+		if press, at, mark, ok := keys.next(s.press[:0], timestamp, cmp.Or(s.want.DTMFClock, 8000), cmp.Or(s.want.PacketTime, 20).Duration()); ok {
 			payload, timestamp, marker, payloadType = press, at, mark, s.want.DTMF
 		}
 	}

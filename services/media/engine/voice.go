@@ -18,7 +18,7 @@ type voice struct {
 	sinks  []*sink
 	pcm    []int16
 	packet []byte
-	// at is the time of the next frame; the samples count it, since a mix has no gaps.
+	// at is the time of the next frame.
 	at time.Time
 }
 
@@ -85,10 +85,11 @@ func (v *voice) take(pcm []int16, at time.Time) {
 	if len(v.sinks) == 0 {
 		return
 	}
-	if v.at.IsZero() {
-		// The first frame is made of silence before the sound and of its first samples, which is what a decoder gives out
-		// for it: the silence.
-		v.at = at.Add(-frameTime)
+	// The first frame is made of silence before the sound and of its first samples, and what a decoder gives out for it is
+	// the silence. After a stall of the sound's thread the mix has a gap, which the frames' times follow.
+	begin := at.Add(-frameTime - time.Duration(len(v.pcm))*time.Second/sinkRate)
+	if begin.Sub(v.at).Abs() > frameTime/2 {
+		v.at = begin
 	}
 	v.pcm = append(v.pcm, pcm...)
 	for len(v.pcm) >= codec.AACFrame {

@@ -5,6 +5,7 @@ package controltest
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"net/netip"
 	"slices"
@@ -55,7 +56,7 @@ func (e *Engine) Holdings() []control.Holding {
 		h := control.Holding{Owner: owner}
 		for _, id := range slices.Sorted(maps.Keys(o.legs)) {
 			l := o.legs[id]
-			h.Legs = append(h.Legs, control.HeldLeg{ID: id, Conference: l.Conference, Units: control.Estimate(l)})
+			h.Legs = append(h.Legs, control.HeldLeg{ID: id, Conference: l.Conference, Units: control.Estimate(l), Guest: e.guest(l)})
 		}
 		for _, id := range slices.Sorted(maps.Keys(o.conferences)) {
 			h.Conferences = append(h.Conferences, o.conferences[id])
@@ -86,6 +87,23 @@ func (e *Engine) Leg(owner, id string) control.Leg {
 	return e.of(owner).legs[id]
 }
 
+// Conference returns a conference of an owner as it was put last.
+func (e *Engine) Conference(owner, id string) control.Conference {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.of(owner).conferences[id]
+}
+
+// guest is what a leg in a conference is to other workers: its numbers are made of its name, so that they stay.
+func (e *Engine) guest(l control.Leg) *control.Guest {
+	if l.Conference == "" || l.Audio == nil && l.Video == nil {
+		return nil
+	}
+	number := crc32.ChecksumIEEE([]byte(l.ID)) | 1
+	return &control.Guest{ID: l.ID, Worker: e.Status.Name, Name: l.Name, Source: number, Screen: number + 1,
+		Muted: l.Audio != nil && l.Audio.Muted, Video: l.Video != nil}
+}
+
 // Conferences lists the conferences that an owner has put.
 func (e *Engine) Conferences(owner string) []string {
 	e.mu.Lock()
@@ -103,12 +121,26 @@ func (e *Engine) Said() []string {
 // Await waits until a request has been made.
 func (e *Engine) Await(t testing.TB, request string) {
 	t.Helper()
+	e.AwaitMore(t, request, 0)
+}
+
+// AwaitMore waits until a request has been made more than so many times.
+func (e *Engine) AwaitMore(t testing.TB, request string, times int) {
+	t.Helper()
 	timer := time.AfterFunc(20*time.Second, e.cond.Broadcast)
 	defer timer.Stop()
 	limit := time.Now().Add(20 * time.Second)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for !slices.Contains(e.said, request) {
+	made := func() (n int) {
+		for _, said := range e.said {
+			if said == request {
+				n++
+			}
+		}
+		return n
+	}
+	for made() <= times {
 		if time.Now().After(limit) {
 			t.Fatalf("want the request %q, got %q", request, e.said)
 		}
@@ -161,7 +193,7 @@ func (s service) DeleteConference(_ context.Context, id string) error {
 
 // PutLeg answers with a port that tells the leg's number from others'.
 func (s service) PutLeg(_ context.Context, l control.Leg) (control.LegState, error) {
-	state := control.LegState{ID: l.ID, Worker: s.e.Status.Name}
+	state := control.LegState{ID: l.ID, Worker: s.e.Status.Name, Guest: s.e.guest(l)}
 	for range l.Transports {
 		state.Transports = append(state.Transports, control.TransportState{RTP: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:32768")}})
 	}
