@@ -145,6 +145,10 @@ func TestAClientReachesEveryRequest(t *testing.T) {
 		Video: &control.Video{RIDs: []string{"l", "h"}, Slots: 9},
 	}
 	state, err := c.PutLeg(ctx, leg)
+	if state.Guest == nil || state.Guest.Name != leg.Name {
+		t.Errorf("what others have to know of the leg: want its name, got %+v", state.Guest)
+	}
+	state.Guest = nil
 	want := control.LegState{ID: "alice", Worker: "0.1", Transports: []control.TransportState{{RTP: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:32768")}}}}
 	if d := cmp.Diff(want, state, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); d != "" || err != nil {
 		t.Errorf("put leg: %v, difference %s", err, d)

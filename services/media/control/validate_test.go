@@ -49,6 +49,30 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestWhatWorkersAreToldOfEachOtherIsChecked(t *testing.T) {
+	other := Other{Worker: "0.1", Exchange: netip.MustParseAddrPort("127.0.0.1:40000"), Mix: 1}
+	guest := Guest{ID: "a", Worker: "0.1", Source: 1, Screen: 2}
+	c := Conference{ID: "c", Mix: 2, Others: []Other{other}, Guests: []Guest{guest}}
+	if err := c.Validate(); err != nil {
+		t.Fatalf("a conference that is right: %v", err)
+	}
+	for name, c := range map[string]struct {
+		break_ func(*Conference)
+		want   string
+	}{
+		"exchange on the network": {func(c *Conference) { c.Others[0].Exchange = netip.MustParseAddrPort("192.0.2.1:40000") }, "others[0]: want a mix, and an exchange on a loopback"},
+		"no mix":                  {func(c *Conference) { c.Others[0].Mix = 0 }, "others[0]"},
+		"guest without a number":  {func(c *Conference) { c.Guests[0].Screen = 0 }, "guests[0]"},
+		"too many guests":         {func(c *Conference) { c.Guests = make([]Guest, maxGuests+1) }, "at most 255 and 4000"},
+	} {
+		whole := Conference{ID: "c", Others: []Other{other}, Guests: []Guest{guest}}
+		c.break_(&whole)
+		if err := whole.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want an error with %q", name, err, c.want)
+		}
+	}
+}
+
 func TestAKeyOfWrongLengthIsNotInTheMessage(t *testing.T) {
 	l := validLeg()
 	l.Transports[0].Security = SDES

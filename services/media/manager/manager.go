@@ -3,22 +3,30 @@
 // Workers dial it (port 2829 of the guide's table 23), say what they can carry and serve; clients such as the Call
 // Bridge dial it (port 2830) and ask. Both sides speak the protocol of package control, and a client cannot tell the
 // manager from a worker. The manager carries no media. It places: a conference and all of its legs are on one worker,
-// chosen by load units ([Place]). It passes requests on to the worker that has the object, and events back to the
-// owner.
+// chosen by load units ([Place]), until they outgrow it; then on several of the same machine. It passes requests on to the
+// worker that has the object, and events back to the owner.
+//
+// Of a conference on several workers each is told where the others are and which guests it has there
+// ([control.Conference]); they exchange sound and pictures among themselves. That is told anew with every change, before
+// the change is answered, and nothing is told twice (spread).
 //
 // What it knows, the workers know as well. A manager that dies is replaced within the owners' grace of 10 s: workers
 // register again and tell what they hold, and when they have (or after [SettleLimit]) clients are let in; they notice
 // nothing but a slow answer. A worker that dies is noticed by its closed connection, a stalled one by two seconds
 // without a heartbeat: its legs are gone, the owners are told ([control.EventLost]) and put them again. A worker that
 // lost only its connection and comes back to the same manager is told to drop what it held, because the owners
-// have been told that it is lost. Conferences that the owners put are kept and placed anew with their next leg.
+// have been told that it is lost. Conferences that the owners put are kept and placed anew with their next leg; from those
+// that others carry as well the guests of the dead worker vanish at once.
 package manager
 
 import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -68,7 +76,9 @@ type Manager struct {
 
 // worker is a registered worker.
 type worker struct {
-	name   string
+	name string
+	// host is the machine: only workers of one machine can share a conference.
+	host   string
 	peer   *control.Peer
 	status control.WorkerStatus
 	// seen is when the last heartbeat came.
@@ -84,8 +94,8 @@ type worker struct {
 type objects struct {
 	legs        map[string]*leg
 	conferences map[string]*conference
-	// plays tells on which worker a prompt runs.
-	plays map[string]*worker
+	// plays tells on which workers a prompt runs.
+	plays map[string][]*worker
 }
 
 // leg is where a leg is. It is replaced, never changed.
@@ -93,16 +103,9 @@ type leg struct {
 	worker     *worker
 	units      int
 	conference string
-}
-
-// conference is where a conference is. Without legs it may be nowhere.
-type conference struct {
-	// wanted is what the owner put; nil for one that only legs have named.
-	wanted *control.Conference
-	worker *worker
-	// sent is the worker that has been told what is wanted.
-	sent *worker
-	legs int
+	// pictures: it sends a main picture. guest is what other workers have to know of it; nil until its own has said.
+	pictures bool
+	guest    *control.Guest
 }
 
 // New returns a manager without workers.
@@ -138,9 +141,29 @@ func (m *Manager) Settle(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.settled = true
 	m.report(m.o.Now())
+	owners := slices.Collect(maps.Keys(m.owners))
+	m.mu.Unlock()
+	// Workers that did not come again have taken guests with them.
+	for _, owner := range owners {
+		m.spreadAll(ctx, owner)
+	}
+}
+
+// spreadAll brings all conferences of an owner up to date after something that the owner did not ask for.
+func (m *Manager) spreadAll(ctx context.Context, owner string) {
+	m.mu.Lock()
+	var ids []string
+	if o := m.owners[owner]; o != nil {
+		ids = slices.Sorted(maps.Keys(o.conferences))
+	}
+	m.mu.Unlock()
+	for _, id := range ids {
+		if err := (service{m, owner}).spread(ctx, id); err != nil {
+			m.o.Log(fmt.Sprintf("conference %q of %q: %v", id, owner, err))
+		}
+	}
 }
 
 // ServeClients serves clients until ctx ends. Call [Manager.Settle] first.
@@ -235,7 +258,7 @@ func (m *Manager) serveWorker(ctx context.Context, conn net.Conn) {
 		}
 		return
 	}
-	w = &worker{name: peer.Hello().Name, peer: peer, status: *peer.Hello().Worker, seen: m.o.Now()}
+	w = &worker{name: peer.Hello().Name, host: hostOf(conn), peer: peer, status: *peer.Hello().Worker, seen: m.o.Now()}
 	twice, err := m.register(w)
 	if err != nil {
 		m.o.Log(err.Error())
@@ -253,6 +276,15 @@ func (m *Manager) serveWorker(ctx context.Context, conn net.Conn) {
 	if err == nil {
 		m.lose(ctx, w, why)
 	}
+}
+
+// hostOf tells machines apart: this one is "".
+func hostOf(conn net.Conn) string {
+	at, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil || at.Addr().Unmap().IsLoopback() {
+		return ""
+	}
+	return at.Addr().String()
 }
 
 // held is a leg of an owner.
@@ -300,7 +332,13 @@ func (m *Manager) admit(ctx context.Context, w *worker, twice []held) {
 	m.countWorkers()
 	m.report(m.o.Now())
 	m.dispatcher.Broadcast(control.Event{Event: control.EventModules, Worker: w.name, On: true})
+	settled := m.settled
 	m.mu.Unlock()
+	if settled && !w.again {
+		for _, h := range w.peer.Holdings() {
+			m.spreadAll(ctx, h.Owner)
+		}
+	}
 	for _, h := range twice {
 		if err := w.peer.Owner(h.owner).DeleteLeg(ctx, h.leg); err != nil {
 			m.o.Log(fmt.Sprintf("delete leg %q at media worker %s, which another one has: %v", h.leg, w.name, err))
@@ -313,11 +351,14 @@ func (m *Manager) adopt(w *worker, h control.Holding) (twice []held) {
 	o := m.of(h.Owner)
 	for _, c := range h.Conferences {
 		k := o.conference(c.ID)
-		if k.wanted == nil {
-			k.wanted = &c
+		// One with zero settings need not have been put: it may only have been told of its other workers.
+		wanted := bare(c)
+		if k.wanted == nil && (c.Mix == 0 || !reflect.DeepEqual(wanted, control.Conference{ID: c.ID})) {
+			k.wanted = &wanted
 		}
-		if k.worker == nil {
-			k.worker, k.sent = w, w
+		at := k.give(w)
+		if at.told = &c; c.Mix != 0 {
+			at.mix = c.Mix
 		}
 	}
 	for _, l := range h.Legs {
@@ -325,12 +366,7 @@ func (m *Manager) adopt(w *worker, h control.Holding) (twice []held) {
 			twice = append(twice, held{h.Owner, l.ID})
 			continue
 		}
-		if l.Conference != "" {
-			if k := o.conference(l.Conference); k.worker == nil {
-				k.worker = w
-			}
-		}
-		o.set(l.ID, &leg{worker: w, units: l.Units, conference: l.Conference})
+		o.set(l.ID, &leg{worker: w, units: l.Units, conference: l.Conference, guest: l.Guest, pictures: l.Guest != nil && l.Guest.Video})
 	}
 	return twice
 }
@@ -343,7 +379,7 @@ func (o *objects) ids(w *worker) (ids control.IDs) {
 		}
 	}
 	for id, c := range o.conferences {
-		if c.worker == w {
+		if c.share(w) != nil {
 			ids.Conferences = append(ids.Conferences, id)
 		}
 	}
@@ -352,34 +388,41 @@ func (o *objects) ids(w *worker) (ids control.IDs) {
 	return ids
 }
 
-// lose takes a worker out, and tells the owners what went with it.
+// lose takes a worker out, and tells the owners what went with it, and the other workers of its conferences.
 func (m *Manager) lose(ctx context.Context, w *worker, why error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	delete(m.workers, w.name)
+	var owners []string
 	for owner, o := range m.owners {
 		lost := o.ids(w).Legs
 		for _, id := range lost {
 			o.set(id, nil)
 		}
-		for id, k := range o.conferences {
-			if k.sent == w {
-				k.sent = nil
-			}
-			if k.worker == w {
-				k.worker = nil
-				o.tidy(id)
-			}
+		for _, k := range o.conferences {
+			k.at = slices.DeleteFunc(k.at, func(s *share) bool { return s.worker == w })
 		}
-		for id, at := range o.plays {
-			if at == w {
-				delete(o.plays, id)
+		for id := range o.plays {
+			if o.played(id, w) && ctx.Err() == nil {
+				m.dispatcher.Emit(owner, control.Event{Event: control.EventPlayed, ID: id, Worker: w.name})
 			}
 		}
 		if len(lost) > 0 && ctx.Err() == nil {
 			m.dispatcher.Emit(owner, control.Event{Event: control.EventLost, Worker: w.name, Legs: lost})
 		}
+		owners = append(owners, owner)
 	}
+	m.gone(ctx, w, why)
+	m.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	for _, owner := range owners {
+		m.spreadAll(ctx, owner)
+	}
+}
+
+// gone reports a worker that was taken out. The caller holds mu.
+func (m *Manager) gone(ctx context.Context, w *worker, why error) {
 	if ctx.Err() != nil {
 		// The manager itself is ending.
 		return
@@ -410,10 +453,25 @@ func (m *Manager) event(w *worker, owner string, e control.Event) {
 	if l := o.legs[e.Leg]; l != nil && l.worker != w {
 		return
 	}
-	if e.Event == control.EventPlayed && o.plays[e.ID] == w {
-		delete(o.plays, e.ID)
+	if e.Event == control.EventPlayed && len(o.plays[e.ID]) > 0 && !o.played(e.ID, w) {
+		return // it still plays elsewhere
 	}
 	m.dispatcher.Emit(owner, e)
+}
+
+// played notes that a prompt is through on a worker, and tells whether it is on all. The caller holds mu.
+func (o *objects) played(id string, w *worker) bool {
+	at := o.plays[id]
+	i := slices.Index(at, w)
+	if i < 0 {
+		return false
+	}
+	if at = slices.Delete(at, i, i+1); len(at) > 0 {
+		o.plays[id] = at
+		return false
+	}
+	delete(o.plays, id)
+	return true
 }
 
 // Holdings is part of [control.Handler]; the manager registers with nobody.
@@ -426,7 +484,7 @@ func (m *Manager) Owner(owner string) control.Service { return service{m, owner}
 func (m *Manager) of(owner string) *objects {
 	o := m.owners[owner]
 	if o == nil {
-		o = &objects{legs: map[string]*leg{}, conferences: map[string]*conference{}, plays: map[string]*worker{}}
+		o = &objects{legs: map[string]*leg{}, conferences: map[string]*conference{}, plays: map[string][]*worker{}}
 		m.owners[owner] = o
 	}
 	return o
@@ -447,9 +505,10 @@ func (o *objects) set(id string, l *leg) {
 	if old := o.legs[id]; old != nil {
 		old.worker.used -= old.units
 		if k := o.conferences[old.conference]; k != nil {
-			k.legs--
+			if at := k.share(old.worker); at != nil {
+				at.count(old, -1)
+			}
 		}
-		defer o.tidy(old.conference)
 	}
 	if l == nil {
 		delete(o.legs, id)
@@ -458,14 +517,7 @@ func (o *objects) set(id string, l *leg) {
 	o.legs[id] = l
 	l.worker.used += l.units
 	if l.conference != "" {
-		o.conference(l.conference).legs++
-	}
-}
-
-// tidy forgets a conference that nobody put and nobody is in.
-func (o *objects) tidy(id string) {
-	if k := o.conferences[id]; k != nil && k.wanted == nil && k.legs <= 0 {
-		delete(o.conferences, id)
+		o.conference(l.conference).give(l.worker).count(l, 1)
 	}
 }
 
@@ -476,7 +528,16 @@ func (m *Manager) loads() []Load {
 		if !w.ready {
 			continue
 		}
-		list = append(list, Load{Name: w.name, Module: w.status.Module, Capacity: w.status.Capacity, Used: w.used})
+		l := Load{Name: w.name, Host: w.host, Module: w.status.Module, Capacity: w.status.Capacity, Used: w.used}
+		if !w.status.Exchange.IsValid() {
+			l.Host = "alone " + w.name // it cannot share with anybody
+		}
+		for _, o := range m.owners {
+			for _, k := range o.conferences {
+				l.Used += k.span(w)
+			}
+		}
+		list = append(list, l)
 	}
 	slices.SortFunc(list, func(a, b Load) int {
 		return cmp.Or(cmp.Compare(a.Module, b.Module), cmp.Compare(len(a.Name), len(b.Name)), cmp.Compare(a.Name, b.Name))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -108,7 +109,8 @@ type fakeWorker struct {
 // hire starts worker "module.index" and lets it register.
 func hire(t *testing.T, address string, module, index, capacity int) *fakeWorker {
 	t.Helper()
-	e := controltest.New(control.WorkerStatus{Name: fmt.Sprintf("%d.%d", module, index), Module: module, CPU: 1 + index, Capacity: capacity})
+	e := controltest.New(control.WorkerStatus{Name: fmt.Sprintf("%d.%d", module, index), Module: module, CPU: 1 + index, Capacity: capacity,
+		Exchange: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(40000+100*module+index))})
 	w := &fakeWorker{Engine: e, away: make(chan string, 1000)}
 	w.dispatcher = control.NewDispatcher(e, control.DispatcherOptions{Role: control.RoleWorker, Log: func(text string) { w.away <- text }})
 	e.Emit = w.dispatcher.Emit
@@ -164,7 +166,7 @@ func put(t *testing.T, c *control.Client, l control.Leg) string {
 
 const anywhere = "127.0.0.1:0"
 
-func TestAConferenceIsOnOneWorkerAndConferencesSpread(t *testing.T) {
+func TestAConferenceThatFitsIsOnOneWorkerAndConferencesSpread(t *testing.T) {
 	d := open(t, anywhere, anywhere, 2)
 	a, b := hire(t, d.workers, 0, 0, 2000), hire(t, d.workers, 0, 1, 2000)
 	c, _ := bridge(t, d.clients)
@@ -178,8 +180,8 @@ func TestAConferenceIsOnOneWorkerAndConferencesSpread(t *testing.T) {
 	if got := put(t, c, control.Leg{ID: "3", Conference: "other"}); got == first {
 		t.Errorf("another conference: want the worker that is empty, got %s", got)
 	}
-	if _, err := c.PutLeg(t.Context(), control.Leg{ID: "4", Conference: "weekly", Units: 101}); control.CodeOf(err) != control.CodeCapacity {
-		t.Errorf("a conference that outgrows its worker: want code %s, got %v", control.CodeCapacity, err)
+	if _, err := c.PutLeg(t.Context(), control.Leg{ID: "4", Conference: "weekly", Units: 1946}); control.CodeOf(err) != control.CodeCapacity {
+		t.Errorf("a leg that no worker has room for: want code %s, got %v", control.CodeCapacity, err)
 	}
 	if got := put(t, c, control.Leg{ID: "4", Conference: "weekly", Units: 100}); got != first {
 		t.Errorf("up to the last unit: want worker %s, got %s", first, got)

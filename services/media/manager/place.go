@@ -1,10 +1,15 @@
 package manager
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+)
 
 // Load is what a worker can carry and carries, in load units.
 type Load struct {
-	Name     string
+	Name string
+	// Host is its machine.
+	Host     string
 	Module   int
 	Capacity int
 	Used     int
@@ -13,36 +18,49 @@ type Load struct {
 // Ask is a leg that wants a place.
 type Ask struct {
 	Units int
-	// Home is the worker of its conference, "" while the conference has no legs. Every leg of a conference is at home:
-	// mixing and composing need all that comes in.
-	Home string
+	// Homes are the workers of its conference, the preferred one first; none while the conference has no legs.
+	Homes []string
+	// Span is what another worker of their machine would bear for the conference beside the leg.
+	Span int
 	// At is the worker that carries the leg now, with AtUnits.
 	At      string
 	AtUnits int
 }
 
-// Place chooses a worker, or tells that none has room. A leg without a home stays where it is while it fits, since moving
-// changes its ports; otherwise it goes to the worker with the smallest part of its capacity in use, of the
-// module with the smallest part in use where two are equal, and of those to the first.
+// Place chooses a worker, or tells that none has room. A leg stays where it is while it fits and is at home there, since moving
+// changes its ports. Otherwise it goes to the first of its homes with room. When they are full, or it has none, it goes to
+// the worker with the smallest part of its capacity in use, of the module with the smallest part in use where two are equal,
+// and of those to the first; a conference that has homes stays on their machine.
 func Place(loads []Load, a Ask) (name string, ok bool) {
-	fits := func(l Load) bool {
+	fits := func(l Load, units int) bool {
 		used := l.Used
 		if l.Name == a.At {
 			used -= a.AtUnits
 		}
-		return used+a.Units <= l.Capacity
+		return used+units <= l.Capacity
 	}
-	stay := a.At
-	if a.Home != "" {
-		stay = a.Home
+	find := func(name string) *Load {
+		if i := slices.IndexFunc(loads, func(l Load) bool { return l.Name == name }); i >= 0 {
+			return &loads[i]
+		}
+		return nil
 	}
-	for _, l := range loads {
-		if l.Name == stay && fits(l) {
+	stay := a.Homes
+	if len(a.Homes) == 0 || slices.Contains(a.Homes, a.At) {
+		stay = slices.Concat([]string{a.At}, a.Homes)
+	}
+	for _, name := range stay {
+		if l := find(name); l != nil && fits(*l, a.Units) {
 			return l.Name, true
 		}
 	}
-	if a.Home != "" {
-		return "", false
+	units := a.Units
+	var host *Load
+	if len(a.Homes) > 0 {
+		units += a.Span
+		if host = find(a.Homes[0]); host == nil {
+			return "", false
+		}
 	}
 	type sum struct{ used, capacity int }
 	modules := map[int]sum{}
@@ -53,7 +71,7 @@ func Place(loads []Load, a Ask) (name string, ok bool) {
 	var best *Load
 	for i := range loads {
 		l := &loads[i]
-		if !fits(*l) {
+		if !fits(*l, units) || host != nil && (l.Host != host.Host || slices.Contains(a.Homes, l.Name)) {
 			continue
 		}
 		if best == nil {

@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,33 +21,11 @@ func (s service) on(w *worker) control.Service { return w.peer.Owner(s.owner) }
 
 // PutConference is part of [control.Service]. A conference without legs is kept here until its first leg.
 func (s service) PutConference(ctx context.Context, c control.Conference) error {
+	c = bare(c)
 	s.m.mu.Lock()
-	k := s.m.of(s.owner).conference(c.ID)
-	k.wanted = &c
-	w := k.worker
+	s.m.of(s.owner).conference(c.ID).wanted = &c
 	s.m.mu.Unlock()
-	if w == nil {
-		return nil
-	}
-	return unlessLost(s.tell(ctx, w, c))
-}
-
-// tell puts a conference at its worker.
-func (s service) tell(ctx context.Context, w *worker, c control.Conference) error {
-	if err := s.on(w).PutConference(ctx, c); err != nil {
-		return err
-	}
-	s.m.mu.Lock()
-	var former *worker
-	if k := s.m.of(s.owner).conferences[c.ID]; k != nil {
-		former, k.sent = k.sent, w
-	}
-	known := former != nil && former != w && former.ready
-	s.m.mu.Unlock()
-	if !known {
-		return nil
-	}
-	return unlessLost(s.on(former).DeleteConference(ctx, c.ID))
+	return s.spread(ctx, c.ID)
 }
 
 // unlessLost leaves out that a worker went away: its conferences are made anew with their next leg.
@@ -68,18 +45,19 @@ func (s service) DeleteConference(ctx context.Context, id string) error {
 		s.m.mu.Unlock()
 		return nil
 	}
-	for name, l := range o.legs {
-		if l.conference == id {
-			o.set(name, &leg{worker: l.worker, units: l.units})
+	k.wanted = nil
+	for _, at := range k.at {
+		if at.told == nil {
+			at.told = &control.Conference{ID: id} // it knows it by its legs
 		}
 	}
-	delete(o.conferences, id)
-	w := cmp.Or(k.worker, k.sent)
-	s.m.mu.Unlock()
-	if w == nil {
-		return nil
+	for name, l := range o.legs {
+		if l.conference == id {
+			o.set(name, &leg{worker: l.worker, units: l.units, pictures: l.pictures})
+		}
 	}
-	return unlessLost(s.on(w).DeleteConference(ctx, id))
+	s.m.mu.Unlock()
+	return s.spread(ctx, id)
 }
 
 // attempts to place a leg while workers die under it.
@@ -107,14 +85,13 @@ func (m *Manager) lost(w *worker) bool {
 }
 
 func (s service) putLeg(ctx context.Context, l control.Leg) (control.LegState, *worker, error) {
-	now, before, first, err := s.place(l)
+	now, before, err := s.place(l)
 	if err != nil {
 		return control.LegState{}, nil, err
 	}
 	w := now.worker
-	if first != nil {
-		err = s.tell(ctx, w, *first)
-	}
+	// The worker has to know the conference before its leg.
+	err = s.spread(ctx, l.Conference)
 	var state control.LegState
 	if err == nil {
 		state, err = s.on(w).PutLeg(ctx, l)
@@ -125,6 +102,7 @@ func (s service) putLeg(ctx context.Context, l control.Leg) (control.LegState, *
 			// Nobody knows whether it is there; it must not be.
 			_ = s.on(w).DeleteLeg(context.WithoutCancel(ctx), l.ID)
 		}
+		s.settle(ctx, l.Conference)
 		return control.LegState{}, w, err
 	}
 	state.Worker = w.name
@@ -133,52 +111,75 @@ func (s service) putLeg(ctx context.Context, l control.Leg) (control.LegState, *
 			s.m.o.Log(fmt.Sprintf("delete leg %q of %q, which moved to worker %s, at worker %s: %v", l.ID, s.owner, w.name, before.worker.name, err))
 		}
 	}
+	s.know(l.ID, now, state.Guest)
+	state.Guest = nil
+	s.settle(ctx, l.Conference)
+	if before != nil && before.conference != l.Conference {
+		s.settle(ctx, before.conference)
+	}
 	return state, w, nil
 }
 
-// place chooses the worker of a leg and reserves its units there. When that worker does not know the leg's conference
-// yet, first is what the owner put for it.
-func (s service) place(l control.Leg) (now, before *leg, first *control.Conference, err error) {
+// know keeps what other workers have to know of a leg.
+func (s service) know(id string, now *leg, g *control.Guest) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if o := s.m.of(s.owner); o.legs[id] == now {
+		known := *now
+		if known.guest = g; g != nil {
+			g.Worker = now.worker.name
+		}
+		o.legs[id] = &known
+	}
+}
+
+// settle brings a conference up to date after a leg of it has changed. That another worker cannot be told is no fault of
+// the leg.
+func (s service) settle(ctx context.Context, conference string) {
+	if err := s.spread(ctx, conference); err != nil {
+		s.m.o.Log(fmt.Sprintf("conference %q of %q: %v", conference, s.owner, err))
+	}
+}
+
+// place chooses the worker of a leg and reserves its units there.
+func (s service) place(l control.Leg) (now, before *leg, err error) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	o := s.m.of(s.owner)
 	before = o.legs[l.ID]
-	ask := Ask{Units: control.Estimate(l)}
+	now = &leg{units: control.Estimate(l), conference: l.Conference, pictures: l.Video != nil}
+	ask := Ask{Units: now.units}
 	if before != nil {
 		ask.At, ask.AtUnits = before.worker.name, before.units
 	}
-	k := o.conferences[l.Conference]
-	near := k
+	near := o.conferences[l.Conference]
 	if l.Conference == "" {
 		near = o.conferences[l.Near]
 	}
-	if near != nil && near.worker != nil && near.worker.ready && !alone(near, before, l.Conference) {
-		ask.Home = near.worker.name
+	if near != nil && !alone(near, before, l.Conference) {
+		ask.Homes = near.homes()
+		ask.Span = control.EstimateSpan(1, near.pictures())
 	}
 	name, ok := Place(s.m.loads(), ask)
-	if !ok && l.Conference == "" && ask.Home != "" {
+	if !ok && l.Conference == "" && len(ask.Homes) > 0 {
 		// Near is a wish.
-		ask.Home = ""
+		ask.Homes = nil
 		name, ok = Place(s.m.loads(), ask)
 	}
 	if !ok {
-		return nil, nil, nil, s.m.full(ask)
+		return nil, nil, s.m.full(ask)
 	}
-	now = &leg{worker: s.m.workers[name], units: ask.Units, conference: l.Conference}
-	if l.Conference != "" {
-		k = o.conference(l.Conference)
-		k.worker = now.worker
-		if k.sent != k.worker {
-			first = k.wanted
-		}
+	now.worker = s.m.workers[name]
+	if before != nil && before.worker == now.worker {
+		now.guest = before.guest
 	}
 	o.set(l.ID, now)
-	return now, before, first, nil
+	return now, before, nil
 }
 
 // alone tells that nobody but this leg is in a conference, so that it may go where the leg goes.
 func alone(k *conference, before *leg, id string) bool {
-	return k.legs == 0 || k.legs == 1 && before != nil && before.conference == id && id != ""
+	return k.legs() == 0 || k.legs() == 1 && before != nil && before.conference == id && id != ""
 }
 
 // full is the refusal when nothing fits. The caller holds mu.
@@ -186,8 +187,8 @@ func (m *Manager) full(a Ask) error {
 	switch {
 	case len(m.loads()) == 0:
 		return control.Errorf(control.CodeCapacity, "no media worker is registered")
-	case a.Home != "":
-		return control.Errorf(control.CodeCapacity, "worker %s, where the conference is, has no room for %d load units", a.Home, a.Units)
+	case len(a.Homes) > 0:
+		return control.Errorf(control.CodeCapacity, "no worker of the machine where the conference is has room for %d load units", a.Units)
 	}
 	return control.Errorf(control.CodeCapacity, "no media worker has room for %d load units", a.Units)
 }
@@ -225,37 +226,54 @@ func (s service) DeleteLeg(ctx context.Context, id string) error {
 		return nil
 	}
 	s.m.mu.Lock()
-	s.m.of(s.owner).set(id, nil)
+	o, conference := s.m.of(s.owner), ""
+	if l := o.legs[id]; l != nil {
+		conference = l.conference
+	}
+	o.set(id, nil)
 	s.m.mu.Unlock()
-	return unlessLost(at.DeleteLeg(ctx, id))
+	err = unlessLost(at.DeleteLeg(ctx, id))
+	s.settle(ctx, conference)
+	return err
 }
 
 // Play is part of [control.Service]. A conference that is nowhere, because nobody is in it, plays to nobody.
 func (s service) Play(ctx context.Context, p control.Play) error {
 	s.m.mu.Lock()
 	o := s.m.of(s.owner)
-	var w *worker
+	var at []*worker
 	if l := o.legs[p.Leg]; l != nil {
-		w = l.worker
+		at = append(at, l.worker)
 	} else if k := o.conferences[p.Conference]; k != nil {
-		w = k.worker
-		if w == nil {
+		for _, share := range k.at {
+			at = append(at, share.worker)
+		}
+		if len(at) == 0 {
 			s.m.mu.Unlock()
 			s.m.dispatcher.Emit(s.owner, control.Event{Event: control.EventPlayed, ID: p.ID, Conference: p.Conference})
 			return nil
 		}
 	}
-	if w == nil {
+	if len(at) == 0 {
 		s.m.mu.Unlock()
 		return control.Errorf(control.CodeUnknown, "nothing to play to: no leg %q, no conference %q", p.Leg, p.Conference)
 	}
-	o.plays[p.ID] = w
+	o.plays[p.ID] = slices.Clone(at)
 	s.m.mu.Unlock()
-	err := s.on(w).Play(ctx, p)
+	err := all(at, func(w *worker) error {
+		err := s.on(w).Play(ctx, p)
+		if len(at) > 1 {
+			err = unlessLost(err)
+		}
+		return err
+	})
 	if err != nil {
 		s.m.mu.Lock()
 		delete(o.plays, p.ID)
 		s.m.mu.Unlock()
+		if len(at) > 1 {
+			_ = all(at, func(w *worker) error { return s.on(w).StopPlay(ctx, p.ID) })
+		}
 	}
 	return err
 }
@@ -263,12 +281,12 @@ func (s service) Play(ctx context.Context, p control.Play) error {
 // StopPlay is part of [control.Service]. After a restart nobody here knows where a prompt runs, so all workers are asked.
 func (s service) StopPlay(ctx context.Context, id string) error {
 	s.m.mu.Lock()
-	w := s.m.of(s.owner).plays[id]
+	at := slices.Clone(s.m.of(s.owner).plays[id])
 	s.m.mu.Unlock()
-	if w != nil {
-		return unlessLost(s.on(w).StopPlay(ctx, id))
+	if len(at) == 0 {
+		at = s.m.ready()
 	}
-	return s.all(s.m.ready(), func(w *worker) error {
+	return all(at, func(w *worker) error {
 		if err := s.on(w).StopPlay(ctx, id); control.CodeOf(err) != control.CodeUnknown {
 			return unlessLost(err)
 		}
@@ -289,11 +307,11 @@ func (m *Manager) ready() []*worker {
 	return list
 }
 
-// all asks workers at the same time and waits for all of them.
-func (s service) all(workers []*worker, ask func(*worker) error) error {
-	errs := make([]error, len(workers))
+// all asks several workers at the same time and waits for all of them.
+func all[T any](whom []T, ask func(T) error) error {
+	errs := make([]error, len(whom))
 	var wait sync.WaitGroup
-	for i, w := range workers {
+	for i, w := range whom {
 		wait.Go(func() { errs[i] = ask(w) })
 	}
 	wait.Wait()
@@ -341,7 +359,7 @@ func (s service) Stats(ctx context.Context, legs []string) ([]control.LegStats, 
 	for w := range asked {
 		workers = append(workers, w)
 	}
-	err := s.all(workers, func(w *worker) error {
+	err := all(workers, func(w *worker) error {
 		for part := range slices.Chunk(asked[w], control.MaxStats) {
 			stats, err := s.on(w).Stats(ctx, part)
 			if err != nil {
@@ -394,8 +412,8 @@ func (s service) Sync(ctx context.Context, legs, conferences []string) error {
 	for id, k := range o.conferences {
 		if !listed[id] {
 			k.wanted = nil
-			o.tidy(id)
 		}
+		o.tidy(id)
 	}
 	lost := control.Event{Event: control.EventLost}
 	for _, id := range legs {
@@ -421,9 +439,10 @@ func (s service) Sync(ctx context.Context, legs, conferences []string) error {
 		delete(s.m.owners, s.owner)
 	}
 	s.m.mu.Unlock()
-	err := s.all(workers, func(w *worker) error {
+	err := all(workers, func(w *worker) error {
 		return unlessLost(s.on(w).Sync(ctx, keep[w].Legs, keep[w].Conferences))
 	})
+	s.m.spreadAll(ctx, s.owner)
 	if len(lost.Legs) > 0 {
 		s.m.dispatcher.Emit(s.owner, lost)
 	}
