@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"rotunda/services/media/control"
 	"rotunda/services/media/layout"
 )
@@ -58,6 +60,18 @@ func forwardable(scene *layout.Scene, v *control.Video, of func(source uint32) (
 	}
 	return source, true
 }
+
+// suitsLink tells whether a picture of so many bits a second may be forwarded over a link. One that is forwarded stays so until
+// the link carries less; one that is not has to fit with a quarter to spare.
+func suitsLink(bitrate, link int, forwarded bool) bool {
+	if forwarded {
+		return bitrate <= link
+	}
+	return bitrate+bitrate/4 <= link
+}
+
+// chooseAfter is the least time between two changes from forwarding to composing and back.
+const chooseAfter = 5 * time.Second
 
 // takes tells whether the far end of a stream can take a picture as it is.
 func takes(v *control.Video, o offered) bool {

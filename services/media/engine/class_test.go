@@ -53,6 +53,23 @@ func TestOnlyAnUntouchedPictureIsForwarded(t *testing.T) {
 	}
 }
 
+func TestAPictureIsForwardedWhileTheLinkCarriesIt(t *testing.T) {
+	for _, c := range []struct {
+		bitrate, link   int
+		forwarded, want bool
+	}{
+		{1_000_000, 2_000_000, false, true},
+		{1_000_000, 1_100_000, false, false},
+		{1_000_000, 1_100_000, true, true},
+		{1_000_000, 900_000, true, false},
+		{0, 50_000, false, true},
+	} {
+		if got := suitsLink(c.bitrate, c.link, c.forwarded); got != c.want {
+			t.Errorf("%d over %d, forwarded %v: got %v, want %v", c.bitrate, c.link, c.forwarded, got, c.want)
+		}
+	}
+}
+
 func TestLimitsFollowWhatTheFarEndDecodes(t *testing.T) {
 	for _, c := range []struct {
 		v                   control.Video

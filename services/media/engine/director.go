@@ -286,7 +286,9 @@ func (s *stage) showMain(l *leg, want *control.Leg, d *display, now time.Time) {
 	c := s.compose(compositionKey{Key: key}, func() *layout.Scene {
 		return layout.Show(&want.View, &s.room, seats, l.source, width, height)
 	})
-	if source, ok := forwardable(c.scene, v, s.offer(now)); ok {
+	source, ok := forwardable(c.scene, v, s.offer(now))
+	d.direct = source
+	if ok && d.fits(s.contributions[source], now) {
 		d.forward(s, s.contributions[source], c.scene, now)
 	} else {
 		d.watch(c, encodeKeyOf(v, rate), key.Viewer != 0, now)
@@ -304,9 +306,13 @@ func (s *stage) showPresentation(l *leg, want *control.Leg, d *display, now time
 	}
 	c := s.contributions[p.Source]
 	y, o := c.best(now)
+	d.direct = 0
 	if y != nil && takes(v, o) {
-		d.forward(s, c, nil, now)
-		return
+		d.direct = p.Source
+		if d.fits(c, now) {
+			d.forward(s, c, nil, now)
+			return
+		}
 	}
 	width, height, rate := limits(v)
 	look := compositionKey{presentation: p.Source}

@@ -26,7 +26,10 @@ type display struct {
 	width, height atomic.Int32
 	pace          pace
 
-	// The director's own.
+	// The director's own: direct is the source that could be forwarded, 0 for none, and chosen when it last was decided
+	// whether the link carries it.
+	direct  uint32
+	chosen  time.Time
 	watched *composition
 	key     encodeKey
 	tier    stream.TierState
@@ -161,6 +164,12 @@ func (d *display) forward(s *stage, c *contribution, scene *layout.Scene, now ti
 	d.pick(s, now)
 }
 
+// fits tells whether the link carries a source as it comes.
+func (d *display) fits(c *contribution, now time.Time) bool {
+	_, o := c.best(now)
+	return suitsLink(o.bitrate, d.flow.bitrate(), d.watched == nil && len(d.sources) > 0)
+}
+
 // fill puts the sources of a scene into slots.
 func (d *display) fill(s *stage, scene *layout.Scene, now time.Time) {
 	d.watched = nil
@@ -214,11 +223,15 @@ func (d *display) pick(s *stage, now time.Time) {
 	choices := stream.ShareBandwidth(nil, needs, d.flow.bitrate())
 	for i, k := range of {
 		choice := choices[i]
-		if choice < 0 && len(lists[i]) == 1 {
-			// With one layer there is nothing to choose: the far end asked for this picture.
+		if choice < 0 && len(d.lanes) == 1 && len(lists[i]) > 0 {
+			// The one picture that there is: whether it suits the link was asked before.
 			choice = 0
 		}
 		if choice < 0 {
+			if !slices.Contains(lists[i], k.layer) {
+				_ = k.sender.Switch(nil, now) // nothing rather than who was in this slot before
+				k.layer = nil
+			}
 			continue
 		}
 		k.layer = lists[i][choice]
@@ -230,11 +243,28 @@ func (d *display) pick(s *stage, now time.Time) {
 	}
 }
 
+// paceBurst is by how much pictures may be faster than the link is taken to be: a key frame has ten times the bits of
+// another, and is to be there within a few frames.
+const paceBurst = 4
+
 // review follows the link; true asks for an arrangement.
 func (d *display) review(s *stage, now time.Time) bool {
+	link := d.flow.bitrate()
+	for _, k := range d.lanes {
+		k.sender.SetPace(paceBurst*link, now)
+	}
+	if d.direct != 0 {
+		if c := s.contributions[d.direct]; c != nil {
+			_, o := c.best(now)
+			if now.Sub(d.chosen) >= chooseAfter && suitsLink(o.bitrate, link, d.watched == nil) != (d.watched == nil) {
+				d.chosen = now
+				return true
+			}
+		}
+	}
 	if c := d.watched; c != nil {
 		was := d.tier.Tier
-		d.tier = stream.NextTier(d.tier, stream.TierRates(d.key.top), d.flow.bitrate(), now)
+		d.tier = stream.NextTier(d.tier, stream.TierRates(d.key.top), link, now)
 		if d.tier.Tier != was {
 			d.carry(d.lanes[0], c.stream(d.key, d.tier.Tier), now)
 		}

@@ -32,6 +32,7 @@ type flow struct {
 	feedback []byte
 	lost     []uint16
 	pushed   []*layer // that packets of this batch went to
+	control  *rtp.Flood
 
 	mu   sync.Mutex
 	list []*incoming // a copy of incoming, for the reporter
@@ -88,7 +89,8 @@ type incoming struct {
 const maxIncoming = 16
 
 func openFlow(l *leg, index int, t control.Transport) (*flow, error) {
-	f := &flow{leg: l, index: index, link: newLink()}
+	f := &flow{leg: l, index: index, link: newLink(),
+		control: rtp.NewFlood(maxControl, maxControl*1500, time.Second)}
 	f.routes.Store(&routes{})
 	f.heard.Store(time.Now().UnixNano())
 	var err error
@@ -132,6 +134,9 @@ func (f *flow) setRoutes(want *control.Leg, index int) {
 			}
 		}
 	}
+	f.mu.Lock()
+	f.link.expect(want, index)
+	f.mu.Unlock()
 	f.routes.Store(r)
 }
 
@@ -386,10 +391,14 @@ func (m *rateMeter) add(n int, at time.Time) {
 	m.bytes += n
 }
 
-// rate is 0 for a stream that has stopped.
+// rate is 0 for a stream that has stopped. In its first second it is a guess from what has come so far.
 func (m *rateMeter) rate(now time.Time) int {
-	if now.Sub(m.since) > 3*time.Second {
+	d := now.Sub(m.since)
+	switch {
+	case d > 3*time.Second:
 		return 0
+	case m.bps == 0 && d >= time.Second/10:
+		return int(int64(m.bytes) * 8 * int64(time.Second) / int64(d))
 	}
 	return m.bps
 }

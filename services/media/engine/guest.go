@@ -118,7 +118,7 @@ func (r *remote) note(o offered, now time.Time) {
 func (r *remote) over(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return now.Sub(r.at) > stale
+	return now.Sub(r.at) > forgetAfter
 }
 
 // offer takes what a worker offers of a guest's picture, on the network thread.

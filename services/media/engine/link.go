@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"rotunda/services/media/control"
 	"rotunda/services/media/rtp"
 	"rotunda/services/media/transport"
 )
@@ -13,11 +14,28 @@ type link struct {
 	// departures and outcomes are there once packets carry transport-wide numbers: they take 24 KB.
 	departures *rtp.Departures
 	outcomes   []rtp.Outcome
-	// trip is the time there and back, lost the part of what we sent that was lost, 0 to 1, jitter that of the far end.
-	trip   time.Duration
+	// trip is the time there and back; heard and seen are what the far end last said of our sound and our pictures.
+	trip        time.Duration
+	heard, seen quality
+	alarms      alarms
+}
+
+// quality is what the far end says about what we send.
+type quality struct {
+	at time.Time
+	// lost is the part of packets, 0 to 1.
 	lost   float64
 	jitter time.Duration
-	alarms alarms
+}
+
+// oldReport is the age at which a report says nothing about now any more.
+const oldReport = 10 * time.Second
+
+func (q quality) now(now time.Time) quality {
+	if now.Sub(q.at) > oldReport {
+		return quality{}
+	}
+	return q
 }
 
 // A link is taken to carry startBitrate until it shows more or less: what a 720p call uses (guide appendix I.3).
@@ -28,6 +46,27 @@ const (
 
 func newLink() link {
 	return link{estimator: rtp.NewEstimator(rtp.Limits{Start: startBitrate, Max: maxBitrate})}
+}
+
+// expect sets what the link is taken to carry before anything was heard of it: for a far end whose packets tell of congestion
+// a modest start, since it will be corrected within a second; otherwise what was agreed on, for a call with a bandwidth in its
+// description has it.
+func (l *link) expect(want *control.Leg, index int) {
+	if !l.heard.at.IsZero() || !l.seen.at.IsZero() || l.departures != nil {
+		return
+	}
+	agreed, told := 0, false
+	for which := range pictures {
+		if v := pictureOf(want, which); v != nil && v.Transport == index {
+			agreed += sendLimit(v)
+			told = told || v.TransportSequence != 0 || v.REMB
+		}
+	}
+	start := startBitrate
+	if !told {
+		start = max(agreed+agreed/4, startBitrate)
+	}
+	l.estimator = rtp.NewEstimator(rtp.Limits{Start: start, Max: max(maxBitrate, start)})
 }
 
 // Next numbers a packet for transport-wide congestion feedback ([stream.Congestion]).
@@ -85,9 +124,16 @@ func (f *flow) reporter() uint32 {
 	return 1
 }
 
+// maxControl is how many RTCP packets a second a leg may send: browsers send about 40 under loss. An answer to one may cost more
+// than to any other packet.
+const maxControl = 100
+
 // RTCP takes a compound packet (see [transport.Handler]).
 func (f *flow) RTCP(packet []byte, arrival time.Time) {
 	f.hear(arrival)
+	if !f.control.Allow(len(packet), arrival) {
+		return
+	}
 	c := rtp.Walk(packet)
 	for c.Next() {
 		switch c.Kind {
@@ -213,7 +259,12 @@ func (f *flow) reports(c *rtp.Compound, now time.Time) {
 		if known {
 			l.trip = trip
 		}
-		l.lost, l.jitter = lost, time.Duration(r.Jitter)*time.Second/time.Duration(clock)
+		q := quality{at: now, lost: lost, jitter: time.Duration(r.Jitter) * time.Second / time.Duration(clock)}
+		if k != nil {
+			l.seen = q
+		} else {
+			l.heard = q
+		}
 		// Sound is too little to tell what a link carries, unless there is nothing else.
 		if k != nil || f.leg.display[mainPicture].Load() == nil {
 			l.estimator.Report(lost, l.trip, now)

@@ -276,7 +276,7 @@ func TestWhatIsNotRepeatedIsForgotten(t *testing.T) {
 	for _, g := range room.guests.Load().list {
 		guest = g.contribution[mainPicture]
 	}
-	later := time.Now().Add(stale + sayEvery)
+	later := time.Now().Add(forgetAfter + sayEvery)
 	guest.expire(later)
 	if !guest.off() || len(*b.engine.exchange.layers.Load()) != 0 {
 		t.Error("a layer that was not offered for three seconds is still there")

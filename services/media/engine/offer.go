@@ -9,7 +9,7 @@ import (
 
 // Workers tell each other what they have and what they want of it in APP packets of RTCP (RFC 3550, 6.7), from the
 // number of their mix in a conference. Both are soft state: said once a second and at each change, and forgotten when
-// it has not been said for [stale].
+// it has not been said for [forgetAfter].
 var (
 	nameHave = [4]byte{'H', 'A', 'V', 'E'} // layers of the worker's own legs: a list of offers
 	nameWant = [4]byte{'W', 'A', 'N', 'T'} // the numbers of layers that it wants to be sent

@@ -40,9 +40,9 @@ type outlet struct {
 }
 
 const (
-	// sayEvery is the pace at which a worker repeats what it has and wants; what was not repeated for stale is over.
-	sayEvery = time.Second
-	stale    = 3 * time.Second
+	// sayEvery is the pace at which a worker repeats what it has and wants; what was not repeated for forgetAfter is over.
+	sayEvery    = time.Second
+	forgetAfter = 3 * time.Second
 	// maxWanted bounds what one peer can make us remember: every layer of a hundred legs.
 	maxWanted = 400
 )
@@ -114,7 +114,7 @@ func (p *peer) serve(layers map[uint32]*layer, now time.Time) {
 		return
 	}
 	for number, at := range p.wanted {
-		if now.Sub(at) > stale {
+		if now.Sub(at) > forgetAfter {
 			delete(p.wanted, number)
 		}
 	}

@@ -87,7 +87,7 @@ func (r *reporter) report(l *leg, now time.Time) {
 			f.endpoint.SendRTCP(r.packet, class)
 		}
 		f.listen(want, now)
-		f.ring()
+		f.ring(now)
 	}
 }
 
@@ -213,16 +213,20 @@ func (f *flow) listen(want *control.Leg, now time.Time) {
 	}
 }
 
-// ring raises and clears the alarms of the link: what is lost in either direction, and the worse jitter.
-func (f *flow) ring() {
+// ring raises and clears the alarms of the link: the worst of sound and pictures in both directions.
+func (f *flow) ring(now time.Time) {
 	f.mu.Lock()
 	l := &f.link
-	lost, jitter := l.lost, l.jitter
+	heard, seen := l.heard.now(now), l.seen.now(now)
+	lost, jitter := max(heard.lost, seen.lost), max(heard.jitter, seen.jitter)
 	for _, in := range f.list {
-		in.mu.Lock()
-		if in.layer == nil {
-			lost, jitter = max(lost, in.reception.Fraction()), max(jitter, in.reception.Jitter())
+		if in.layer != nil {
+			n := in.layer.receiver.Counts()
+			lost, jitter = max(lost, n.Fraction), max(jitter, n.Jitter)
+			continue
 		}
+		in.mu.Lock()
+		lost, jitter = max(lost, in.reception.Fraction()), max(jitter, in.reception.Jitter())
 		in.mu.Unlock()
 	}
 	changed := l.alarms.update(lost, jitter, l.trip)

@@ -47,7 +47,8 @@ func (s *sound) stats(want *control.Audio, now time.Time) *control.AudioStats {
 	s.mu.Unlock()
 	if f := s.flow.Load(); f != nil {
 		f.mu.Lock()
-		a.Send.LossPercent, a.Send.Jitter, a.Send.RoundTrip = 100*f.link.lost, ms(f.link.jitter), ms(f.link.trip)
+		q := f.link.heard.now(now)
+		a.Send.LossPercent, a.Send.Jitter, a.Send.RoundTrip = 100*q.lost, ms(q.jitter), ms(f.link.trip)
 		list := f.list
 		f.mu.Unlock()
 		for _, in := range list {
@@ -100,7 +101,8 @@ func (l *leg) video(want *control.Leg, which int, now time.Time) *control.VideoS
 		s.SendWidth, s.SendHeight = int(d.width.Load()), int(d.height.Load())
 		s.EstimatedBitrate = d.flow.bitrate()
 		d.flow.mu.Lock()
-		s.Send.LossPercent, s.Send.RoundTrip = 100*d.flow.link.lost, ms(d.flow.link.trip)
+		q := d.flow.link.seen.now(now)
+		s.Send.LossPercent, s.Send.Jitter, s.Send.RoundTrip = 100*q.lost, ms(q.jitter), ms(d.flow.link.trip)
 		d.flow.mu.Unlock()
 	}
 	return s

@@ -80,6 +80,8 @@ type ReceiverCounts struct {
 	Units          uint64 // delivered for decoding
 	UnitsDropped   uint64
 	Width, Height  int // of what came last, 0 while not known
+	// Fraction of packets that was lost between the last two reports, 0 to 1.
+	Fraction float64
 	// Profile of H.264, as in [SPS]; zero while not known.
 	Profile [3]byte
 }
@@ -359,6 +361,25 @@ func (r *Receiver) SetDecode(on bool, now time.Time) {
 	}
 }
 
+// Update takes other formats of the same codec, and whether the far end sends again what is asked for, from a change of what
+// was negotiated. It is called on the thread that pushes.
+func (r *Receiver) Update(formats []control.Format, nack bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.o.Formats, r.o.NACK = formats, nack
+}
+
+// Succeed has the Receiver go on where another one of the same picture ends: the far end is asked for a key frame once a
+// second, however often its stream begins anew. It is called before the first packet.
+func (r *Receiver) Succeed(old *Receiver) {
+	old.mu.Lock()
+	keys := old.keys
+	old.mu.Unlock()
+	r.mu.Lock()
+	r.keys = keys
+	r.mu.Unlock()
+}
+
 // SetRoundTrip tells the time to the far end and back, as its reports say.
 func (r *Receiver) SetRoundTrip(d time.Duration) {
 	r.mu.Lock()
@@ -390,7 +411,7 @@ func (r *Receiver) Counts() ReceiverCounts {
 	if c.Width == 0 {
 		c.Width, c.Height = r.sets.width, r.sets.height
 	}
-	c.Profile = r.sets.profile
+	c.Profile, c.Fraction = r.sets.profile, r.reception.Fraction()
 	return c
 }
 
