@@ -51,7 +51,7 @@ func (a *attack) packet() []byte {
 		binary.BigEndian.PutUint16(b[2:], uint16(len(b)/4-1))
 	case 3: // STUN with its cookie
 		b[0], b[1] = b[0]&0x01, b[1]&0x11
-		b = b[:20+(len(b)-12)&^3%1000]
+		b = append(b, make([]byte, 420)...)[:20+4*a.dice.IntN(100)]
 		binary.BigEndian.PutUint16(b[2:], uint16(len(b)-20))
 		binary.BigEndian.PutUint32(b[4:], 0x2112a442)
 	case 4: // DTLS: a handshake
@@ -174,6 +174,10 @@ func TestBadPacketsHarmNobody(t *testing.T) {
 	}
 	if bob.eye.count() <= frames {
 		t.Error("bob saw no picture while bad packets came")
+	}
+	// The storm has to reach what it is meant for: decoders.
+	if v := us.stats("plain").Video[0]; v.DecodeErrors == 0 {
+		t.Errorf("of %d packets of pictures nothing was too bad to decode, want some", v.Receive.Packets)
 	}
 	dropped := us.stats("sdes").Transports[0].Dropped
 	if dropped["auth"] == 0 {

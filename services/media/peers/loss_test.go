@@ -22,6 +22,8 @@ type proxy struct {
 	percent       atomic.Int32
 	lost, carried atomic.Int64
 	far, near     atomic.Pointer[netip.AddrPort]
+	// follow sends to where the program sends from.
+	follow atomic.Bool
 }
 
 func newProxy(t *testing.T) *proxy {
@@ -43,9 +45,12 @@ func (p *proxy) carry(from, via *net.UDPConn, to *atomic.Pointer[netip.AddrPort]
 	dice := rand.New(rand.NewPCG(1, 2))
 	b := make([]byte, 2000)
 	for {
-		n, err := from.Read(b)
+		n, source, err := from.ReadFromUDPAddrPort(b)
 		if err != nil {
 			return
+		}
+		if from == p.inner && p.follow.Load() {
+			p.far.Store(&source)
 		}
 		at := to.Load()
 		if at == nil {

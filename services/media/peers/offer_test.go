@@ -33,6 +33,8 @@ type negotiation struct {
 	receives []string
 	sends    string
 	slots    int
+	// via carries the packets, where it is set.
+	via *proxy
 }
 
 // attribute of a stream, or else of the session.
@@ -269,6 +271,14 @@ func (c *controller) meet(t *tab, n *negotiation, id, conference string, sends f
 		s = c.put(l)
 		return n.lite || s.Transports[0].Gathered
 	})
+	if n.via != nil {
+		engine := s.Transports[0].RTP[0]
+		n.via.follow.Store(true)
+		n.via.near.Store(&engine)
+		for i, candidate := range s.Transports[0].Candidates {
+			s.Transports[0].Candidates[i] = strings.ReplaceAll(candidate, fmt.Sprintf(" %d ", engine.Port()), fmt.Sprintf(" %d ", addressOf(n.via.inner).Port()))
+		}
+	}
 	answer := n.answer(l, s)
 	c.Cleanup(func() {
 		if c.Failed() {

@@ -324,3 +324,19 @@ func TestAPictureGoesOnAfterAHold(t *testing.T) {
 	before := ann.eye.count()
 	until(t, "ann sees bob again", func() bool { return ann.eye.count() > before && ann.sees(0.5, 0.5, red) })
 }
+
+func TestAStrayPacketTakesNobodysPlace(t *testing.T) {
+	t.Parallel()
+	_, address := worker(t)
+	us := dial(t, address)
+	ann, bob := us.call("ann", "room", 0, &green, nil), us.call("bob", "room", 0, &red, nil)
+	until(t, "bob sees ann", func() bool { return bob.sees(0.5, 0.5, green) })
+	for range 5 {
+		h := rtp.Header{SSRC: rtp.NewSSRC(), Sequence: uint16(rtp.NewSSRC()), PayloadType: h264.PayloadType}
+		if _, err := ann.movies.WriteToUDPAddrPort(append(h.Append(nil), 0x67, 0x42), ann.to(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ann.colour.Store(&blue)
+	until(t, "bob sees ann change her colour", func() bool { return bob.sees(0.5, 0.5, blue) })
+}

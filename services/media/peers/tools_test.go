@@ -17,7 +17,7 @@ import (
 // far is a program of others as one end of a stream: how it is told to send, and to receive. Addresses are those of the engine
 // for sending and of the program for receiving.
 type far interface {
-	// speak sends a tone, show a picture of 1280 × 720 in a colour.
+	// speak sends a tone, show a picture in a colour.
 	speak(t *testing.T, f control.Format, tone int, to netip.AddrPort, keys *control.Keys)
 	show(t *testing.T, f control.Format, profile string, c colour, to netip.AddrPort, keys *control.Keys)
 	// listen and watch take what comes with an SSRC to a port of this machine.
@@ -54,6 +54,14 @@ func clock(f control.Format) int {
 // The size in which programs hand over what they see.
 const seenWidth, seenHeight = 640, 360
 
+// size of the pictures that programs send: H.264 in 720p; the encoders of the others take too much time for that here.
+func size(f control.Format) (width, height int) {
+	if f.Codec == control.H264 {
+		return 1280, 720
+	}
+	return 640, 360
+}
+
 // ffmpeg is Debian's ffmpeg.
 type ffmpeg struct{}
 
@@ -81,7 +89,8 @@ func (p ffmpeg) speak(t *testing.T, f control.Format, tone int, to netip.AddrPor
 
 func (p ffmpeg) show(t *testing.T, f control.Format, profile string, c colour, to netip.AddrPort, keys *control.Keys) {
 	t.Helper()
-	args := []string{"-v", "error", "-re", "-f", "lavfi", "-i", fmt.Sprintf("color=0x%s:s=1280x720:r=15,noise=alls=6:allf=t", rgb[c]), "-pix_fmt", "yuv420p", "-g", "30"}
+	width, height := size(f)
+	args := []string{"-v", "error", "-re", "-f", "lavfi", "-i", fmt.Sprintf("color=0x%s:s=%dx%d:r=15,noise=alls=6:allf=t", rgb[c], width, height), "-pix_fmt", "yuv420p", "-g", "30"}
 	switch f.Codec {
 	case control.H264:
 		args = append(args, "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", profile, "-b:v", "800k")
@@ -179,6 +188,7 @@ func (p gstreamer) speak(t *testing.T, f control.Format, tone int, to netip.Addr
 
 func (p gstreamer) show(t *testing.T, f control.Format, profile string, c colour, to netip.AddrPort, keys *control.Keys) {
 	t.Helper()
+	width, height := size(f)
 	coder := ""
 	switch f.Codec {
 	case control.H264:
@@ -188,8 +198,8 @@ func (p gstreamer) show(t *testing.T, f control.Format, profile string, c colour
 	case control.VP9:
 		coder = "vp9enc deadline=1 cpu-used=8 keyframe-max-dist=30 target-bitrate=800000 ! rtpvp9pay mtu=1100"
 	}
-	launch(t, nil, "videotestsrc is-live=true pattern=solid-color foreground-color=0xff%s ! video/x-raw,format=I420,width=1280,height=720,framerate=15/1 ! %s pt=%d %s ! udpsink host=%s port=%d",
-		rgb[c], coder, f.PayloadType, p.protect(keys), to.Addr(), to.Port())
+	launch(t, nil, "videotestsrc is-live=true pattern=solid-color foreground-color=0xff%s ! video/x-raw,format=I420,width=%d,height=%d,framerate=15/1 ! %s pt=%d %s ! udpsink host=%s port=%d",
+		rgb[c], width, height, coder, f.PayloadType, p.protect(keys), to.Addr(), to.Port())
 }
 
 // source is the beginning of a pipeline that receives.

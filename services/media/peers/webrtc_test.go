@@ -44,8 +44,8 @@ func TestABrowserMeetsAPhone(t *testing.T) {
 				return len(out) == 1 && out[0].number("roundTripTime") > 0 && len(in) == 1
 			})
 			in, out := page.figures("inbound-rtp", "video")[0], page.figures("outbound-rtp", "video")[0]
-			fmt.Printf("%s: %s, in %vx%v %v frames, %v lost, out %vx%v %v frames, target %v, limited by %v, keys %v, nacks %v\n", c.name, connected.Cipher, in["frameWidth"], in["frameHeight"],
-				in["framesDecoded"], in["packetsLost"], out["frameWidth"], out["frameHeight"], out["framesEncoded"], out["targetBitrate"], out["qualityLimitationReason"], out["keyFramesEncoded"], out["nackCount"])
+			t.Logf("%s; the browser decoded %v pictures of %vx%v and encoded %v, for a rate of %.0f kbit/s", connected.Cipher, in["framesDecoded"],
+				in["frameWidth"], in["frameHeight"], out["framesEncoded"], out.number("targetBitrate")/1000)
 		})
 	}
 }
@@ -104,4 +104,31 @@ func TestABrowserDrawsItsOwnLayoutAndSendsLayers(t *testing.T) {
 		return layers == 3
 	})
 	until(t, "the largest layer came", func() bool { return us.stats("browser").Video[0].ReceiveHeight == 540 })
+}
+
+func TestABrowsersLossesAreRepaired(t *testing.T) {
+	b := startBrowser(t)
+	_, address := worker(t)
+	us := dial(t, address)
+	phone := us.call("phone", "room", 0, &red, nil)
+	page := b.open()
+	via := newProxy(t)
+	us.meet(page, &negotiation{lite: true, feedback: "transport-cc", receives: []string{control.H264}, sends: control.H264, via: via}, "browser", "room",
+		film{Tone: 2000, Colour: "#0000ff", Codec: control.H264, Width: 640, Height: 360})
+	until(t, "both see each other", func() bool { return phone.sees(0.5, 0.5, blue) && page.sees("1", 0.5, 0.5, red) })
+	via.percent.Store(5)
+	for _, c := range []*colour{&green, &yellow, &red} {
+		phone.colour.Store(c)
+		until(t, "with every twentieth packet lost the browser sees a new colour", func() bool {
+			return page.sees("1", 0.2, 0.2, *c) && page.sees("1", 0.8, 0.8, *c)
+		})
+	}
+	until(t, "packets were sent again by streams of their own, both ways", func() bool {
+		in, out := page.figures("inbound-rtp", "video")[0], page.figures("outbound-rtp", "video")[0]
+		return in.number("retransmittedPacketsReceived") > 0 && out.number("retransmittedPacketsSent") > 0
+	})
+	before := phone.eye.count()
+	until(t, "the phone sees the browser all the time", func() bool { return phone.eye.count() > before+15 && phone.sees(0.5, 0.5, blue) })
+	video := us.stats("browser").Video[0]
+	t.Logf("%d packets lost of %d; we sent %d again and asked for %d key frames", via.lost.Load(), via.lost.Load()+via.carried.Load(), video.Retransmitted, video.KeyFramesAsked)
 }
