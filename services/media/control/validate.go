@@ -192,6 +192,9 @@ func (a *Audio) validate(transports int) error {
 	if err := validStream(a.Transport, transports, a.Direction, a.Receive); err != nil {
 		return err
 	}
+	if err := validExtensions(a.LevelExtension, a.MIDExtension, a.TransportSequence); err != nil {
+		return err
+	}
 	switch a.PacketTime {
 	case 0, 10, 20, 40:
 	default:
@@ -214,6 +217,12 @@ func (a *Audio) validate(transports int) error {
 func (v *Video) validate(transports int) error {
 	if err := validStream(v.Transport, transports, v.Direction, v.Receive); err != nil {
 		return err
+	}
+	if err := validExtensions(v.MIDExtension, v.TransportSequence, v.RIDExtension); err != nil {
+		return err
+	}
+	if len(v.MID) > 16 {
+		return fmt.Errorf("mid %q: want at most 16 bytes", v.MID)
 	}
 	switch v.Send.Codec {
 	case H264, VP8:
@@ -264,6 +273,16 @@ func validStream(transport, transports int, d Direction, receive []Format) error
 			return fmt.Errorf("payload type %d: want 0 to 127, each once", f.PayloadType)
 		}
 		seen[f.PayloadType] = true
+	}
+	return nil
+}
+
+// validExtensions checks numbers of header extensions; 0 is none.
+func validExtensions(ids ...uint8) error {
+	for _, id := range ids {
+		if id > 14 {
+			return fmt.Errorf("header extension %d: want 1 to 14 (RFC 8285, one byte)", id)
+		}
 	}
 	return nil
 }
