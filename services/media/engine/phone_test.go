@@ -93,9 +93,10 @@ type phone struct {
 	frame   *picture.Frame
 	decoded int
 	packets int
+	keys    []byte
 }
 
-func localSocket(t *testing.T) *net.UDPConn {
+func localSocket(t testing.TB) *net.UDPConn {
 	t.Helper()
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -205,6 +206,7 @@ func (p *phone) hear() {
 	defer d.Close()
 	b := make([]byte, 1500)
 	pcm := make([]int16, 2000)
+	var pressed rtp.Keys
 	for {
 		n, err := p.sounds.Read(b)
 		if err != nil {
@@ -212,6 +214,13 @@ func (p *phone) hear() {
 		}
 		var h rtp.Header
 		payload, err := h.Parse(b[:n])
+		if err == nil && h.PayloadType == 101 && !rtp.IsRTCP(b[:n]) {
+			if key, ok := pressed.Packet(payload, h.Timestamp, h.Marker, time.Now()); ok {
+				p.mu.Lock()
+				p.keys = append(p.keys, key)
+				p.mu.Unlock()
+			}
+		}
 		if err != nil || rtp.IsRTCP(b[:n]) || h.PayloadType != 8 {
 			continue
 		}
@@ -226,6 +235,33 @@ func (p *phone) hear() {
 			p.pcm = p.pcm[:copy(p.pcm, p.pcm[over:])]
 		}
 		p.mu.Unlock()
+	}
+}
+
+// typed are the keys that came.
+func (p *phone) typed() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return string(p.keys)
+}
+
+// press sends one key.
+func (p *phone) press(key byte) {
+	press, err := rtp.NewKeyPress(key, 1000, 8000, 100*time.Millisecond, 20*time.Millisecond)
+	if err != nil {
+		p.bench.Fatal(err)
+	}
+	h := rtp.Header{SSRC: 99, PayloadType: 101}
+	for {
+		payload, at, marker, ok := press.Next(nil)
+		if !ok {
+			return
+		}
+		h.Timestamp, h.Marker = at, marker
+		if _, err := p.sounds.WriteToUDPAddrPort(append(h.Append(nil), payload...), p.state.Transports[0].RTP[0]); err != nil {
+			p.bench.Fatal(err)
+		}
+		h.Sequence++
 	}
 }
 
