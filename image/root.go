@@ -22,6 +22,7 @@ mmp:x:100:100:management shell:/data/transfer:/bin/false
 dhcp:x:101:101:DHCP client:/run:/bin/false
 media:x:102:102:media manager:/run:/bin/false
 mediaworker:x:103:103:media workers:/run:/bin/false
+turn:x:104:104:TURN server:/run:/bin/false
 `
 
 const group = `root:x:0:
@@ -29,6 +30,7 @@ mmp:x:100:
 dhcp:x:101:
 media:x:102:
 mediaworker:x:103:
+turn:x:104:
 `
 
 const hosts = `127.0.0.1 localhost

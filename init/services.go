@@ -15,6 +15,7 @@ var (
 	dhcpUser   = supervise.User{Name: "dhcp", UID: 101, GID: 101}
 	mediaUser  = supervise.User{Name: "media", UID: 102, GID: 102}
 	workerUser = supervise.User{Name: "mediaworker", UID: 103, GID: 103}
+	turnUser   = supervise.User{Name: "turn", UID: 104, GID: 104}
 )
 
 // specs is the table of services.

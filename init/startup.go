@@ -246,8 +246,14 @@ func (m *machine) startServices(context.Context) (func(), error) {
 	for _, spec := range m.specs() {
 		s.Start(spec)
 	}
+	m.changing.Lock()
+	m.mu.Lock()
+	doc := m.config.Document
+	m.mu.Unlock()
+	err := m.applyTURN(context.Background(), doc)
+	m.changing.Unlock()
 	m.strike()
-	return s.Stop, limits
+	return s.Stop, errors.Join(limits, err)
 }
 
 // seal makes the root read-only: from here on nothing but /data, /run and /tmp changes.

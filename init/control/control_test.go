@@ -86,8 +86,11 @@ func TestAWriterChangesAndOthersRead(t *testing.T) {
 	if err := c.Power(ctx, "reboot"); err == nil || err.Error() != "permission denied" || r.power != "" {
 		t.Errorf("want permission denied and nothing done, got %v, %q", err, r.power)
 	}
-	if len(*logged) != 1 {
-		t.Errorf("want the refusal logged once, got %q", *logged)
+	if _, err := c.Config(ctx); err == nil || err.Error() != "permission denied" {
+		t.Errorf("a reader asks for the document with its credentials: want permission denied, got %v", err)
+	}
+	if len(*logged) != 2 {
+		t.Errorf("want both refusals logged once, got %q", *logged)
 	}
 }
 

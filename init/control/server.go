@@ -53,7 +53,8 @@ type (
 
 // operations is the whole interface, once. [Client] names the same paths.
 var operations = []operation{
-	{"GET", "/config", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Config(ctx) }},
+	// The document holds credentials of services; each service gets its own part as a file.
+	{"GET", "/config", false, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Config(ctx) }},
 	{"PUT", "/config", false, with(func(ctx context.Context, m Machine, a setConfig) (any, error) {
 		if a.Document == nil {
 			return nil, Refuse(http.StatusBadRequest, "no document")

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -101,6 +102,46 @@ func (s *Supervisor) Start(spec Spec) {
 	s.services = append(s.services, v)
 	s.mu.Unlock()
 	go v.run(ctx)
+}
+
+// End ends one service and forgets it, and returns when no process of it is left. It says whether there was one.
+func (s *Supervisor) End(name string) bool {
+	s.mu.Lock()
+	i := slices.IndexFunc(s.services, func(v *service) bool { return v.spec.Name == name })
+	if i < 0 {
+		s.mu.Unlock()
+		return false
+	}
+	v := s.services[i]
+	s.mu.Unlock()
+	v.stop()
+	<-v.done
+	v.setLoop(false)
+	s.mu.Lock()
+	s.services = slices.DeleteFunc(slices.Clone(s.services), func(o *service) bool { return o == v })
+	s.mu.Unlock()
+	return true
+}
+
+// Signal sends a signal to a service that is ready. One that is starting reads its settings anyway.
+func (s *Supervisor) Signal(name string, sig syscall.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.services {
+		if v.spec.Name == name && v.state == Ready {
+			if err := syscall.Kill(v.pid, sig); err != nil {
+				return fmt.Errorf("signal %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Runs tells whether there is a service of a name.
+func (s *Supervisor) Runs(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.services, func(v *service) bool { return v.spec.Name == name })
 }
 
 // Stop ends all services, the last started first, and returns when no process of theirs is left.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -285,5 +286,22 @@ func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 		if got := backoff(backoffFirst, n); got != want {
 			t.Errorf("backoff(%d): want %v, got %v", n, want, got)
 		}
+	}
+}
+
+func TestOneServiceIsEndedAndForgottenWhileOthersGoOn(t *testing.T) {
+	s, w := start(t, "", Spec{Name: "steady"})
+	w.wait(t, "event steady: ready")
+	if err := s.Signal("steady", syscall.SIGHUP); err != nil {
+		t.Errorf("wanted it signalled, got %v", err)
+	}
+	// It did not ask for the signal, so it ends by it and comes back.
+	w.wait(t, "event steady: backoff: signal: hangup")
+	if !s.End("steady") || s.Runs("steady") || len(s.Services()) != 0 {
+		t.Errorf("wanted no service left, got %v", s.Services())
+	}
+	w.wait(t, "event steady: stopped")
+	if s.End("steady") {
+		t.Error("ending it twice: wanted false, got true")
 	}
 }

@@ -38,6 +38,8 @@ type Deps struct {
 	Accounts *accounts.Store
 	// Transfer is the folder with upgrade images and backups.
 	Transfer fs.FS
+	// Stored are certificates, keys and what else administrators have put.
+	Stored   StoredFiles
 	HostKeys HostKeys
 	Prober   Prober
 	// Location is the time zone that times are shown in; nil means the process's.
@@ -68,7 +70,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 	if d.Location == nil {
 		d.Location = time.Local
 	}
-	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds())
+	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds())
 	return kinds, slices.Concat(
 		d.versionCommands(),
 		d.hostnameCommands(),
@@ -79,6 +81,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.clockCommands(),
 		d.serverKeyCommands(),
 		userCommands(d.Accounts),
+		d.turnCommands(),
 		d.healthCommands(),
 		d.dfCommands(),
 		d.backupCommands(),

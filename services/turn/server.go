@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -170,6 +171,10 @@ func (s *Server) open(a netip.Addr, p Plan) (*site, error) {
 		}
 		v.plain = plain
 	} else {
+		// A busy lane does not give its processor back; see nap.
+		if n := (len(s.sites)+1)*len(processors()) + 2; runtime.GOMAXPROCS(0) < n {
+			runtime.GOMAXPROCS(n)
+		}
 		// Every socket of the group is there before the first is read: the kernel shares clients out by how many there are.
 		var lanes []*lane
 		for _, processor := range processors() {

@@ -125,6 +125,7 @@ type outbox struct {
 	headers [batchSize]unix.Mmsghdr
 	control [batchSize][24]byte // room for UDP_SEGMENT
 	noGSO   bool                // a device on the way cannot segment
+	sent    int                 // datagrams so far
 }
 
 // run is one message in the making.
@@ -179,6 +180,7 @@ func (r *run) added(size int) {
 func (o *outbox) flush() (lost int) {
 	for i := range o.count {
 		r, h := &o.runs[i], &o.headers[i].Hdr
+		o.sent += r.count
 		h.Name, h.Namelen = &r.to.raw[0], r.to.len
 		h.Iov = &r.iov[0]
 		h.SetIovlen(r.pieces)

@@ -1,0 +1,357 @@
+package main
+
+import (
+	"crypto/md5"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+	"unsafe"
+
+	"github.com/pion/stun/v4"
+	"golang.org/x/sys/unix"
+)
+
+// frameLength is how many packets of 1,000 bytes a frame of 4 Mbit/s at 30 Hz has.
+const frameLength = 17
+
+// shape is a load.
+type shape struct {
+	allocations int
+	size        int
+	// burst packets leave together.
+	burst int
+	// rate is packets a second and direction of each allocation.
+	rate float64
+}
+
+var (
+	sound    = shape{allocations: 100, size: 200, burst: 1, rate: soundRate}
+	pictures = shape{allocations: 40, size: 1000, burst: frameLength, rate: pictureRate}
+)
+
+// total is what a run did.
+type total struct {
+	sent, received int
+	// late is true if the load could not keep to its times.
+	late bool
+}
+
+func (t total) loss() float64 { return 1 - float64(t.received)/float64(t.sent) }
+
+// load is clients with an allocation each, and a peer for each. One thread does everything: it sends what is due, and
+// takes in what has come without looking at more than how much it is.
+type load struct {
+	shape
+	epoll   int
+	sockets []*endpoint
+	total   total
+
+	headers [64]unix.Mmsghdr
+	vectors [64]unix.Iovec
+	waste   [64]byte
+	events  [128]unix.EpollEvent
+}
+
+// endpoint is one end of an allocation.
+type endpoint struct {
+	fd int
+	// headers send one burst.
+	headers [frameLength]unix.Mmsghdr
+	vector  unix.Iovec
+	packet  []byte
+	due     time.Time
+}
+
+const channelNumber = 0x4000
+
+func newLoad(s shape) (*load, error) {
+	l := &load{shape: s}
+	var err error
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	for i := range l.headers {
+		l.vectors[i].Base = &l.waste[0]
+		l.vectors[i].SetLen(len(l.waste))
+		l.headers[i].Hdr.Iov = &l.vectors[i]
+		l.headers[i].Hdr.SetIovlen(1)
+	}
+	for i := range s.allocations {
+		c, err := newClient(clientAddresses[0], 0)
+		if err != nil {
+			return nil, fmt.Errorf("allocation %d: %w", i, err)
+		}
+		relay, err := c.allocate()
+		if err != nil {
+			return nil, fmt.Errorf("allocation %d: %w", i, err)
+		}
+		peer, err := openUDP(peerAddress, 0)
+		if err != nil {
+			return nil, err
+		}
+		name, err := unix.Getsockname(peer)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.bind(channelNumber, name.(*unix.SockaddrInet4)); err != nil {
+			return nil, fmt.Errorf("allocation %d: %w", i, err)
+		}
+		if err := unix.Connect(peer, relay); err != nil {
+			return nil, err
+		}
+		packet := make([]byte, 4+s.size)
+		binary.BigEndian.PutUint16(packet, channelNumber)
+		binary.BigEndian.PutUint16(packet[2:], uint16(s.size))
+		l.add(c.fd, packet)
+		l.add(peer, packet[4:])
+	}
+	return l, nil
+}
+
+func (l *load) add(fd int, packet []byte) {
+	e := &endpoint{fd: fd, packet: packet}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
+	e.vector.Base = &packet[0]
+	e.vector.SetLen(len(packet))
+	for i := range e.headers {
+		e.headers[i].Hdr.Iov = &e.vector
+		e.headers[i].Hdr.SetIovlen(1)
+	}
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event)
+	l.sockets = append(l.sockets, e)
+}
+
+func (l *load) close() {
+	for _, e := range l.sockets {
+		unix.Close(e.fd)
+	}
+	unix.Close(l.epoll)
+}
+
+// run sends for a time and waits for what is still on its way.
+func (l *load) run(window time.Duration) (total, error) {
+	var t total
+	interval := time.Duration(float64(time.Second) * float64(l.burst) / l.rate)
+	begin := time.Now()
+	for i, e := range l.sockets {
+		// Nobody begins together with another.
+		e.due = begin.Add(interval * time.Duration(i) / time.Duration(len(l.sockets)))
+	}
+	for {
+		now := time.Now()
+		if now.Sub(begin) > window {
+			break
+		}
+		for _, e := range l.sockets {
+			if now.Before(e.due) {
+				continue
+			}
+			n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(e.fd), uintptr(unsafe.Pointer(&e.headers)), uintptr(l.burst), unix.MSG_DONTWAIT, 0, 0)
+			if errno != 0 && errno != unix.EAGAIN {
+				return t, fmt.Errorf("send: %w", errno)
+			}
+			if errno == 0 {
+				t.sent += int(n)
+			}
+			if now.Sub(e.due) > interval+50*time.Millisecond {
+				t.late = true
+			}
+			e.due = e.due.Add(interval)
+		}
+		t.received += l.take(0)
+	}
+	for {
+		n := l.take(200)
+		if n == 0 {
+			break
+		}
+		t.received += n
+	}
+	l.total.sent += t.sent
+	l.total.received += t.received
+	return t, nil
+}
+
+// take counts what has come.
+func (l *load) take(wait int) (count int) {
+	n, err := unix.EpollWait(l.epoll, l.events[:], wait)
+	if err != nil {
+		return 0
+	}
+	for _, e := range l.events[:n] {
+		got, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(e.Fd), uintptr(unsafe.Pointer(&l.headers)), uintptr(len(l.headers)), unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+		if errno == 0 {
+			count += int(got)
+		}
+	}
+	return count
+}
+
+func openUDP(address string, port int) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Bind(fd, inet4(address, port)); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("bind %s:%d: %w", address, port, err)
+	}
+	// An answer that does not come is an error, not an end of everything.
+	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 300_000})
+	return fd, nil
+}
+
+// client speaks TURN on one socket.
+type client struct {
+	fd int
+}
+
+// nonce is what the server gave last: it is good for all clients of that server.
+var nonce stun.Nonce
+
+var key = func() stun.MessageIntegrity {
+	sum := md5.Sum([]byte(user + ":" + realm + ":" + password))
+	return sum[:]
+}()
+
+func newClient(address string, port int) (*client, error) {
+	fd, err := openUDP(address, port)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Connect(fd, inet4(serverAddress, turnPort)); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &client{fd}, nil
+}
+
+var udpTransport = stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{unix.IPPROTO_UDP, 0, 0, 0}}
+
+func (c *client) allocate() (*unix.SockaddrInet4, error) {
+	m, err := c.ask(stun.MethodAllocate, udpTransport)
+	if err != nil {
+		return nil, err
+	}
+	var relay stun.XORMappedAddress
+	if err := relay.GetFromAs(m, stun.AttrXORRelayedAddress); err != nil {
+		return nil, err
+	}
+	return inet4(relay.IP.String(), relay.Port), nil
+}
+
+func (c *client) bind(number uint16, peer *unix.SockaddrInet4) error {
+	value := binary.BigEndian.AppendUint16(nil, number)
+	_, err := c.ask(stun.MethodChannelBind, stun.RawAttribute{Type: stun.AttrChannelNumber, Value: append(value, 0, 0)}, xorPeer{peer})
+	return err
+}
+
+type xorPeer struct{ to *unix.SockaddrInet4 }
+
+func (x xorPeer) AddTo(m *stun.Message) error {
+	a := stun.XORMappedAddress{IP: x.to.Addr[:], Port: x.to.Port}
+	return a.AddToAs(m, stun.AttrXORPeerAddress)
+}
+
+// ask sends a request until it is answered, with a nonce that is good.
+func (c *client) ask(method stun.Method, attributes ...stun.Setter) (*stun.Message, error) {
+	var problem error
+	for range 10 {
+		setters := append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}, attributes...)
+		if len(nonce) > 0 {
+			setters = append(setters, stun.NewUsername(user), stun.NewRealm(realm), nonce, key)
+		}
+		request, err := stun.Build(setters...)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := unix.Write(c.fd, request.Raw); err != nil && !errors.Is(err, unix.ECONNREFUSED) {
+			return nil, err
+		}
+		b := make([]byte, 2048)
+		n, err := unix.Read(c.fd, b)
+		if err != nil {
+			problem = err
+			continue
+		}
+		answer := &stun.Message{Raw: b[:n]}
+		if err := answer.Decode(); err != nil {
+			return nil, err
+		}
+		if answer.Type.Class == stun.ClassSuccessResponse {
+			return answer, nil
+		}
+		var code stun.ErrorCodeAttribute
+		if err := code.GetFrom(answer); err != nil {
+			return nil, err
+		}
+		problem = fmt.Errorf("%s is answered by %d %s", method, code.Code, code.Reason)
+		if code.Code != stun.CodeUnauthorized && code.Code != stun.CodeStaleNonce {
+			return nil, problem
+		}
+		if err := nonce.GetFrom(answer); err != nil {
+			return nil, err
+		}
+	}
+	return nil, problem
+}
+
+func bindingRequest() []byte { return stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw }
+
+// hold makes allocations, each from a port of its own, and leaves them alone.
+func hold(count int, bound bool) (int, error) { return holdFrom(0, count, bound) }
+
+func holdFrom(first, count int, bound bool) (int, error) {
+	peer := inet4(peerAddress, 40000)
+	for n := range count {
+		i := first + n
+		c, err := newClient(clientAddresses[i/4001], 10000+i%4001)
+		if err != nil {
+			return n, err
+		}
+		_, err = c.allocate()
+		if err == nil && bound {
+			err = c.bind(channelNumber, peer)
+		}
+		unix.Close(c.fd)
+		if err != nil {
+			return n, err
+		}
+	}
+	return count, nil
+}
+
+// wrong sends requests with a wrong password, while the load goes on.
+func wrong(count int, l *load) error {
+	c, err := newClient(clientAddresses[2], 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(c.fd)
+	request := stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest), udpTransport,
+		stun.NewUsername(user), stun.NewRealm(realm), nonce, stun.MessageIntegrity("not the key")).Raw
+	for sent := 0; sent < count; {
+		// 20,000 a second beside the calls, so that it is the server's memory that is tried and not a socket's.
+		for range 200 {
+			_, _ = unix.Write(c.fd, request)
+		}
+		sent += 200
+		if _, err := l.run(10 * time.Millisecond); err != nil {
+			return err
+		}
+		b := make([]byte, 2048)
+		for {
+			if _, _, err := unix.Recvfrom(c.fd, b, unix.MSG_DONTWAIT); err != nil {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func inet4(address string, port int) *unix.SockaddrInet4 {
+	return &unix.SockaddrInet4{Addr: netip.MustParseAddr(address).As4(), Port: port}
+}
