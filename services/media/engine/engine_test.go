@@ -4,8 +4,6 @@ import (
 	"context"
 	"math"
 	"testing"
-
-	"rotunda/services/media/control"
 )
 
 func TestEachHearsTheOthersAndNotItself(t *testing.T) {
@@ -101,15 +99,4 @@ func TestAMutedLegIsNotHeardAndADeafOneHearsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.until("bob hears nothing", func() bool { return bob.heard(400) < 0.02 })
-}
-
-func TestKeysGoBothWays(t *testing.T) {
-	b := start(t)
-	_ = b.dial("ann", "", 0, nil, nil)
-	if err := b.client.SendKeys(context.Background(), "ann", "12#"); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.client.SendKeys(context.Background(), "ann", "1x"); control.CodeOf(err) != control.CodeInvalid {
-		t.Fatalf("keys that are none: got %v, want %s", err, control.CodeInvalid)
-	}
 }
