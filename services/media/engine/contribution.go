@@ -84,13 +84,16 @@ type layer struct {
 	receiver *stream.Receiver
 	// stream is what goes on to those who are sent the packets as they are.
 	stream *stream.Stream
-	want   control.Video
+	// heard is when the last packet came, in ns since 1970; 0 after the far end said that it was the last.
+	heard atomic.Int64
 	// closed is set when the contribution is over or another stream has taken its place.
 	closed atomic.Bool
 
 	decoder codec.VideoDecoder // of the decoding thread
-	asked   []byte             // scratch for feedback, guarded by askMu
-	askMu   sync.Mutex
+
+	askMu sync.Mutex
+	asked []byte // scratch for feedback
+	fir   bool   // the far end takes FIR and no PLI
 }
 
 // layerNames are what a layer is called: its SSRC where it comes from, its number among workers, which is unique on the
@@ -102,7 +105,8 @@ type layerNames struct {
 
 // newLayer begins to receive what a feed sends from an SSRC.
 func newLayer(c *contribution, f feed, names layerNames, formats []control.Format, v *control.Video) (*layer, error) {
-	y := &layer{contribution: c, feed: f, layerNames: names, codec: formats[0].Codec, want: *v}
+	y := &layer{contribution: c, feed: f, layerNames: names, codec: formats[0].Codec, fir: v.FIR && !v.PLI}
+	y.heard.Store(time.Now().UnixNano())
 	y.stream = stream.New(stream.Options{Codec: y.codec, AskKey: func() { y.receiver.RequestKey(time.Now()) }})
 	var err error
 	y.receiver, err = stream.NewReceiver(stream.ReceiverOptions{SSRC: y.ssrc, Formats: formats, NACK: v.NACK, Feedback: y,
@@ -130,6 +134,7 @@ func newLayer(c *contribution, f feed, names layerNames, formats []control.Forma
 	}
 	c.mu.Unlock()
 	if old != nil {
+		y.receiver.Succeed(old.receiver)
 		old.close()
 	}
 	if needed {
@@ -141,6 +146,7 @@ func newLayer(c *contribution, f feed, names layerNames, formats []control.Forma
 
 // push takes a packet on the network thread.
 func (y *layer) push(packet []byte, arrival time.Time) {
+	y.heard.Store(arrival.UnixNano())
 	// What is malformed is counted there.
 	_ = y.receiver.Push(packet, arrival)
 }
@@ -184,12 +190,25 @@ func (y *layer) AskAgain(ssrc uint32, lost []uint16) {
 func (y *layer) AskKey(ssrc uint32, number uint8) {
 	y.askMu.Lock()
 	defer y.askMu.Unlock()
-	if y.want.FIR && !y.want.PLI {
+	if y.fir {
 		y.asked = rtp.AppendFIR(y.asked[:0], y.feed.reporter(), ssrc, number)
 	} else {
 		y.asked = rtp.AppendPLI(y.asked[:0], y.feed.reporter(), ssrc)
 	}
 	y.feed.feedBack(y.asked)
+}
+
+// update takes what a put has changed, on the network thread.
+func (y *layer) update(formats []control.Format, v *control.Video) {
+	y.askMu.Lock()
+	y.fir = v.FIR && !v.PLI
+	y.askMu.Unlock()
+	y.receiver.Update(formats, v.NACK)
+}
+
+// silent tells whether nothing has come for so long.
+func (y *layer) silent(since time.Duration, now time.Time) bool {
+	return now.UnixNano()-y.heard.Load() >= int64(since)
 }
 
 func (y *layer) close() {

@@ -26,7 +26,8 @@ type flow struct {
 	header   rtp.Header
 	recent   *incoming
 	incoming []*incoming
-	newcomer newcomer
+	places   []*place
+	excess   [pictures]excess
 	arrivals *rtp.Arrivals // for transport-wide congestion feedback, once a packet has its number
 	told     time.Time     // when it was last sent
 	feedback []byte
@@ -46,7 +47,9 @@ type routes struct {
 	level, mid, rid, repairedRID, transportSequence uint8
 	mids                                            [kinds]string
 	rids                                            []string
-	want                                            *control.Leg
+	// limits of the pictures in bits a second.
+	limits [pictures]int
+	want   *control.Leg
 }
 
 // route is one payload type.
@@ -77,7 +80,9 @@ type incoming struct {
 	rid  string
 	// layer of a picture, which counts for itself; nil for sound.
 	layer *layer
-	last  time.Time // when a picture's packet came, the network thread's
+	// The network thread's: when the last packet came, and what the layer knows of the wanted state.
+	last   time.Time
+	routes *routes
 
 	mu        sync.Mutex
 	reception rtp.Reception
@@ -85,7 +90,8 @@ type incoming struct {
 }
 
 // maxIncoming bounds the SSRCs of a flow: sound, three layers with retransmissions, a presentation with one, and some that
-// a far end used before it changed its mind. The oldest one gives way.
+// a far end used before it changed its mind. Whoever was not heard for longest gives way, but none that holds a
+// place: a far end that makes up SSRCs does not lose its picture.
 const maxIncoming = 16
 
 func openFlow(l *leg, index int, t control.Transport) (*flow, error) {
@@ -118,7 +124,7 @@ func (f *flow) setRoutes(want *control.Leg, index int) {
 			continue
 		}
 		k := mainKind + kind(which)
-		r.mids[k] = v.MID
+		r.mids[k], r.limits[which] = v.MID, receiveLimit(v)
 		r.mid = max(r.mid, v.MIDExtension)
 		r.transportSequence = max(r.transportSequence, v.TransportSequence)
 		if len(v.RIDs) > 0 {
@@ -157,20 +163,27 @@ func (f *flow) RTP(packet []byte, arrival time.Time) {
 	}
 	in := f.recent
 	if in == nil || in.ssrc != f.header.SSRC {
-		if in = f.find(r, to); in == nil {
+		if in = f.find(r, to, arrival); in == nil {
 			return
 		}
 		f.recent = in
 	}
-	if y := in.layer; y != nil && (y.closed.Load() || y.codec != to.codec) && !f.attach(r, in, to) {
+	in.last = arrival
+	if to.sounds() != (in.kind == soundKind) {
+		return // one SSRC is one medium
+	}
+	if in.kind == soundKind {
+		f.sound(r, to, in, payload, len(packet), arrival)
 		return
 	}
-	switch in.kind {
-	case soundKind, keysKind:
-		f.sound(r, to, in, payload, len(packet), arrival)
-	default:
-		f.picture(in, packet, arrival)
+	y := in.layer
+	if foreign := !to.retransmission && (y.ssrc != in.ssrc || y.codec != to.codec); (foreign || y.closed.Load()) && !f.attach(r, in, to, arrival) {
+		return
 	}
+	if in.routes != r {
+		f.renew(r, in)
+	}
+	f.picture(r, in, packet, arrival)
 }
 
 func (f *flow) hear(arrival time.Time) {
@@ -180,42 +193,38 @@ func (f *flow) hear(arrival time.Time) {
 	}
 }
 
+// sounds tells sound and keys from pictures.
+func (r route) sounds() bool { return r.kind == soundKind || r.kind == keysKind }
+
 // find returns the state of an SSRC, made when it is new.
-func (f *flow) find(r *routes, to route) *incoming {
+func (f *flow) find(r *routes, to route, arrival time.Time) *incoming {
 	for _, in := range f.incoming {
 		if in.ssrc == f.header.SSRC {
 			return in
 		}
 	}
-	k := to.kind
-	if k == keysKind {
-		k = soundKind
-	}
-	if mid := f.header.Extension(r.mid); len(mid) > 0 {
-		for other := soundKind; other < keysKind; other++ {
-			if r.mids[other] != "" && string(mid) == r.mids[other] {
-				k = other
+	in := &incoming{flow: f, ssrc: f.header.SSRC, kind: soundKind}
+	if !to.sounds() {
+		in.kind = to.kind
+		if mid := f.header.Extension(r.mid); len(mid) > 0 {
+			for k := mainKind; k <= presentationKind; k++ {
+				if r.mids[k] != "" && string(mid) == r.mids[k] {
+					in.kind = k
+				}
 			}
 		}
-	}
-	in := &incoming{flow: f, ssrc: f.header.SSRC, kind: k}
-	if k == soundKind {
-		in.reception.Clock = 8000
-		if to.codec == control.Opus {
-			in.reception.Clock = 48000
-		}
-	} else {
 		if rid := f.header.Extension(r.rid); len(rid) > 0 {
 			in.rid = string(rid)
 		} else if rid := f.header.Extension(r.repairedRID); len(rid) > 0 {
 			in.rid = string(rid)
 		}
-		if in.rid != "" && !slices.Contains(r.rids, in.rid) || !f.attach(r, in, to) {
+		if in.rid != "" && !slices.Contains(r.rids, in.rid) || !f.attach(r, in, to, arrival) {
 			return nil
 		}
 	}
 	if len(f.incoming) == maxIncoming {
-		f.incoming = f.incoming[1:]
+		i := f.leastHeard()
+		f.incoming = slices.Delete(f.incoming, i, i+1)
 	}
 	f.incoming = append(f.incoming, in)
 	f.mu.Lock()
@@ -224,83 +233,20 @@ func (f *flow) find(r *routes, to route) *incoming {
 	return in
 }
 
-// attach gives an SSRC its layer: at first, after a hold, when the far end has changed the codec.
-func (f *flow) attach(r *routes, in *incoming, to route) bool {
-	var y *layer
-	switch {
-	case to.retransmission:
-		y = f.repaired(in)
-	case f.rival(in) && !f.newcomer.proven(&f.header):
-	default:
-		y = f.newLayer(r, in, to.codec)
-	}
-	if y == nil {
-		return false // what there was is closed, and stays
-	}
-	in.layer = y
-	return true
-}
-
-// rivalry is how long a stream is silent before another may take its place at once.
-const rivalry = time.Second
-
-// rival tells whether another SSRC sends this layer now. A stray packet must not take its place: it would never come back.
-func (f *flow) rival(in *incoming) bool {
-	for _, o := range f.incoming {
-		if o != in && o.kind == in.kind && o.rid == in.rid && o.layer != nil && !o.layer.closed.Load() && time.Since(o.last) < rivalry {
-			return true
+// leastHeard is the place in the list of the SSRC that gives way.
+func (f *flow) leastHeard() int {
+	least := 0
+	for i, in := range f.incoming {
+		o := f.incoming[least]
+		if in.holds() != o.holds() {
+			if o.holds() {
+				least = i
+			}
+		} else if in.last.Before(o.last) {
+			least = i
 		}
 	}
-	return false
-}
-
-// newcomer is an SSRC on probation: it is taken for a stream when two packets come in sequence (RFC 3550, A.1).
-type newcomer struct {
-	ssrc uint32
-	next uint16
-	seen bool
-}
-
-func (n *newcomer) proven(h *rtp.Header) bool {
-	ok := n.seen && n.ssrc == h.SSRC && n.next == h.Sequence
-	*n = newcomer{h.SSRC, h.Sequence + 1, !ok}
-	return ok
-}
-
-// repaired finds the layer that a stream of retransmissions belongs to: by its RID, or the only one.
-func (f *flow) repaired(again *incoming) (found *layer) {
-	for _, in := range f.incoming {
-		if in.kind != again.kind || in.layer == nil || in.layer.closed.Load() || again.rid != "" && in.rid != again.rid {
-			continue
-		}
-		if found != nil && found != in.layer {
-			return nil
-		}
-		found = in.layer
-	}
-	return found
-}
-
-// newLayer begins to receive a picture, or one simulcast layer of it.
-func (f *flow) newLayer(r *routes, in *incoming, codec string) *layer {
-	which := int(in.kind - mainKind)
-	c := f.leg.contribution[which].Load()
-	v := pictureOf(r.want, which)
-	if c == nil || v == nil {
-		return nil
-	}
-	var formats []control.Format
-	for _, p := range v.Receive {
-		if p.Codec == codec {
-			formats = append(formats, p)
-		}
-	}
-	y, err := newLayer(c, in, layerNames{in.ssrc, rtp.NewSSRC(), in.rid}, formats, v)
-	if err != nil {
-		f.leg.engine.c.Log.Warn("a picture cannot be received", "leg", f.leg.id, "error", err)
-		return nil
-	}
-	return y
+	return least
 }
 
 func (f *flow) sound(r *routes, to route, in *incoming, payload []byte, size int, arrival time.Time) {
@@ -310,6 +256,9 @@ func (f *flow) sound(r *routes, to route, in *incoming, payload []byte, size int
 		return
 	}
 	in.mu.Lock()
+	if to.kind == soundKind {
+		in.reception.SetClock(clockOf(to.codec))
+	}
 	_, ok := in.reception.Packet(h.Sequence, h.Timestamp, size, arrival)
 	in.rate.add(size, arrival)
 	in.mu.Unlock()
@@ -329,11 +278,21 @@ func (f *flow) sound(r *routes, to route, in *incoming, payload []byte, size int
 	s.push(to.codec, h, level, payload, arrival)
 }
 
-func (f *flow) picture(in *incoming, packet []byte, arrival time.Time) {
+// clockOf is the clock of a codec of sound in Hz.
+func clockOf(codec string) int {
+	if codec == control.Opus {
+		return 48000
+	}
+	return 8000 // G.722 too, by RFC 3551's mistake
+}
+
+func (f *flow) picture(r *routes, in *incoming, packet []byte, arrival time.Time) {
 	in.mu.Lock()
 	in.rate.add(len(packet), arrival)
 	in.mu.Unlock()
-	in.last = arrival
+	if f.exceeds(r, in, len(packet), arrival) {
+		return
+	}
 	in.layer.push(packet, arrival)
 	if n := len(f.pushed); n == 0 || f.pushed[n-1] != in.layer {
 		f.pushed = append(f.pushed, in.layer)

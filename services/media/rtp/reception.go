@@ -32,6 +32,7 @@ type Reception struct {
 	transit     int64
 	timestamp   uint32
 	jitter      int64 // times 16, as in appendix A.8
+	anew        bool  // the clock has changed
 	senderStamp uint32
 	senderAt    time.Time
 }
@@ -73,10 +74,22 @@ func (r *Reception) Packet(sequence uint16, timestamp uint32, size int, arrival 
 	return extended, true
 }
 
+// SetClock changes the clock in the middle of a stream, when a payload type with another one comes.
+func (r *Reception) SetClock(clock int) {
+	if clock == r.Clock {
+		return
+	}
+	if r.Clock > 0 {
+		r.jitter = r.jitter * int64(clock) / int64(r.Clock)
+	}
+	// Timestamps of two clocks have no distance: the next packet begins the measurement anew.
+	r.Clock, r.anew = clock, true
+}
+
 // measure updates the jitter. Appendix A.8 does it for every packet; here only the first of a timestamp counts, since the
 // others of a video frame would show how the sender spreads them and not what the network does.
 func (r *Reception) measure(timestamp uint32, arrival time.Time) {
-	if r.Clock == 0 || r.received > 1 && timestamp == r.timestamp {
+	if r.Clock == 0 || r.received > 1 && timestamp == r.timestamp && !r.anew {
 		return
 	}
 	r.timestamp = timestamp
@@ -84,7 +97,8 @@ func (r *Reception) measure(timestamp uint32, arrival time.Time) {
 	transit := int64(uint32(ticks(arrival.Sub(r.origin), r.Clock)) - timestamp)
 	d := int64(int32(uint32(transit) - uint32(r.transit)))
 	r.transit = transit
-	if r.received == 1 {
+	if r.received == 1 || r.anew {
+		r.anew = false
 		return
 	}
 	if d < 0 {
