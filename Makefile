@@ -63,6 +63,21 @@ fuzz: codecs
 bench-%: codecs image
 	@$(GO) run ./qemu/bench $*
 
+# The media engine beside Janus and ffmpeg, in 12 minutes; FIGURES chooses some by name. The soak watches the memory of a
+# worker under a meeting in which people come and go.
+FIGURES ?=
+SOAK    ?= 30m
+.PHONY: bench-media soak-media mediaworker
+bench-media: mediaworker
+	@$(GO) run ./services/media/bench $(FIGURES)
+
+soak-media: mediaworker
+	@$(GO) run ./services/media/bench -soak $(SOAK)
+
+mediaworker: codecs
+	@image/install-packages bench
+	@$(GO) build -o $(BUILD)/mediaworker ./services/media/worker
+
 # The reference pages in docs/ that are made from declarations.
 reference:
 	@$(GO) generate ./mmp/commands

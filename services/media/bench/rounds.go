@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -55,7 +54,7 @@ type usage struct {
 	// cores is CPU time divided by time.
 	cores float64
 	wire.Totals
-	// dropped datagrams that a socket of this machine had no room for: those of the measured process too.
+	// dropped datagrams that sockets of the measured process had no room for.
 	dropped uint64
 	seconds float64
 	// served is the part of what should have come in this time that did: a process that is short of time leaves out ticks
@@ -90,6 +89,8 @@ func (u usage) lost() float64 {
 // subject is what is measured: one process, or several that do one's work.
 type subject interface {
 	used() (time.Duration, error)
+	// dropped datagrams that its sockets had no room for.
+	dropped() uint64
 }
 
 // watch measures a subject for a window, after the load has settled.
@@ -102,7 +103,7 @@ func (b *bench) watch(ctx context.Context, p subject, l *wire.Load, settle time.
 	if err != nil {
 		return u, err
 	}
-	dropped, began := droppedDatagrams(), time.Now()
+	dropped, began := p.dropped(), time.Now()
 	if err := sleep(ctx, b.window); err != nil {
 		return u, err
 	}
@@ -111,7 +112,7 @@ func (b *bench) watch(ctx context.Context, p subject, l *wire.Load, settle time.
 	if err != nil {
 		return u, err
 	}
-	u.Totals, u.dropped = l.Totals(), droppedDatagrams()-dropped
+	u.Totals, u.dropped = l.Totals(), p.dropped()-dropped
 	u.cores = (after - before).Seconds() / u.seconds
 	return u, nil
 }
@@ -134,31 +135,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// droppedDatagrams is the kernel's count of datagrams that found a full socket.
-func droppedDatagrams() uint64 {
-	text, err := os.ReadFile("/proc/net/snmp")
-	if err != nil {
-		return 0
-	}
-	var names []string
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || fields[0] != "Udp:" {
-			continue
-		}
-		if names == nil {
-			names = fields
-			continue
-		}
-		for i, name := range names {
-			if name == "RcvbufErrors" && i < len(fields) {
-				var n uint64
-				_, _ = fmt.Sscan(fields[i], &n)
-				return n
-			}
-		}
-	}
-	return 0
 }
