@@ -13,6 +13,10 @@
 // of one encode; only who is in the mix gets a mix without itself and an encode of its own. A room in which nobody talks
 // costs no encode at all: the last encode of silence is sent again.
 //
+// Of a room on several workers each mixes its own sources for the others ([Bus.TapInner]) and hears theirs as a link
+// ([SourceOptions].Link): what comes over a link goes into no mix for others. As a speaker a link stands for whoever leads at its other
+// end, so that all workers find the same dominant speaker.
+//
 // A listener moves between the common encode and its own at a packet boundary. Resampler and limiter are handed over with
 // their memory; the encoder that takes over first encodes, for nobody, the last packet that the far end heard, and if the
 // other encoder is not needed any more it is handed over itself. What remains, measured over the worst 33 ms: nothing

@@ -24,6 +24,15 @@
 // A picture is made in the cheapest of four ways (see [class]): forwarded, side by side in slots, encoded once for all who
 // watch the same, or encoded for one leg alone.
 //
+// # Several workers
+//
+// A conference may have legs on other workers of the machine as well; here they are guests (see [guest]). Each worker sends the
+// others what its own legs say together, one packet of L16 every 20 ms and none while they are silent, with the number of who
+// leads among them as its contributor; and of their pictures those layers that somebody there looks at, packet by packet. All of it
+// goes through one port, the [exchange], and is told apart by its SSRC: every mix and every layer has a random number.
+// What comes from one worker is never passed on to a third (see [mesh]), so there are no loops, and everything else here
+// treats a guest's layer like one of a leg: it is decoded while a composition shows it, and forwarded where that will do.
+//
 // # Crashes
 //
 // Nothing is kept on disk but recordings, which are readable files at any time (package record). A worker that dies takes its legs

@@ -14,6 +14,9 @@ import (
 // mesh is what a conference has on this worker while it has legs on others as well. Every worker sends every other one the
 // mix of its own legs, never what came from a third, and the layers that are wanted there; so sound takes one step, and
 // nobody hears himself.
+//
+// Sound goes uncompressed: to send and to hear 20 ms of L16 takes 10 and 9 µs, a thousandth of a core for each other worker.
+// Opus would take 55 and 25 µs to encode and decode, and what 770 kbit/s cost on loopback is in the 10.
 type mesh struct {
 	conference *conference
 	number     uint32
