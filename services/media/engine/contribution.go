@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"rotunda/services/media/codec"
 	"rotunda/services/media/control"
 	"rotunda/services/media/picture"
 	"rotunda/services/media/rtp"
@@ -88,8 +87,6 @@ type layer struct {
 	heard atomic.Int64
 	// closed is set when the contribution is over or another stream has taken its place.
 	closed atomic.Bool
-
-	decoder codec.VideoDecoder // of the decoding thread
 
 	askMu sync.Mutex
 	asked []byte // scratch for feedback

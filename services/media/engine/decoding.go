@@ -22,9 +22,17 @@ type decoding struct {
 
 	mu    sync.Mutex
 	queue []job
-	// waiting counts units by layer. A layer whose units pile up loses them all and begins anew with a key frame: what is
-	// late by half a second is of no use to anybody.
-	waiting map[*layer]int
+	// backlogs are what waits of each layer. One whose units pile up loses them all and begins anew with a key frame: what
+	// is late by half a second is of no use to anybody.
+	backlogs map[*layer]backlog
+}
+
+// backlog is what waits of a layer.
+type backlog struct {
+	units int
+	// skips is set from an overflow to the next key frame: what comes between refers to pictures that were left out, and a
+	// decoder would make a smear of it.
+	skips bool
 }
 
 // job is a unit to decode, or without one a layer whose decoder is to be closed.
@@ -42,38 +50,54 @@ const (
 )
 
 func newDecoding(e *Engine) *decoding {
-	return &decoding{engine: e, wake: make(chan struct{}, 1), waiting: map[*layer]int{}}
+	return &decoding{engine: e, wake: make(chan struct{}, 1), backlogs: map[*layer]backlog{}}
 }
 
 // put takes a unit, which it owns from then on.
 func (d *decoding) put(y *layer, u *stream.AccessUnit) {
 	d.mu.Lock()
-	if d.waiting[y] >= maxWaiting {
-		kept := d.queue[:0]
-		for _, j := range d.queue {
-			if j.layer == y && j.unit != nil {
-				j.unit.Release()
-				continue
-			}
-			kept = append(kept, j)
-		}
-		d.queue = kept
-		d.waiting[y] = 0
+	b := d.backlogs[y]
+	overflow := b.units >= maxWaiting
+	if overflow {
+		d.forget(y)
+		b = backlog{skips: true}
+		y.contribution.errors.Add(1)
+	}
+	if b.skips = b.skips && !u.Key; b.skips {
+		d.backlogs[y] = b
 		d.mu.Unlock()
 		u.Release()
-		y.contribution.errors.Add(1)
-		y.receiver.RequestKey(time.Now())
+		if overflow {
+			y.receiver.RequestKey(time.Now())
+		}
 		return
 	}
-	d.waiting[y]++
+	b.units++
+	d.backlogs[y] = b
 	d.queue = append(d.queue, job{y, u})
 	d.mu.Unlock()
 	d.ring()
 }
 
-// drop has a layer's decoder closed.
+// forget takes the units of a layer out of the queue. The caller holds mu.
+func (d *decoding) forget(y *layer) {
+	kept := d.queue[:0]
+	for _, j := range d.queue {
+		if j.layer == y && j.unit != nil {
+			j.unit.Release()
+			continue
+		}
+		kept = append(kept, j)
+	}
+	clear(d.queue[len(kept):])
+	d.queue = kept
+	delete(d.backlogs, y)
+}
+
+// drop has a layer's decoder closed. What comes of the layer afterwards is decoded anew.
 func (d *decoding) drop(y *layer) {
 	d.mu.Lock()
+	d.forget(y)
 	d.queue = append(d.queue, job{y, nil})
 	d.mu.Unlock()
 	d.ring()
@@ -96,10 +120,13 @@ func (d *decoding) take() (job, bool) {
 	n := copy(d.queue, d.queue[1:])
 	d.queue[n] = job{}
 	d.queue = d.queue[:n]
-	if j.unit == nil {
-		delete(d.waiting, j.layer)
-	} else {
-		d.waiting[j.layer]--
+	if j.unit != nil {
+		b := d.backlogs[j.layer]
+		if b.units--; b.units > 0 || b.skips {
+			d.backlogs[j.layer] = b
+		} else {
+			delete(d.backlogs, j.layer)
+		}
 	}
 	return j, true
 }
