@@ -87,10 +87,13 @@ func (f *fastRelay) WriteTo(p []byte, to net.Addr) (int, error) {
 	}
 	l.counters.count(fromClients)
 	if o.has(peer.ip) {
-		if b := l.server.ports.at(peer.port); b != nil && b.fast != nil {
-			l.between(f.allocation, b, p)
-			l.flush()
-			return len(p), nil
+		if b := l.server.ports.at(peer.port); b != nil {
+			l.counters.count(between)
+			if b.fast != nil {
+				l.toClient(f, b, f.allocation.advertised, p)
+				l.flush()
+				return len(p), nil
+			}
 		}
 		peer = o.resolve(peer)
 	}
