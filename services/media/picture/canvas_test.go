@@ -500,3 +500,48 @@ func TestASmallerCopyOfACanvasFollowsIt(t *testing.T) {
 		}
 	}
 }
+
+func TestATileThatManyShowIsScaledOnce(t *testing.T) {
+	c, pool := newComposer(t)
+	f := textured(t, pool, 1280, 720, 3)
+	s := &layout.Scene{Look: layout.Look{Width: 640, Height: 360}, Panes: []layout.Pane{{Rect: layout.Rect{X: 2, Y: 2, W: 426, H: 240}, Source: 1}}}
+	var all []*Canvas
+	for range 4 {
+		v := newCanvas(t, c, 640, 360)
+		v.Draw(s, shown{1: f})
+		all = append(all, v)
+	}
+	for i, v := range all[1:] {
+		if ssim := SSIM(v.Frame(), all[0].Frame()); ssim != 1 {
+			t.Errorf("composition %d differs from the first one: SSIM %v, want 1", i+1, ssim)
+		}
+	}
+	if f.smaller.tiles[0].copy == nil || f.smaller.count != 1 {
+		t.Errorf("%d tiles are kept, want one", f.smaller.count)
+	}
+}
+
+// BenchmarkPersonal is a beat of nine compositions of nine new frames, each without one of them.
+func BenchmarkPersonal(b *testing.B) {
+	c, pool := newComposer(b)
+	frames, list := benchFrames(b, pool, 9, 1280, 720)
+	var canvases []*Canvas
+	var scenes []*layout.Scene
+	for viewer := range 9 {
+		canvases = append(canvases, newCanvas(b, c, 1280, 720))
+		s := &layout.Scene{Look: layout.Look{Width: 1280, Height: 720}}
+		for i, n := 0, 0; i < 9; i++ {
+			if i != viewer {
+				s.Panes = append(s.Panes, layout.Pane{Rect: layout.Rect{X: n % 3 * 426, Y: n / 3 * 240, W: 426, H: 240}, Source: uint32(i + 1)})
+				n++
+			}
+		}
+		scenes = append(scenes, s)
+	}
+	for b.Loop() {
+		renew(list)
+		for i, v := range canvases {
+			v.Draw(scenes[i], frames)
+		}
+	}
+}

@@ -6,11 +6,25 @@ import (
 	"rotunda/services/media/layout"
 )
 
-// smaller are the copies of a frame at 1/2 and 1/4 of its size.
+// smaller are the copies of a frame: at 1/2 and 1/4 of its size, and as they fit panes.
 type smaller struct {
 	mu     sync.Mutex
 	copies [2]*Frame
+	tiles  [maxTiles]tile
+	count  int
 }
+
+// tile is a part of a frame at the size of a pane. In a meeting in which nobody is shown himself, eight compositions show
+// the same tile: it is scaled for the first of them in place, once more for the second, and from then on copied, which takes a
+// sixth of the time.
+type tile struct {
+	part          layout.Rect
+	width, height int
+	copy          *Frame // nil until it is wanted a second time
+}
+
+// maxTiles are the sizes of panes that one picture is shown in at one time: those of two layouts, large and small.
+const maxTiles = 4
 
 // The least side of a copy.
 const leastSide = 16
@@ -53,7 +67,39 @@ func (f *Frame) into(dst *Frame, place, part layout.Rect, pool *Pool) {
 		level++
 	}
 	from, level := f.Smaller(level, pool)
-	stretch(dst, place, from, layout.Rect{X: part.X >> level &^ 1, Y: part.Y >> level &^ 1, W: part.W >> level &^ 1, H: part.H >> level &^ 1})
+	part = layout.Rect{X: part.X >> level &^ 1, Y: part.Y >> level &^ 1, W: part.W >> level &^ 1, H: part.H >> level &^ 1}
+	if part.W != place.W || part.H != place.H {
+		if t := f.tile(from, part, place.W, place.H, pool); t != nil {
+			from, part = t, t.all()
+		}
+	}
+	stretch(dst, place, from, part)
+}
+
+// tile returns a part of a copy at the size of a pane, nil the first time that it is asked for and where there is no room.
+func (f *Frame) tile(from *Frame, part layout.Rect, width, height int, pool *Pool) *Frame {
+	f.smaller.mu.Lock()
+	defer f.smaller.mu.Unlock()
+	for i := range f.smaller.count {
+		t := &f.smaller.tiles[i]
+		if t.part != part || t.width != width || t.height != height {
+			continue
+		}
+		if t.copy == nil {
+			c, err := pool.Get(width, height)
+			if err != nil {
+				return nil
+			}
+			stretch(c, c.all(), from, part)
+			t.copy = c
+		}
+		return t.copy
+	}
+	if f.smaller.count < maxTiles {
+		f.smaller.tiles[f.smaller.count] = tile{part: part, width: width, height: height}
+		f.smaller.count++
+	}
+	return nil
 }
 
 // drop gives the copies back with the frame.
@@ -66,4 +112,11 @@ func (s *smaller) drop() {
 			s.copies[i] = nil
 		}
 	}
+	for i := range s.count {
+		if c := s.tiles[i].copy; c != nil {
+			c.Release()
+		}
+		s.tiles[i] = tile{}
+	}
+	s.count = 0
 }
