@@ -26,15 +26,22 @@ type contribution struct {
 	layers []*layer
 	// decoded is the layer that is decoded, nil while nobody needs pixels; height is what the largest pane needs.
 	decoded *layer
-	// kept is whether sinks take the access units, decoded or not.
-	kept   bool
-	closed bool
+	// kept is whether sinks take the access units, decoded or not, and recorded the layer that they get.
+	kept     bool
+	recorded *layer
+	closed   bool
 
-	// known is what came at the last look, the director's.
-	known offered
+	// known is what came at the last look, the director's; seen is scratch for the next one.
+	known, seen []sight
 
 	errors atomic.Uint64
 	pace   pace
+}
+
+// sight is a layer as the director saw it.
+type sight struct {
+	number uint32
+	offered
 }
 
 // contributor is whose picture it is: a [leg], or a [guest] whose leg is at another worker.
@@ -53,8 +60,9 @@ type feed interface {
 	// reporter is the SSRC that feedback comes from, and feedBack sends it.
 	reporter() uint32
 	feedBack(packet []byte)
-	// offered is what the layer sends now.
+	// offered is what the layer sends now; alive is false when that is nothing, and was for some time.
 	offered(y *layer, now time.Time) offered
+	alive(y *layer, now time.Time) bool
 	// left is told that nothing of the layer is taken any more.
 	left(y *layer)
 }
@@ -68,6 +76,20 @@ func (in *incoming) offered(y *layer, now time.Time) offered {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return offered{codec: y.codec, width: counts.Width, height: counts.Height, profile: counts.Profile, bitrate: in.rate.rate(now)}
+}
+
+// A picture that has stopped without a word is taken away: a face after goneAfter, which lets a camera of one
+// picture a second be. Slides stand still for longer, and their end is told by whoever has the floor.
+const (
+	goneAfter       = 2 * time.Second
+	slidesGoneAfter = 10 * time.Second
+)
+
+func (in *incoming) alive(y *layer, now time.Time) bool {
+	if y.contribution.which == presentation {
+		return !y.silent(slidesGoneAfter, now)
+	}
+	return !y.silent(goneAfter, now)
 }
 
 func newContribution(e *Engine, from contributor, which int, source uint32) *contribution {
@@ -151,7 +173,9 @@ func (y *layer) push(packet []byte, arrival time.Time) {
 // unit takes a complete access unit on the network thread and hands it on.
 func (y *layer) unit(u *stream.AccessUnit) {
 	c := y.contribution
-	c.from.received(u)
+	if c.keeps(y, u) {
+		c.from.received(u)
+	}
 	if c.decodes(y) {
 		c.engine.decoding.put(y, u)
 	} else {
@@ -163,7 +187,7 @@ func (y *layer) unit(u *stream.AccessUnit) {
 func (c *contribution) keep(on bool) {
 	c.mu.Lock()
 	changed := c.kept != on
-	c.kept = on
+	c.kept, c.recorded = on, nil
 	layers, decoded := slices.Clone(c.layers), c.decoded
 	c.mu.Unlock()
 	if !changed {
@@ -172,6 +196,28 @@ func (c *contribution) keep(on bool) {
 	for _, y := range layers {
 		y.receiver.SetDecode(on || y == decoded, time.Now())
 	}
+}
+
+// keeps tells whether sinks get a unit. They get one layer, the best; they change to another at its key frame.
+func (c *contribution) keeps(y *layer, u *stream.AccessUnit) bool {
+	c.mu.Lock()
+	if !c.kept {
+		c.mu.Unlock()
+		return false
+	}
+	change := false
+	if c.recorded != y {
+		best, _ := c.largest(u.Arrival)
+		if change = best == y; change && u.Key {
+			c.recorded = y
+		}
+	}
+	keeps := c.recorded == y
+	c.mu.Unlock()
+	if change && !keeps {
+		y.receiver.RequestKey(u.Arrival)
+	}
+	return keeps
 }
 
 // AskAgain asks the far end for packets ([stream.Feedback]).
@@ -217,38 +263,54 @@ func (y *layer) close() {
 	y.contribution.engine.decoding.drop(y)
 }
 
-// offered is what a layer sends now.
+// offered is what a layer sends now, and alive whether that is anything.
 func (y *layer) offered(now time.Time) offered { return y.feed.offered(y, now) }
+func (y *layer) alive(now time.Time) bool      { return y.feed.alive(y, now) }
 
 // off is true while there is nothing to be seen.
-func (c *contribution) off() bool {
+func (c *contribution) off(now time.Time) bool {
 	if c.from.muted(c.which) {
 		return true
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.layers) == 0
+	y, _ := c.best(now)
+	return y == nil
 }
 
-// best returns the largest layer that sends something.
+// best returns the largest layer that sends something; nil for none.
 func (c *contribution) best(now time.Time) (*layer, offered) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var best *layer
-	var most offered
+	y, o := c.largest(now)
+	if y == nil || !y.alive(now) {
+		return nil, offered{}
+	}
+	return y, o
+}
+
+// last is the best layer, or when none sends any more the largest that did.
+func (c *contribution) last(now time.Time) (*layer, offered) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.largest(now)
+}
+
+// largest prefers what is alive. The caller holds mu.
+func (c *contribution) largest(now time.Time) (best *layer, most offered) {
+	lives := false
 	for _, y := range c.layers {
-		if o := y.offered(now); best == nil || o.height > most.height {
-			best, most = y, o
+		o, alive := y.offered(now), y.alive(now)
+		if best == nil || alive && !lives || alive == lives && o.height > most.height {
+			best, most, lives = y, o, alive
 		}
 	}
 	return best, most
 }
 
-// list returns the layers with what they send, from small to large.
+// list returns the layers that send something with what they send, from small to large.
 func (c *contribution) list(now time.Time) ([]*layer, []stream.Layer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	layers := slices.Clone(c.layers)
+	layers := slices.DeleteFunc(slices.Clone(c.layers), func(y *layer) bool { return !y.alive(now) })
 	sizes := make([]stream.Layer, len(layers))
 	heights := map[*layer]offered{}
 	for _, y := range layers {
@@ -270,7 +332,7 @@ func (c *contribution) decode(height int, now time.Time) {
 		// The smallest layer that fills the pane; a layer of unknown size is as good as none.
 		pick = layers[len(layers)-1]
 		for i := range layers {
-			if sizes[i].Bitrate > 0 && sizes[i].Height >= height {
+			if sizes[i].Height >= height {
 				pick = layers[i]
 				break
 			}
@@ -329,18 +391,23 @@ func (c *contribution) ssrcs() []uint32 {
 	return list
 }
 
-// altered tells whether what comes has changed so that it may be shown in another way: another size or codec.
+// altered tells whether what comes has changed so that it may be shown in another way: layers, sizes, codecs.
 func (c *contribution) altered(now time.Time) bool {
-	y, o := c.best(now)
-	if y == nil {
-		return false
-	}
-	o.bitrate = 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	changed := c.known != o
-	c.known = o
-	return changed
+	c.seen = c.seen[:0]
+	for _, y := range c.layers {
+		if y.alive(now) {
+			o := y.offered(now)
+			o.bitrate = 0
+			c.seen = append(c.seen, sight{y.number, o})
+		}
+	}
+	if slices.Equal(c.seen, c.known) {
+		return false
+	}
+	c.seen, c.known = c.known, c.seen
+	return true
 }
 
 // frame returns the newest frame, retained, or nil.

@@ -151,8 +151,8 @@ func newStage(d *director, c *conference) *stage {
 // arrange decides anew what each leg is shown.
 func (s *stage) arrange(now time.Time) {
 	members := s.conference.members()
-	s.enter(members)
-	s.welcome()
+	s.enter(members, now)
+	s.welcome(now)
 	s.wake = time.Time{}
 	for _, k := range s.seatings {
 		k.used = false
@@ -190,7 +190,7 @@ func (s *stage) arrange(now time.Time) {
 }
 
 // enter notes who is there.
-func (s *stage) enter(members []*leg) {
+func (s *stage) enter(members []*leg, now time.Time) {
 	want := s.conference.wanted()
 	clear(s.contributions)
 	clear(s.ids)
@@ -204,7 +204,7 @@ func (s *stage) enter(members []*leg) {
 		p := layout.Participant{Source: l.source, Leg: l.id, Name: w.Name, Importance: w.Importance, CameraOff: true,
 			Muted: w.Audio != nil && w.Audio.Muted}
 		if c := l.contribution[mainPicture].Load(); c != nil {
-			p.Video, p.CameraOff = true, c.off()
+			p.Video, p.CameraOff = true, c.off(now)
 			s.contributions[l.source] = c
 		}
 		s.ids[l.source] = l.id
@@ -212,7 +212,7 @@ func (s *stage) enter(members []*leg) {
 		if c := l.contribution[presentation].Load(); c != nil {
 			s.contributions[l.screen] = c
 			s.ids[l.screen] = l.id
-			if l.id == want.Presenter && !c.off() {
+			if l.id == want.Presenter && !c.off(now) {
 				s.room.Presentation = layout.Presentation{Source: l.screen, Presenter: l.source, Name: w.Name}
 			}
 		}
@@ -220,19 +220,19 @@ func (s *stage) enter(members []*leg) {
 }
 
 // welcome notes the guests.
-func (s *stage) welcome() {
+func (s *stage) welcome(now time.Time) {
 	presenter := s.conference.wanted().Presenter
 	for _, g := range s.conference.guests.Load().list {
 		w := g.want.Load()
 		c, screen := g.contribution[mainPicture], g.contribution[presentation]
 		s.room.Participants = append(s.room.Participants, layout.Participant{Source: w.Source, Leg: w.ID, Name: w.Name,
-			Importance: w.Importance, Video: w.Video, CameraOff: c.off(), Muted: w.Muted})
+			Importance: w.Importance, Video: w.Video, CameraOff: c.off(now), Muted: w.Muted})
 		if w.Video {
 			s.contributions[w.Source] = c
 		}
 		s.contributions[w.Screen] = screen
 		s.ids[w.Source], s.ids[w.Screen] = w.ID, w.ID
-		if w.ID == presenter && !screen.off() {
+		if w.ID == presenter && !screen.off(now) {
 			s.room.Presentation = layout.Presentation{Source: w.Screen, Presenter: w.Source, Name: w.Name}
 		}
 	}

@@ -109,6 +109,9 @@ func (r *remote) offered(*layer, time.Time) offered {
 	return r.last
 }
 
+// alive is true: what is not offered any more expires.
+func (r *remote) alive(*layer, time.Time) bool { return true }
+
 func (r *remote) note(o offered, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

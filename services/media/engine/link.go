@@ -158,6 +158,8 @@ func (f *flow) RTCP(packet []byte, arrival time.Time) {
 					k.sender.RequestKey(arrival)
 				}
 			}
+		case rtp.Goodbye:
+			f.leaves(&c)
 		case rtp.REMB:
 			f.mu.Lock()
 			f.link.estimator.SetREMB(c.MaximumBitrate())

@@ -134,7 +134,7 @@ func (m *mesh) offer(s *stage, now time.Time) {
 	offers := make([]offer, 0, len(m.offers))
 	clear(m.layers)
 	for _, c := range s.contributions {
-		if _, own := c.from.(*leg); own && !c.off() {
+		if _, own := c.from.(*leg); own && !c.off(now) {
 			offers = c.offers(offers, m.layers, now)
 		}
 	}
@@ -163,7 +163,7 @@ func (c *contribution) offers(dst []offer, layers map[uint32]*layer, now time.Ti
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for place, y := range c.layers[:min(len(c.layers), maxPlaces)] {
-		if numberOf(y.codec) < 0 {
+		if numberOf(y.codec) < 0 || !y.alive(now) {
 			continue
 		}
 		layers[y.number] = y

@@ -278,11 +278,11 @@ func TestWhatIsNotRepeatedIsForgotten(t *testing.T) {
 	}
 	later := time.Now().Add(forgetAfter + sayEvery)
 	guest.expire(later)
-	if !guest.off() || len(*b.engine.exchange.layers.Load()) != 0 {
+	if !guest.off(time.Now()) || len(*b.engine.exchange.layers.Load()) != 0 {
 		t.Error("a layer that was not offered for three seconds is still there")
 	}
 	// The next offer brings it back.
-	b.until("it is offered again", func() bool { return !guest.off() })
+	b.until("it is offered again", func() bool { return !guest.off(time.Now()) })
 
 	home := m.workers[0].engine.owner("test").conference("room")
 	p := (*home.mesh.Load().peers.Load())[0]
@@ -301,8 +301,8 @@ func TestAPinnedGuestIsSeatedFirst(t *testing.T) {
 	c := b.engine.owner("test").conference("room")
 	c.put(control.Conference{ID: "room", Guests: []control.Guest{{ID: "zoe", Source: 3, Screen: 4, Video: true}, g}})
 	s := newStage(b.engine.director, c)
-	s.enter(nil)
-	s.welcome()
+	s.enter(nil, time.Now())
+	s.welcome(time.Now())
 	seats, _ := layout.Seat(&control.View{Layout: "speakerOnly", Pinned: "ann"}, &s.room, nil, time.Now())
 	if len(seats.Seats) != 1 || seats.Seats[0] != g.Source {
 		t.Errorf("seats with ann pinned: want [%d], got %v", g.Source, seats.Seats)

@@ -82,6 +82,18 @@ func (f *flow) claim(r *routes, in *incoming, to route, arrival time.Time) *laye
 	return y
 }
 
+// leaves takes what the far end says that it has stopped. A packet that comes after it begins anew.
+func (f *flow) leaves(c *rtp.Compound) {
+	for i := range c.Entries {
+		for _, in := range f.incoming {
+			if in.ssrc == c.Leaving(i) && in.holds() {
+				in.layer.heard.Store(0)
+				f.leg.changed()
+			}
+		}
+	}
+}
+
 // holds tells whether an SSRC has a place of its own that is alive.
 func (in *incoming) holds() bool {
 	return in.layer != nil && in.layer.ssrc == in.ssrc && !in.layer.closed.Load()

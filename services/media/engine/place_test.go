@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rotunda/services/media/codec"
 	"rotunda/services/media/control"
 	"rotunda/services/media/rtp"
 )
@@ -280,4 +281,14 @@ func TestTheClockOfSoundFollowsItsCodec(t *testing.T) {
 	if got := r.Jitter(); got > time.Millisecond {
 		t.Errorf("steady packets have %v of jitter", got)
 	}
+}
+
+// newTestEncoder opens an encoder of H.264.
+func newTestEncoder(t *testing.T, width, height int) codec.VideoEncoder {
+	t.Helper()
+	e, err := codec.NewVideoEncoder(codec.VideoOptions{Codec: control.H264, Width: width, Height: height, Rate: 10, Bitrate: 200_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }

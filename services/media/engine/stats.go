@@ -77,7 +77,7 @@ func (l *leg) video(want *control.Leg, which int, now time.Time) *control.VideoS
 	}
 	s := &control.VideoStats{Stream: pictureNames[which]}
 	if c != nil {
-		if y, o := c.best(now); y != nil {
+		if y, o := c.last(now); y != nil {
 			n := y.receiver.Counts()
 			s.Receive = control.StreamStats{Codec: y.codec, Packets: n.Packets, Bytes: n.Bytes, Bitrate: o.bitrate, Lost: uint64(max(n.Lost, 0)), Jitter: ms(n.Jitter)}
 			s.ReceiveWidth, s.ReceiveHeight, s.KeyFramesAsked = o.width, o.height, n.KeysAsked
