@@ -150,14 +150,6 @@ func (s *seater) find(source uint32) *candidate {
 
 func (s *seater) seated(source uint32) bool { return slices.Contains(s.seats, source) }
 
-// Where a source sat before, -1 for nowhere.
-func (s *seater) before(source uint32) int {
-	if s.previous == nil {
-		return -1
-	}
-	return slices.Index(s.previous.Seats, source)
-}
-
 func (s *seater) sit(source uint32, since time.Time) {
 	s.seats = append(s.seats, source)
 	s.since = append(s.since, since)
