@@ -31,6 +31,9 @@ type composition struct {
 	arranged bool
 	drawn    time.Time
 	rested   time.Time
+	// captured is when the newest source in the canvas came in, and fresh that the last drawing brought it.
+	captured time.Time
+	fresh    bool
 }
 
 // encodeKey tells encodes of one picture apart.
@@ -82,6 +85,8 @@ type encode struct {
 	wantKey atomic.Bool
 	unit    []byte
 	sent    time.Time
+	// rested is since when nobody watches.
+	rested time.Time
 	// failed is when the encoder could last not be made.
 	failed time.Time
 }
@@ -118,16 +123,53 @@ func (c *composition) expired(now time.Time) bool {
 // seen is whether anybody watches or records.
 func (c *composition) seen() bool {
 	for _, e := range c.encodes {
-		if len(e.sinks) > 0 {
+		if e.seen() {
 			return true
-		}
-		for _, t := range e.tiers {
-			if t != nil && t.stream.Subscribers() > 0 {
-				return true
-			}
 		}
 	}
 	return false
+}
+
+// seen is whether anybody watches or records the encode.
+func (e *encodes) seen() bool {
+	for tier := range e.tiers {
+		if e.wanted(tier) {
+			return true
+		}
+	}
+	return false
+}
+
+// wanted is whether anybody watches or records a tier.
+func (e *encodes) wanted(tier int) bool {
+	t := e.tiers[tier]
+	return t != nil && (t.stream.Subscribers() > 0 || tier == int(stream.TierHigh) && len(e.sinks) > 0)
+}
+
+// retire closes the encoders that nobody has watched for [restBefore]: those who watch come and go with limits, rates and
+// codecs of their own while the composition stays.
+func (c *composition) retire(now time.Time) {
+	for key, e := range c.encodes {
+		left := 0
+		for tier, t := range e.tiers {
+			switch {
+			case t == nil:
+				continue
+			case e.wanted(tier):
+				t.rested = time.Time{}
+			case t.rested.IsZero():
+				t.rested = now
+			case now.Sub(t.rested) >= restBefore:
+				t.close()
+				e.tiers[tier] = nil
+				continue
+			}
+			left++
+		}
+		if left == 0 {
+			delete(c.encodes, key)
+		}
+	}
 }
 
 // encoded returns the encode with a key.
@@ -182,19 +224,15 @@ func (c *composition) render(n uint64, now time.Time) {
 		}
 	}
 	if c.canvas.Draw(c.scene, c.stage) {
-		c.drawn = now
+		captured := c.canvas.Frame().Captured
+		c.drawn, c.captured, c.fresh = now, captured, captured.After(c.captured)
 	}
 	for _, e := range c.encodes {
 		if !e.due(n) {
 			continue
 		}
 		for tier, t := range e.tiers {
-			if t == nil {
-				continue
-			}
-			watched := t.stream.Subscribers() > 0
-			recorded := stream.Tier(tier) == stream.TierHigh && len(e.sinks) > 0
-			if !watched && !recorded || !t.wantKey.Load() && t.sent.After(c.drawn) && now.Sub(t.sent) < time.Second {
+			if !e.wanted(tier) || !t.wantKey.Load() && !t.sent.Before(c.drawn) && now.Sub(t.sent) < time.Second {
 				continue
 			}
 			c.encode(e, t, stream.Tier(tier), now)
@@ -202,8 +240,8 @@ func (c *composition) render(n uint64, now time.Time) {
 	}
 }
 
-// due is whether this beat is one of the encode's.
-func (e *encodes) due(n uint64) bool { return n%uint64(beatsASecond/e.key.rate) == 0 }
+// due is whether this beat is one of the encode's, and anybody is there to see it.
+func (e *encodes) due(n uint64) bool { return n%uint64(beatsASecond/e.key.rate) == 0 && e.seen() }
 
 // encode makes one picture and sends it.
 func (c *composition) encode(e *encodes, t *encode, tier stream.Tier, now time.Time) {
@@ -246,8 +284,8 @@ func (c *composition) encode(e *encodes, t *encode, tier stream.Tier, now time.T
 			d.engine.c.Log.Error("publish a picture", "error", err)
 		}
 	}
-	if !frame.Captured.IsZero() {
-		d.latency.add(time.Since(frame.Captured))
+	if c.fresh && c.drawn.Equal(now) {
+		d.latency.add(time.Since(c.captured))
 	}
 	if tier == stream.TierHigh {
 		for _, k := range e.sinks {
@@ -286,16 +324,19 @@ const headerRoom = 12 + 32
 func (c *composition) close() {
 	for _, e := range c.encodes {
 		for _, t := range e.tiers {
-			if t == nil {
-				continue
-			}
-			t.stream.Close()
-			if t.encoder != nil {
-				t.encoder.Close()
+			if t != nil {
+				t.close()
 			}
 		}
 	}
 	if c.canvas != nil {
 		c.canvas.Close()
+	}
+}
+
+func (t *encode) close() {
+	t.stream.Close()
+	if t.encoder != nil {
+		t.encoder.Close()
 	}
 }

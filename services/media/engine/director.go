@@ -382,6 +382,7 @@ func (s *stage) review(now time.Time) {
 		}
 	}
 	for _, c := range s.compositions {
+		c.retire(now)
 		changed = c.expired(now) || changed
 	}
 	if changed {
