@@ -33,7 +33,6 @@ type lane struct {
 	out     outbox
 	slot    int // of the inbox, from here on free
 	events  [batchSize]unix.EpollEvent
-	ready   bool // the listening socket has something
 	pace    pace
 	ids     *rand.ChaCha8
 	tally   laneTally
@@ -265,36 +264,39 @@ func (l *lane) toClient(account *fastRelay, b *allocation, from address, payload
 	t[bytesToClients] += uint64(len(payload))
 }
 
-// poll waits for packets and carries those of peers. Those of clients are for fromClients. It returns false when the lane
-// is closed.
+// poll waits for packets and takes them in. It returns false when the lane is closed.
 func (l *lane) poll() bool {
-	if !l.ready {
-		if l.pace.busy(l.out.sent, time.Now()) {
-			nap()
-		}
-		n := pollNow(l.epoll, &l.events)
-		if n == 0 {
-			var err error
-			if n, err = unix.EpollWait(l.epoll, l.events[:], -1); err != nil {
-				return errors.Is(err, unix.EINTR)
-			}
-		}
-		for _, e := range l.events[:n] {
-			switch fd := int(e.Fd); {
-			case fd == l.fd:
-				l.ready = true
-			case fd == l.wake:
-				if !l.work() {
-					return false
-				}
-			case fd < len(l.relays) && l.relays[fd] != nil:
-				l.fromPeers(l.relays[fd])
-			}
-		}
-		l.flush()
+	if l.pace.busy(l.out.sent, time.Now()) {
+		nap()
 	}
-	if l.ready {
-		l.ready = false
+	n := pollNow(l.epoll, &l.events)
+	if n == 0 {
+		var err error
+		if n, err = unix.EpollWait(l.epoll, l.events[:], -1); err != nil {
+			return errors.Is(err, unix.EINTR)
+		}
+	}
+	return l.carry(n)
+}
+
+// carry sends on what peers have sent, by the first n events, and takes in what clients have, for fromClients. It returns
+// false when the lane is closed.
+func (l *lane) carry(n int) bool {
+	listen := false
+	for _, e := range l.events[:n] {
+		switch fd := int(e.Fd); {
+		case fd == l.fd:
+			listen = true
+		case fd == l.wake:
+			if !l.work() {
+				return false
+			}
+		case fd < len(l.relays) && l.relays[fd] != nil:
+			l.fromPeers(l.relays[fd])
+		}
+	}
+	l.flush()
+	if listen {
 		l.slot = 0
 		l.next, l.count = 0, l.in.receive(l.fd, 0, batchSize)
 		l.slot = l.count

@@ -238,6 +238,7 @@ func (s *Server) accept(listener *net.TCPListener, v *site) {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
+		boundUnsent(conn)
 		source := netAddress(conn.RemoteAddr()).ip
 		if !s.admitConnection(conn, source) {
 			s.shared.count(dropLimited)

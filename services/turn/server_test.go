@@ -212,7 +212,9 @@ func TestNeighbouringPortsAreReservedAcrossCores(t *testing.T) {
 func TestWhoMayAskForAnAllocation(t *testing.T) {
 	secret := "mysharedsecret"
 	name := func(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) + ":joe" }
-	password := func(h func() hash.Hash, user string) string { return timeLimitedPassword(h, []byte(secret), []byte(user)) }
+	password := func(h func() hash.Hash, user string) string {
+		return timeLimitedPassword(h, []byte(secret), []byte(user))
+	}
 	for _, w := range ways[:3] {
 		t.Run(w.name, func(t *testing.T) {
 			s, p := serveWay(t, w.fast, func(p *Plan) { p.Secret, p.User, p.Password = secret, "", "" })
@@ -415,7 +417,6 @@ func TestAClientThatReadsNothingLosesTheOldestAndDelaysNobody(t *testing.T) {
 	other := p.dial(t, "tcp")
 	to := other.allocate()
 	other.bind(0x4000, peer.address())
-	// 20 MB are more than socket buffers and the queue hold.
 	body := strings.Repeat("x", 1190)
 	n := 0
 	for ; metric(s, `turn_drops_total{reason="queue"}`) == 0; n++ {
@@ -428,6 +429,7 @@ func TestAClientThatReadsNothingLosesTheOldestAndDelaysNobody(t *testing.T) {
 	}
 	peer.say("for the other", to)
 	other.wants(0x4000, "for the other")
+	_ = c.conn.(*net.TCPConn).SetReadBuffer(1 << 20)
 	for last := ""; last != "the newest"; {
 		peer.say("the newest", relay)
 		for b := c.frame(time.Second); b != nil && last != "the newest"; b = c.frame(time.Second) {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -22,6 +24,8 @@ const (
 	idleLimit = 30 * time.Second
 	// writeLimit is how long a client may take no byte at all.
 	writeLimit = 30 * time.Second
+	// unsentBytes wait in the kernel: it would take megabytes, seconds of a call, and drop none of the old.
+	unsentBytes = 32 << 10
 	// writeChunk is what one write carries at most: one TLS record.
 	writeChunk = 16 << 10
 )
@@ -58,6 +62,15 @@ func (s *Server) serveStream(conn net.Conn, v *site) {
 	t.queue.close()
 	conn.Close()
 	writer.Wait()
+}
+
+func boundUnsent(conn *net.TCPConn) {
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
+		})
+	}
 }
 
 // greet finds out by the first byte whether the client speaks TLS (22, a handshake record), and shakes hands with it.
