@@ -20,9 +20,11 @@ type contribution struct {
 	from   contributor
 	which  int
 	source uint32
-	// latest is the newest decoded frame; whoever takes it retains it under mu.
+	// latest is the newest decoded frame that is to be seen; whoever takes it retains it under mu. Those in queue wait for
+	// their sound.
 	mu     sync.Mutex
 	latest *picture.Frame
+	queue  []*picture.Frame
 	layers []*layer
 	// decoded is the layer that is decoded, nil while nobody needs pixels; height is what the largest pane needs.
 	decoded *layer
@@ -48,8 +50,9 @@ type sight struct {
 type contributor interface {
 	// changed has the director look at the conference again.
 	changed()
-	// received is shown each access unit that comes.
-	received(u *stream.AccessUnit)
+	// received is shown each access unit that comes, of one layer, with the time of its sound; wait is how long that takes
+	// if it is known.
+	received(u *stream.AccessUnit, wait time.Duration, known bool)
 	// muted tells that nobody is to see a picture.
 	muted(which int) bool
 }
@@ -63,6 +66,9 @@ type feed interface {
 	// offered is what the layer sends now; alive is false when that is nothing, and was for some time.
 	offered(y *layer, now time.Time) offered
 	alive(y *layer, now time.Time) bool
+	// wait is how long a picture with a time stamp that came at a moment is ahead of the sender's sound; false when that is
+	// not known.
+	wait(timestamp uint32, at time.Time) (time.Duration, bool)
 	// left is told that nothing of the layer is taken any more.
 	left(y *layer)
 }
@@ -174,7 +180,8 @@ func (y *layer) push(packet []byte, arrival time.Time) {
 func (y *layer) unit(u *stream.AccessUnit) {
 	c := y.contribution
 	if c.keeps(y, u) {
-		c.from.received(u)
+		wait, known := y.feed.wait(u.Timestamp, u.Arrival)
+		c.from.received(u, wait, known)
 	}
 	if c.decodes(y) {
 		c.engine.decoding.put(y, u)
@@ -346,9 +353,8 @@ func (c *contribution) decode(height int, now time.Time) {
 	}
 	kept := c.kept
 	c.decoded = pick
-	if pick == nil && c.latest != nil {
-		c.latest.Release()
-		c.latest = nil
+	if pick == nil {
+		c.blank()
 	}
 	c.mu.Unlock()
 	if pick != nil {
@@ -365,19 +371,6 @@ func (c *contribution) decodes(y *layer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.decoded == y
-}
-
-// show takes a decoded frame, which it owns.
-func (c *contribution) show(y *layer, f *picture.Frame) {
-	c.mu.Lock()
-	old := f
-	if c.decoded == y {
-		old, c.latest = c.latest, f
-	}
-	c.mu.Unlock()
-	if old != nil {
-		old.Release()
-	}
 }
 
 // ssrcs are those of all layers.
@@ -410,28 +403,14 @@ func (c *contribution) altered(now time.Time) bool {
 	return true
 }
 
-// frame returns the newest frame, retained, or nil.
-func (c *contribution) frame() *picture.Frame {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.latest == nil {
-		return nil
-	}
-	return c.latest.Retain()
-}
-
 func (c *contribution) close() {
 	c.mu.Lock()
 	c.closed = true
 	layers := c.layers
 	c.layers, c.decoded = nil, nil
-	old := c.latest
-	c.latest = nil
+	c.blank()
 	c.mu.Unlock()
 	for _, y := range layers {
 		y.close()
-	}
-	if old != nil {
-		old.Release()
 	}
 }

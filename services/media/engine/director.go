@@ -133,7 +133,8 @@ type stage struct {
 	compositions  map[compositionKey]*composition
 	// wake is when somebody waits for a pane to become free; zero for never.
 	wake time.Time
-	// held are the frames that this beat draws.
+	// held are the frames that this beat draws, and now is its time.
+	now  time.Time
 	held map[uint32]*picture.Frame
 }
 
@@ -398,7 +399,7 @@ func (s *stage) Latest(source uint32) *picture.Frame {
 	}
 	var f *picture.Frame
 	if c := s.contributions[source]; c != nil {
-		f = c.frame()
+		f = c.frame(s.now)
 	}
 	s.held[source] = f
 	return f
@@ -406,6 +407,7 @@ func (s *stage) Latest(source uint32) *picture.Frame {
 
 // render draws and encodes what is due.
 func (s *stage) render(n uint64, now time.Time) {
+	s.now = now
 	for _, c := range s.compositions {
 		c.render(n, now)
 	}

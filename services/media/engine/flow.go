@@ -21,6 +21,8 @@ type flow struct {
 	// heard is when the last packet came, in ns since 1970; silent whether that was reported.
 	heard  atomic.Int64
 	silent atomic.Bool
+	// voice is the SSRC whose sound came last.
+	voice atomic.Pointer[incoming]
 
 	// The network thread's own.
 	header   rtp.Header
@@ -79,7 +81,7 @@ type incoming struct {
 	kind kind
 	rid  string
 	// layer of a picture, which counts for itself; nil for sound.
-	layer *layer
+	layer atomic.Pointer[layer]
 	// The network thread's: when the last packet came, and what the layer knows of the wanted state.
 	last   time.Time
 	routes *routes
@@ -87,6 +89,7 @@ type incoming struct {
 	mu        sync.Mutex
 	reception rtp.Reception
 	rate      rateMeter
+	clock     rtp.SourceClock // the sender's
 }
 
 // maxIncoming bounds the SSRCs of a flow: sound, three layers with retransmissions, a presentation with one, and some that
@@ -176,7 +179,7 @@ func (f *flow) RTP(packet []byte, arrival time.Time) {
 		f.sound(r, to, in, payload, len(packet), arrival)
 		return
 	}
-	y := in.layer
+	y := in.layer.Load()
 	if foreign := !to.retransmission && (y.ssrc != in.ssrc || y.codec != to.codec); (foreign || y.closed.Load()) && !f.attach(r, in, to, arrival) {
 		return
 	}
@@ -205,7 +208,7 @@ func (f *flow) find(r *routes, to route, arrival time.Time) *incoming {
 	}
 	in := &incoming{flow: f, ssrc: f.header.SSRC, kind: soundKind}
 	if !to.sounds() {
-		in.kind = to.kind
+		in.kind, in.clock.Clock = to.kind, pictureClock
 		if mid := f.header.Extension(r.mid); len(mid) > 0 {
 			for k := mainKind; k <= presentationKind; k++ {
 				if r.mids[k] != "" && string(mid) == r.mids[k] {
@@ -256,14 +259,18 @@ func (f *flow) sound(r *routes, to route, in *incoming, payload []byte, size int
 		return
 	}
 	in.mu.Lock()
-	if to.kind == soundKind {
-		in.reception.SetClock(clockOf(to.codec))
+	if clock := clockOf(to.codec); to.kind == soundKind && clock != in.reception.Clock {
+		in.reception.SetClock(clock)
+		in.clock = rtp.SourceClock{Clock: clock}
 	}
 	_, ok := in.reception.Packet(h.Sequence, h.Timestamp, size, arrival)
 	in.rate.add(size, arrival)
 	in.mu.Unlock()
 	if !ok {
 		return
+	}
+	if f.voice.Load() != in {
+		f.voice.Store(in)
 	}
 	if to.kind == keysKind {
 		s.key(payload, h.Timestamp, h.Marker, arrival)
@@ -293,9 +300,10 @@ func (f *flow) picture(r *routes, in *incoming, packet []byte, arrival time.Time
 	if f.exceeds(r, in, len(packet), arrival) {
 		return
 	}
-	in.layer.push(packet, arrival)
-	if n := len(f.pushed); n == 0 || f.pushed[n-1] != in.layer {
-		f.pushed = append(f.pushed, in.layer)
+	y := in.layer.Load()
+	y.push(packet, arrival)
+	if n := len(f.pushed); n == 0 || f.pushed[n-1] != y {
+		f.pushed = append(f.pushed, y)
 	}
 }
 

@@ -47,7 +47,7 @@ func (g *guest) close() {
 
 func (g *guest) changed() { g.conference.changed.Store(true) }
 
-func (g *guest) received(*stream.AccessUnit) {}
+func (g *guest) received(*stream.AccessUnit, time.Duration, bool) {}
 
 func (g *guest) muted(which int) bool {
 	w := g.want.Load()
@@ -108,6 +108,9 @@ func (r *remote) offered(*layer, time.Time) offered {
 	defer r.mu.Unlock()
 	return r.last
 }
+
+// wait is not known: the sound of guests comes in the mix of their worker.
+func (r *remote) wait(uint32, time.Time) (time.Duration, bool) { return 0, false }
 
 // alive is true: what is not offered any more expires.
 func (r *remote) alive(*layer, time.Time) bool { return true }

@@ -227,13 +227,15 @@ func (f *flow) senderReport(ssrc uint32, info rtp.SenderInfo, now time.Time) {
 		if in.ssrc != ssrc {
 			continue
 		}
-		if in.layer != nil {
-			in.layer.receiver.SenderReport(info, now)
-			return
-		}
 		in.mu.Lock()
-		in.reception.SenderReport(info, now)
+		in.clock.Report(info)
+		if in.kind == soundKind {
+			in.reception.SenderReport(info, now)
+		}
 		in.mu.Unlock()
+		if in.holds() {
+			in.layer.Load().receiver.SenderReport(info, now)
+		}
 		return
 	}
 }
@@ -276,8 +278,8 @@ func (f *flow) reports(c *rtp.Compound, now time.Time) {
 			continue
 		}
 		for _, in := range f.incoming {
-			if in.layer != nil {
-				in.layer.receiver.SetRoundTrip(trip)
+			if y := in.layer.Load(); y != nil {
+				y.receiver.SetRoundTrip(trip)
 			}
 		}
 	}

@@ -49,7 +49,8 @@ func (f *flow) attach(r *routes, in *incoming, to route, arrival time.Time) bool
 	if y == nil {
 		return false
 	}
-	in.layer, in.routes = y, r
+	in.layer.Store(y)
+	in.routes = r
 	return true
 }
 
@@ -87,7 +88,7 @@ func (f *flow) leaves(c *rtp.Compound) {
 	for i := range c.Entries {
 		for _, in := range f.incoming {
 			if in.ssrc == c.Leaving(i) && in.holds() {
-				in.layer.heard.Store(0)
+				in.layer.Load().heard.Store(0)
 				f.leg.changed()
 			}
 		}
@@ -96,7 +97,8 @@ func (f *flow) leaves(c *rtp.Compound) {
 
 // holds tells whether an SSRC has a place of its own that is alive.
 func (in *incoming) holds() bool {
-	return in.layer != nil && in.layer.ssrc == in.ssrc && !in.layer.closed.Load()
+	y := in.layer.Load()
+	return y != nil && y.ssrc == in.ssrc && !y.closed.Load()
 }
 
 // newcomer is a stream on probation: it is taken for one when two packets come in sequence (RFC 3550, A.1).
@@ -155,8 +157,9 @@ func (f *flow) renew(r *routes, in *incoming) {
 	if v == nil {
 		return
 	}
-	if formats := formatsOf(v, in.layer.codec); len(formats) > 0 {
-		in.layer.update(formats, v)
+	y := in.layer.Load()
+	if formats := formatsOf(v, y.codec); len(formats) > 0 {
+		y.update(formats, v)
 	}
 }
 

@@ -99,8 +99,8 @@ func (f *flow) blocks(dst []rtp.Report, now time.Time) []rtp.Report {
 	for _, in := range list {
 		var b rtp.Report
 		var ok bool
-		if in.layer != nil {
-			b, ok = in.layer.receiver.Report(now)
+		if y := in.layer.Load(); y != nil {
+			b, ok = y.receiver.Report(now)
 			if b.SSRC != in.ssrc {
 				continue // a stream of retransmissions
 			}
@@ -220,8 +220,8 @@ func (f *flow) ring(now time.Time) {
 	heard, seen := l.heard.now(now), l.seen.now(now)
 	lost, jitter := max(heard.lost, seen.lost), max(heard.jitter, seen.jitter)
 	for _, in := range f.list {
-		if in.layer != nil {
-			n := in.layer.receiver.Counts()
+		if y := in.layer.Load(); y != nil {
+			n := y.receiver.Counts()
 			lost, jitter = max(lost, n.Fraction), max(jitter, n.Jitter)
 			continue
 		}

@@ -150,13 +150,17 @@ func (k *sink) close() {
 	k.tell("closed", "")
 }
 
-// received hands an access unit that came to the sinks of the leg which take what comes.
-func (l *leg) received(u *stream.AccessUnit) {
+// received hands an access unit that came to the sinks of the leg which take what comes. Its sound is recorded when it is
+// played, so the picture is as late as that.
+func (l *leg) received(u *stream.AccessUnit, wait time.Duration, known bool) {
 	list := l.takers.Load()
 	if list == nil || u.Codec != control.H264 {
 		return
 	}
+	if !known {
+		wait = l.soundDelay()
+	}
 	for _, k := range *list {
-		k.video(u.Data, u.Arrival, u.Key)
+		k.video(u.Data, u.Arrival.Add(wait), u.Key)
 	}
 }

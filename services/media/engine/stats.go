@@ -52,7 +52,7 @@ func (s *sound) stats(want *control.Audio, now time.Time) *control.AudioStats {
 		list := f.list
 		f.mu.Unlock()
 		for _, in := range list {
-			if in.layer != nil {
+			if in.layer.Load() != nil {
 				continue
 			}
 			in.mu.Lock()
@@ -141,8 +141,8 @@ func (e *Engine) Status() control.WorkerStatus {
 	return s
 }
 
-// Latency returns a quantile of how long pictures took from the arrival of a source's last packet to the composed picture's
-// first, over the last 1,024 pictures.
+// Latency returns a quantile of how long pictures took from the arrival of a source's last packet, and the wait for its sound,
+// to the composed picture's first, over the last 1,024 pictures.
 func (e *Engine) Latency(quantile float64) time.Duration {
 	return e.director.latency.quantile(quantile)
 }
