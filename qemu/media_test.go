@@ -10,10 +10,11 @@ import (
 	"testing"
 )
 
-// TestEveryMediaCoreHasItsWorker boots with 1 and 8 virtual processors; all other tests have 2. One is shared; otherwise the first
-// is the system's and each of the others has a worker, which all register with the media manager.
+// TestEveryMediaCoreHasItsWorker boots with 1 and with 4 virtual processors; all other tests have 2. One is shared; otherwise
+// the first is the system's and each of the others has a worker, which all register with the media manager. (Eight work too, and
+// take minutes where two real ones emulate them.)
 func TestEveryMediaCoreHasItsWorker(t *testing.T) {
-	for _, c := range []struct{ processors, workers int }{{1, 1}, {8, 7}} {
+	for _, c := range []struct{ processors, workers int }{{1, 1}, {4, 3}} {
 		t.Run(fmt.Sprint(c.processors), func(t *testing.T) {
 			m := boot(t, Options{CPUs: c.processors, MemoryMiB: 1024 + 256*c.workers, NICs: []NIC{{Forward: []Forward{{Guest: 22}}}}})
 			m.firstLogin()
