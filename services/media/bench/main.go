@@ -16,6 +16,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -90,6 +91,7 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	var failed error
 	for _, a := range areas {
 		if *soak > 0 || flags.NArg() > 0 && !slices.ContainsFunc(a.names, func(n string) bool { return slices.Contains(flags.Args(), n) }) {
 			continue
@@ -97,14 +99,20 @@ func run(ctx context.Context, args []string) error {
 		began := time.Now()
 		more, err := a.measure(ctx, b)
 		if err != nil {
-			return fmt.Errorf("%s: %w", strings.Join(a.names, ", "), err)
+			// The others are still worth having.
+			err = fmt.Errorf("%s: %w", strings.Join(a.names, ", "), err)
+			fmt.Println("#", err)
+			if failed = errors.Join(failed, err); ctx.Err() != nil {
+				return failed
+			}
+			continue
 		}
 		fmt.Printf("# %s: %.0f s\n", strings.Join(a.names, ", "), time.Since(began).Seconds())
 		list = append(list, more...)
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && failed == nil {
 		return fmt.Errorf("no such figure: %s", strings.Join(flags.Args(), " "))
 	}
 	figures.Print(list)
-	return figures.Store(filepath.Join(tree.Root, "build", "bench.jsonl"), list)
+	return errors.Join(failed, figures.Store(filepath.Join(tree.Root, "build", "bench.jsonl"), list))
 }
