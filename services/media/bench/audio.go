@@ -110,8 +110,9 @@ func (b *bench) listen(ctx context.Context, p *process, l *wire.Load, listener *
 	if checked[who] {
 		return u, nil
 	}
-	checked[who] = true
-	return u, v.heard(ctx, l, listener, r.talking)
+	err = v.heard(ctx, l, listener, r.talking)
+	checked[who] = err == nil
+	return u, err
 }
 
 // voices are the clips that everybody speaks from.

@@ -65,8 +65,9 @@ func (b *bench) outlet(ctx context.Context, name, what string, o outlet) ([]figu
 		if checked[who] {
 			return nil
 		}
-		checked[who] = true
-		return b.recorded(ctx, o.path(who+"-0"))
+		err := b.recorded(ctx, o.path(who+"-0"))
+		checked[who] = err == nil
+		return err
 	}
 	percent := func(u usage) float64 { return 100 * u.cores / recordings }
 	values, err := b.alternate(ctx,

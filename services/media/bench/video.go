@@ -103,7 +103,6 @@ func (b *bench) meets(name string, m meeting, list []*film, v *voices, reports m
 		}
 		reports[name] = u
 		if !checked {
-			checked = true
 			class := "shared"
 			if m.self == "skip" {
 				class = "personal"
@@ -114,6 +113,7 @@ func (b *bench) meets(name string, m meeting, list []*film, v *voices, reports m
 			if err := seen(ctx, w.load, fars[len(fars)-1]); err != nil {
 				return 0, err
 			}
+			checked = true
 		}
 		return float64(m.people) / float64(m.slower) * u.served / u.cores, u.complete()
 	}}
