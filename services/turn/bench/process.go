@@ -20,14 +20,16 @@ type process struct {
 	said    bytes.Buffer
 }
 
-// launch starts a server on the last core and waits until it answers.
+// launch starts a server on the last core, before everybody else who wants it, and waits until it answers.
 func launch(name string, args ...string) (*process, error) {
 	p := &process{command: exec.Command("taskset", append([]string{"-c", strconv.Itoa(runtime.NumCPU() - 1), name}, args...)...)}
 	p.command.Stdout, p.command.Stderr = &p.said, &p.said
-	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
 	if err := p.command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
+	// It has the priority of this process; where the kernel groups by session its group needs it too.
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", p.command.Process.Pid), []byte("-20"), 0)
 	conn, err := net.Dial("udp", net.JoinHostPort(serverAddress, strconv.Itoa(turnPort)))
 	if err != nil {
 		p.end()
