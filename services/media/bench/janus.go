@@ -40,9 +40,9 @@ type janusAnswer struct {
 	JSEP        struct{ SDP string }
 }
 
-// janusStarts is how often to try: about one start of 1.1.2 in twenty ends at once, for the thread of its Unix socket may look
+// janusStarts is how often to try: one start of 1.1.2 in twenty, and more on a busy machine, ends at once, for the thread of its Unix socket may look
 // whether it is to run before it is told so.
-const janusStarts = 5
+const janusStarts = 20
 
 // startJanus returns when it answers. Settings are further lines of the plugin's configuration.
 func (b *bench) startJanus(ctx context.Context, plugin, settings string) (j *janus, err error) {
