@@ -189,9 +189,19 @@ func TestAnotherCodecIsTakenOnceItComesInSequence(t *testing.T) {
 	if got := p.layers()[0].codec; got != control.H264 {
 		t.Fatalf("after one packet of VP8: got %s, want H264", got)
 	}
+	for range 2 {
+		p.now = p.now.Add(time.Second)
+		p.layers()[0].receiver.RequestKey(p.now)
+	}
+	before := p.layers()[0].receiver.Counts().KeysAsked
 	p.send(1, 97, 2, 3000, 0x10, 1, 2, 3)
-	if got := p.layers()[0].codec; got != control.VP8 {
-		t.Errorf("after two packets of VP8: got %s", got)
+	y := p.layers()[0]
+	if y.codec != control.VP8 {
+		t.Errorf("after two packets of VP8: got %s", y.codec)
+	}
+	y.receiver.RequestKey(p.now.Add(500 * time.Millisecond))
+	if got := y.receiver.Counts().KeysAsked; got != before {
+		t.Errorf("half a second after %d requests for a key frame the next layer has asked %d times, want no more", before, got)
 	}
 }
 
@@ -200,7 +210,7 @@ func TestASenderOfRetransmissionsCannotMixIntoThePicture(t *testing.T) {
 	for n := range uint16(10) {
 		p.send(1, 96, n, 3000*uint32(n), part...)
 		p.send(2, 98, n, 3000*uint32(n), append([]byte{0, byte(n)}, part...)...)
-		p.send(2, 96, 5000+n, 3000*uint32(n), part...)
+		p.send(2, 96, 100+n, 3000*uint32(n), part...)
 		p.now = p.now.Add(time.Second / 30)
 	}
 	if got := p.layers()[0].receiver.Counts().Packets; got != 10 {
