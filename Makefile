@@ -35,9 +35,14 @@ lint: codecs
 # Every test: the parts with the race detector, then the booted image.
 test: codecs lint test-go test-reproducible image test-image
 
+# Sound and pictures are tested in real time: those packages run one at a time, with nothing beside them.
+LIVE := rotunda/services/media/engine rotunda/services/media/peers
+
 test-go: codecs
 	@echo "== parts, with the race detector"
-	@$(GO) test -race -timeout 10m ./...
+	@$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v -x $(foreach p,$(LIVE),-e $(p)))
+	@echo "== parts that keep time"
+	@$(GO) test -race -p 1 -timeout 10m $(LIVE)
 	@echo "== long computations, without it"
 	@$(GO) test -timeout 10m ./services/media/audio
 
