@@ -88,18 +88,15 @@ func (f *fastRelay) WriteTo(p []byte, to net.Addr) (int, error) {
 		return 0, errForbidden
 	}
 	l.counters.count(fromClients)
-	if o.has(peer.ip) {
-		if b := l.server.ports.at(peer.port); b != nil {
-			l.counters.count(between)
-			if b.fast != nil {
-				l.toClient(f, b, f.allocation.advertised, p)
-				l.flush()
-				return len(p), nil
-			}
+	if b := l.server.relayAt(peer); b != nil {
+		l.counters.count(between)
+		if b.fast != nil {
+			l.toClient(f, b, f.allocation.advertised, p)
+			l.flush()
+			return len(p), nil
 		}
-		peer = o.resolve(peer)
 	}
-	name := newSockaddr(peer, familyOf(f.local.Addr()))
+	name := newSockaddr(o.resolve(peer), familyOf(f.local.Addr()))
 	if !sendTo(f.fd, p, &name) {
 		l.counters.count(dropSend)
 		return 0, os.NewSyscallError("sendto", unix.EAGAIN)

@@ -192,7 +192,7 @@ func (l *lane) toPeer(packet []byte) {
 	}
 	payload := packet[4 : 4+size]
 	if c.relayed {
-		if b := l.server.ports.at(c.peer.port); b != nil {
+		if b := l.server.relayAt(c.peer); b != nil {
 			t[between]++
 			if b.fast != nil {
 				l.toClient(a.fast, b, a.advertised, payload)

@@ -84,7 +84,7 @@ func (s *service) write(settings config.TURNService) {
 }
 
 func TestTheServiceServesByItsFileAndTellsHowItIs(t *testing.T) {
-	status := fmt.Sprintf("127.0.0.1:%d", freeTCPPort(t))
+	status := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	settings := config.TURNService{TURN: config.TURN{Enabled: true, Listen: []string{"a"}, Username: "admin", Password: "secret", Realm: testRealm},
 		Devices: map[string]string{"a": "none"}}
 	s := startService(t, "", status, settings)

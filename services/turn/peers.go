@@ -17,7 +17,7 @@ type own struct {
 	relay4, relay6 netip.Addr
 	// public4 is what the firewall in front maps to relay4 (public-ip), or the zero value.
 	public4 netip.Addr
-	// relayIP and publicIP are relay4 and public4 where there is a public address: what is looked at for every packet.
+	// relayIP is relay4, and publicIP what it is called outside: public4, or itself. They are looked at for every packet.
 	relayIP, publicIP ip
 	// machine are all addresses of this machine.
 	machine map[ip]bool
@@ -27,12 +27,25 @@ type own struct {
 
 // has tells whether an address is this machine's, be it by the name that the firewall gives it.
 func (o *own) has(i ip) bool {
-	return o.machine[i] || i != (ip{}) && i == o.publicIP
+	return o.machine[i] || i == o.publicIP
+}
+
+// relays tells whether relays may have an address.
+func (o *own) relays(i ip) bool {
+	return i == o.relayIP || i == o.publicIP || o.relay6.IsValid() && i == ipOf(o.relay6)
+}
+
+// outside is the inverse of resolve, for an address of a relay.
+func (o *own) outside(a address) address {
+	if a.ip == o.relayIP {
+		a.ip = o.publicIP
+	}
+	return a
 }
 
 // resolve turns the address that the world knows into the one that a socket here has.
 func (o *own) resolve(a address) address {
-	if a.ip != (ip{}) && a.ip == o.publicIP {
+	if a.ip == o.publicIP {
 		a.ip = o.relayIP
 	}
 	return a

@@ -152,7 +152,7 @@ func (r *plainRelay) WriteTo(b []byte, to net.Addr) (int, error) {
 		r.counters.count(dropPeer)
 		return 0, errForbidden
 	}
-	if r.server.ports.at(peer.port) != nil && o.has(peer.ip) {
+	if r.server.relayAt(peer) != nil {
 		r.counters.count(between)
 	}
 	n, err := r.WriteToUDPAddrPort(b, o.resolve(peer).addrPort())

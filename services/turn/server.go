@@ -147,8 +147,11 @@ func newOwn(p Plan) *own {
 	for _, a := range p.Addresses {
 		o.combined = o.combined || a.IsLoopback()
 	}
-	if o.public4.IsValid() && o.relay4.IsValid() {
-		o.publicIP, o.relayIP = ipOf(o.public4), ipOf(o.relay4)
+	if o.relay4.IsValid() {
+		o.relayIP, o.publicIP = ipOf(o.relay4), ipOf(o.relay4)
+		if o.public4.IsValid() {
+			o.publicIP = ipOf(o.public4)
+		}
 	}
 	return o
 }
@@ -382,14 +385,22 @@ func (s *Server) channel(number uint16, peer address) channel {
 	if peer.is4() {
 		family = unix.AF_INET
 	}
-	return channel{number: number, peer: peer, to: newSockaddr(o.resolve(peer), family), relayed: o.has(peer.ip)}
+	return channel{number: number, peer: peer, to: newSockaddr(o.resolve(peer), family), relayed: o.relays(peer.ip)}
+}
+
+// relayAt is the allocation that has a relay address, by whichever name, or nil.
+func (s *Server) relayAt(relay address) *allocation {
+	if a := s.ports.at(relay.port); a != nil && a.advertised == s.own.Load().outside(relay) {
+		return a
+	}
+	return nil
 }
 
 // advertised is what a peer is called outside, and by a client that was told to let it in: a relay of ours has its public
 // address, whatever it sends from.
 func (s *Server) advertised(a address) address {
-	if o := s.own.Load(); a.ip == o.relayIP && s.ports.at(a.port) != nil {
-		a.ip = o.publicIP
+	if o := s.own.Load(); a.ip == o.relayIP && s.relayAt(a) != nil {
+		return o.outside(a)
 	}
 	return a
 }

@@ -33,21 +33,11 @@ var ways = []struct {
 func serveWay(t testing.TB, fast bool, change func(*Plan)) (*Server, Plan) {
 	t.Helper()
 	p := testPlan(t)
-	p.HighCapacity, p.TLSPort, p.Certificate = fast, freeTCPPort(t), testCertificate(t, "turn.example.com")
+	p.HighCapacity, p.TLSPort, p.Certificate = fast, freePort(t), testCertificate(t, "turn.example.com")
 	if change != nil {
 		change(&p)
 	}
 	return startServer(t, p), p
-}
-
-func freeTCPPort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func (p Plan) dial(t testing.TB, network string) *caller {
@@ -441,7 +431,7 @@ func TestAClientThatReadsNothingLosesTheOldestAndDelaysNobody(t *testing.T) {
 func TestNothingIsLeftWhenTheServerEnds(t *testing.T) {
 	for _, fast := range []bool{true, false} {
 		p := testPlan(t)
-		p.HighCapacity, p.TLSPort = fast, freeTCPPort(t)
+		p.HighCapacity, p.TLSPort = fast, freePort(t)
 		s := NewServer(func(string) {})
 		if err := s.Apply(p); err != nil {
 			t.Fatal(err)
@@ -492,4 +482,26 @@ func TestAListenerGoesWithItsAddressAndOthersStay(t *testing.T) {
 	}
 	c.say(0x4000, "still here")
 	peer.wants("still here", relay)
+}
+
+func TestAPeerWithThePortOfARelayIsNotTakenForIt(t *testing.T) {
+	for _, w := range ways[:3] {
+		t.Run(w.name, func(t *testing.T) {
+			second := netip.MustParseAddr("127.0.0.2")
+			_, p := serveWay(t, w.fast, func(p *Plan) { p.Machine = []netip.Addr{second} })
+			c, other := p.dial(t, w.network), p.dial(t, w.network)
+			relay, taken := c.allocate(), other.allocate()
+			conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(second, taken.Port())))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			worker := testPeer{t, conn}
+			c.bind(0x4000, worker.address())
+			c.say(0x4000, "to the worker")
+			worker.wants("to the worker", relay)
+			worker.say("from the worker", relay)
+			c.wants(0x4000, "from the worker")
+		})
+	}
 }

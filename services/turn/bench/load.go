@@ -46,7 +46,6 @@ type load struct {
 	shape
 	epoll   int
 	sockets []*endpoint
-	total   total
 
 	headers [64]unix.Mmsghdr
 	vectors [64]unix.Iovec
@@ -66,6 +65,9 @@ type endpoint struct {
 
 const channelNumber = 0x4000
 
+// freshPort counts up from beyond those of [hold].
+var freshPort = 20000
+
 func newLoad(s shape) (*load, error) {
 	l := &load{shape: s}
 	var err error
@@ -79,7 +81,9 @@ func newLoad(s shape) (*load, error) {
 		l.headers[i].Hdr.SetIovlen(1)
 	}
 	for i := range s.allocations {
-		c, err := newClient(clientAddresses[0], 0)
+		// A port that had an allocation before still has it.
+		freshPort++
+		c, err := newClient(clientAddresses[0], freshPort)
 		if err != nil {
 			return nil, fmt.Errorf("allocation %d: %w", i, err)
 		}
@@ -133,6 +137,19 @@ func (l *load) close() {
 
 // run sends for a time and waits for what is still on its way.
 func (l *load) run(window time.Duration) (total, error) {
+	t, err := l.push(window)
+	for err == nil {
+		n := l.take(200)
+		if n == 0 {
+			break
+		}
+		t.received += n
+	}
+	return t, err
+}
+
+// push sends for a time.
+func (l *load) push(window time.Duration) (total, error) {
 	var t total
 	interval := time.Duration(float64(time.Second) * float64(l.burst) / l.rate)
 	begin := time.Now()
@@ -163,15 +180,6 @@ func (l *load) run(window time.Duration) (total, error) {
 		}
 		t.received += l.take(0)
 	}
-	for {
-		n := l.take(200)
-		if n == 0 {
-			break
-		}
-		t.received += n
-	}
-	l.total.sent += t.sent
-	l.total.received += t.received
 	return t, nil
 }
 
@@ -268,17 +276,8 @@ func (c *client) ask(method stun.Method, attributes ...stun.Setter) (*stun.Messa
 		if err != nil {
 			return nil, err
 		}
-		if _, err := unix.Write(c.fd, request.Raw); err != nil && !errors.Is(err, unix.ECONNREFUSED) {
-			return nil, err
-		}
-		b := make([]byte, 2048)
-		n, err := unix.Read(c.fd, b)
+		answer, err := c.exchange(request)
 		if err != nil {
-			problem = err
-			continue
-		}
-		answer := &stun.Message{Raw: b[:n]}
-		if err := answer.Decode(); err != nil {
 			return nil, err
 		}
 		if answer.Type.Class == stun.ClassSuccessResponse {
@@ -297,6 +296,28 @@ func (c *client) ask(method stun.Method, attributes ...stun.Setter) (*stun.Messa
 		}
 	}
 	return nil, problem
+}
+
+// exchange sends a request, the same one again when nothing comes, and returns its answer.
+func (c *client) exchange(request *stun.Message) (*stun.Message, error) {
+	b := make([]byte, 2048)
+	var err error
+	for range 10 {
+		if _, err = unix.Write(c.fd, request.Raw); err != nil && !errors.Is(err, unix.ECONNREFUSED) {
+			return nil, err
+		}
+		for {
+			var n int
+			if n, err = unix.Read(c.fd, b); err != nil {
+				break
+			}
+			answer := &stun.Message{Raw: b[:n]}
+			if answer.Decode() == nil && answer.TransactionID == request.TransactionID {
+				return answer, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no answer: %w", err)
 }
 
 func bindingRequest() []byte { return stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw }
@@ -324,32 +345,37 @@ func holdFrom(first, count int, bound bool) (int, error) {
 	return count, nil
 }
 
-// wrong sends requests with a wrong password, while the load goes on.
-func wrong(count int, l *load) error {
-	c, err := newClient(clientAddresses[2], 0)
+// wrong sends requests with a wrong password while the load goes on, and returns what became of the load. There are 20,000 a
+// second, so that it is the server's memory that is tried and not a socket's.
+func wrong(count int, l *load) (t total, err error) {
+	freshPort++
+	c, err := newClient(clientAddresses[2], freshPort)
 	if err != nil {
-		return err
+		return t, err
 	}
 	defer unix.Close(c.fd)
 	request := stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest), udpTransport,
 		stun.NewUsername(user), stun.NewRealm(realm), nonce, stun.MessageIntegrity("not the key")).Raw
-	for sent := 0; sent < count; {
-		// 20,000 a second beside the calls, so that it is the server's memory that is tried and not a socket's.
-		for range 200 {
+	const together = 100
+	b := make([]byte, 2048)
+	for sent := 0; sent < count; sent += together {
+		for range together {
 			_, _ = unix.Write(c.fd, request)
 		}
-		sent += 200
-		if _, err := l.run(10 * time.Millisecond); err != nil {
-			return err
+		step, err := l.push(5 * time.Millisecond)
+		if err != nil {
+			return t, err
 		}
-		b := make([]byte, 2048)
-		for {
-			if _, _, err := unix.Recvfrom(c.fd, b, unix.MSG_DONTWAIT); err != nil {
-				break
-			}
+		t.sent += step.sent
+		t.received += step.received
+		for err == nil {
+			_, _, err = unix.Recvfrom(c.fd, b, unix.MSG_DONTWAIT)
 		}
 	}
-	return nil
+	last, err := l.run(10 * time.Millisecond)
+	t.sent += last.sent
+	t.received += last.received
+	return t, err
 }
 
 func inet4(address string, port int) *unix.SockaddrInet4 {
