@@ -79,6 +79,12 @@ bench-media: mediaworker
 soak-media: mediaworker
 	@$(GO) run ./services/media/bench -soak $(SOAK)
 
+# The TURN server beside coturn, as root, in 10 minutes.
+.PHONY: bench-turn
+bench-turn:
+	@image/install-packages bench
+	@$(GO) run ./services/turn/bench $(FIGURES)
+
 mediaworker: codecs
 	@image/install-packages bench
 	@$(GO) build -o $(BUILD)/mediaworker ./services/media/worker

@@ -115,6 +115,9 @@ func nicArguments(i int, nic NIC, fd int) []string {
 	var forwards strings.Builder
 	for _, f := range nic.Forward {
 		fmt.Fprintf(&forwards, ",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)
+		if f.UDP {
+			fmt.Fprintf(&forwards, ",hostfwd=udp:127.0.0.1:%d-:%d", f.Host, f.Guest)
+		}
 	}
 	return []string{
 		"-netdev", backend + forwards.String(),

@@ -59,8 +59,12 @@ type NIC struct {
 	Forward []Forward
 }
 
-// Forward makes the guest's TCP port Guest reachable as 127.0.0.1:Host; a zero Host means any free port.
-type Forward struct{ Host, Guest int }
+// Forward makes the guest's TCP port Guest reachable as 127.0.0.1:Host; a zero Host means any free port. With UDP set the UDP
+// port of the same number is, too.
+type Forward struct {
+	Host, Guest int
+	UDP         bool
+}
 
 // Options describe one machine.
 type Options struct {
