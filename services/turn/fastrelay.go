@@ -23,8 +23,6 @@ type fastRelay struct {
 	// The latest message of a round that this relay sends, see [lane.run].
 	round  uint32
 	latest int
-	// seen is the last round of the lane in which a packet came.
-	seen uint64
 
 	once sync.Once
 }

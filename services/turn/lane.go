@@ -31,8 +31,7 @@ type lane struct {
 	clients map[address]*allocation
 	in      *inbox
 	out     outbox
-	slot    int    // of the inbox, from here on free
-	rounds  uint64 // of carry
+	slot    int // of the inbox, from here on free
 	events  [batchSize]unix.EpollEvent
 	pace    pace
 	ids     *rand.ChaCha8
@@ -283,7 +282,6 @@ func (l *lane) poll() bool {
 // carry sends on what peers have sent, by the first n events, and takes in what clients have, for fromClients. It returns
 // false when the lane is closed.
 func (l *lane) carry(n int) bool {
-	l.rounds++
 	listen := false
 	for _, e := range l.events[:n] {
 		switch fd := int(e.Fd); {
@@ -309,19 +307,14 @@ func (l *lane) carry(n int) bool {
 // relayShare is how many messages one relay may give in a round before the others have their turn: a frame of 4 Mbit/s is 17.
 const relayShare = 32
 
-// fromPeers takes what came to one relay: one message, as sound comes, or many if there were some the round before as well. To
-// ask for more than there is costs the kernel a second look.
+// fromPeers takes what came to one relay.
 func (l *lane) fromPeers(f *fastRelay) {
 	if l.slot+relayShare > batchSize {
 		l.flush()
 	}
 	t := &l.tally.values
-	first, share := l.slot, 1
-	if f.seen == l.rounds-1 {
-		share = relayShare
-	}
-	f.seen = l.rounds
-	n := l.in.receive(f.fd, first, share)
+	first := l.slot
+	n := l.in.receive(f.fd, first, relayShare)
 	l.slot += n
 	a := f.allocation
 	for i := first; i < first+n; i++ {
