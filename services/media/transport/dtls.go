@@ -115,12 +115,18 @@ func (a *association) run(ctx context.Context, h *control.Handover, ice bool, fi
 	a.e.advance(func(p *phase) { p.dtls = done }, "")
 
 	// Data channels are not offered: what comes is read only to see the end, and so that retransmissions are answered.
-	closing := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	said := make(chan struct{})
+	closing := context.AfterFunc(ctx, func() {
+		defer close(said)
+		_ = conn.Close()
+	})
 	var data [packetSize]byte
 	for err == nil {
 		_, err = conn.Read(data[:])
 	}
-	closing()
+	if !closing() {
+		<-said // the goodbye leaves before the endpoint closes its way out
+	}
 	_ = conn.Close()
 	if ctx.Err() == nil {
 		a.e.advance(func(p *phase) { p.dtls = ended }, "dtls was closed by the other side")
