@@ -295,7 +295,7 @@ func TestOneServiceIsEndedAndForgottenWhileOthersGoOn(t *testing.T) {
 	if err := s.Signal("steady", syscall.SIGKILL); err != nil {
 		t.Errorf("wanted it signalled, got %v", err)
 	}
-	// (Not a hangup, as it has in life: under nohup(1) that one is ignored.)
+	// In life it is a hangup, but that one is ignored under nohup(1).
 	w.wait(t, "event steady: backoff: signal: killed")
 	if !s.End("steady") || s.Runs("steady") || len(s.Services()) != 0 {
 		t.Errorf("wanted no service left, got %v", s.Services())
