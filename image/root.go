@@ -23,6 +23,9 @@ dhcp:x:101:101:DHCP client:/run:/bin/false
 media:x:102:102:media manager:/run:/bin/false
 mediaworker:x:103:103:media workers:/run:/bin/false
 turn:x:104:104:TURN server:/run:/bin/false
+database:x:105:105:database:/run:/bin/false
+callbridge:x:106:106:Call Bridge:/run:/bin/false
+webadmin:x:107:107:Web Admin:/run:/bin/false
 `
 
 const group = `root:x:0:
@@ -31,6 +34,9 @@ dhcp:x:101:
 media:x:102:
 mediaworker:x:103:
 turn:x:104:
+database:x:105:
+callbridge:x:106:
+webadmin:x:107:
 `
 
 const hosts = `127.0.0.1 localhost

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,12 +13,28 @@ import (
 
 // The users that services run as. A number is for ever: files on the data partition carry it.
 var (
-	mmpUser    = supervise.User{Name: "mmp", UID: 100, GID: 100}
-	dhcpUser   = supervise.User{Name: "dhcp", UID: 101, GID: 101}
-	mediaUser  = supervise.User{Name: "media", UID: 102, GID: 102}
-	workerUser = supervise.User{Name: "mediaworker", UID: 103, GID: 103}
-	turnUser   = supervise.User{Name: "turn", UID: 104, GID: 104}
+	mmpUser        = supervise.User{Name: "mmp", UID: 100, GID: 100}
+	dhcpUser       = supervise.User{Name: "dhcp", UID: 101, GID: 101}
+	mediaUser      = supervise.User{Name: "media", UID: 102, GID: 102}
+	workerUser     = supervise.User{Name: "mediaworker", UID: 103, GID: 103}
+	turnUser       = supervise.User{Name: "turn", UID: 104, GID: 104}
+	databaseUser   = supervise.User{Name: "database", UID: 105, GID: 105}
+	callbridgeUser = supervise.User{Name: "callbridge", UID: 106, GID: 106}
+	webadminUser   = supervise.User{Name: "webadmin", UID: 107, GID: 107}
 )
+
+// admissionSocket is where the shell tells services whether somebody may log in.
+const admissionSocket = "/run/rotunda/mmp/admission.sock"
+
+// runFolder is the folder for the sockets of a service: it alone may make them, and everybody may open them, since who is at
+// the other end is for the server to ask.
+func runFolder(u supervise.User) string {
+	dir := "/run/rotunda/" + u.Name
+	if err := os.MkdirAll(dir, 0o755); err == nil {
+		_ = os.Chown(dir, int(u.UID), int(u.GID))
+	}
+	return dir
+}
 
 // specs is the table of services.
 func (m *machine) specs() []supervise.Spec {
@@ -30,9 +48,10 @@ func (m *machine) specs() []supervise.Spec {
 		// use it, the network may not.
 		listen = ""
 	}
-	args := []string{"-accounts", accounts, "-files", files, "-transfer", transfer, "-logs", logDir,
-		"-control", control.SocketPath, "-listen", listen}
-	writable := []string{accounts, files, transfer, "/tmp", "/dev/null"}
+	asking := func(u supervise.User) string { return strconv.Itoa(int(u.UID)) }
+	args := []string{"-admission", admissionSocket, "-service", asking(callbridgeUser), "-service", asking(webadminUser),
+		"-accounts", accounts, "-files", files, "-transfer", transfer, "-logs", logDir, "-control", control.SocketPath, "-listen", listen}
+	writable := []string{runFolder(mmpUser), accounts, files, transfer, "/tmp", "/dev/null"}
 	for _, c := range m.board.Consoles {
 		args = append(args, "-console", "/dev/"+c.Device)
 		writable = append(writable, "/dev/"+c.Device)

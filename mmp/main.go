@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +29,7 @@ import (
 	"rotunda/init/control"
 	"rotunda/init/durable"
 	"rotunda/mmp/accounts"
+	"rotunda/mmp/admission"
 	"rotunda/mmp/commands"
 	"rotunda/mmp/commands/probe"
 	"rotunda/mmp/console"
@@ -44,8 +46,11 @@ type options struct {
 	accounts, files, transfer, logs string
 	control                         string
 	listen                          string
-	consoles                        []string
-	idle                            time.Duration
+	// admission is the socket on which services ask about logins, empty for none; services are the users that may.
+	admission string
+	services  map[uint32]bool
+	consoles  []string
+	idle      time.Duration
 	// reference prints the reference page of all commands instead of serving.
 	reference bool
 }
@@ -60,6 +65,18 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.logs, "logs", "/data/log", "`folder` of the logs")
 	flags.StringVar(&o.control, "control", control.SocketPath, "`socket` of PID 1")
 	flags.StringVar(&o.listen, "listen", ":22", "`address` for SSH, empty for none")
+	flags.StringVar(&o.admission, "admission", "", "`socket` on which services ask about logins, empty for none")
+	flags.Func("service", "`user` by number that may ask about logins; may be given more than once", func(text string) error {
+		uid, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return fmt.Errorf("use the number of a user: %w", err)
+		}
+		if o.services == nil {
+			o.services = map[uint32]bool{}
+		}
+		o.services[uint32(uid)] = true
+		return nil
+	})
 	flags.DurationVar(&o.idle, "idle", shell.DefaultIdleTimeout, "end a session whose prompt waits for so long; 0 for never")
 	flags.BoolVar(&o.reference, "reference", false, "print the reference page of all commands")
 	flags.Func("console", "`device` with a login; may be given more than once", func(path string) error {
@@ -178,6 +195,10 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 			})
 		})
 	}
+	if o.admission != "" {
+		reached.Add(1)
+		wg.Go(func() { serveAdmission(ctx, o, store, log, line, reached.Done) })
+	}
 	ready := make(chan struct{})
 	go func() {
 		reached.Wait()
@@ -240,6 +261,32 @@ func serveSSH(ctx context.Context, server *sshd.Server, address string, log *she
 			return
 		}
 		log.Error("SSH: %v; the next try is in %v", err, pause)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}
+
+// serveAdmission answers services, again and again if need be. listening is called once, also when there is no socket: the shell
+// itself must go on.
+func serveAdmission(ctx context.Context, o options, store *accounts.Store, log *shell.Log, line func(syslog.Priority, string, string), listening func()) {
+	once := sync.OnceFunc(listening)
+	defer once()
+	server := &admission.Server{Accounts: store, Services: o.services, Log: line}
+	pause := 100 * time.Millisecond
+	for ctx.Err() == nil {
+		listener, err := admission.Listen(o.admission)
+		if err == nil {
+			once()
+			err = server.Serve(ctx, listener)
+		}
+		once()
+		if err == nil {
+			return
+		}
+		log.Error("logins of services: %v; the next try is in %v", err, pause)
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -91,53 +90,6 @@ func TestAWriterChangesAndOthersRead(t *testing.T) {
 	}
 	if len(*logged) != 2 {
 		t.Errorf("want both refusals logged once, got %q", *logged)
-	}
-}
-
-func TestOneUserCannotTakeAllConnections(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	inner, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &userListener{Listener: inner, open: map[uint32]int{}}
-	defer l.Close()
-	accepted := make(chan net.Conn)
-	go func() {
-		defer close(accepted)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- c
-		}
-	}()
-	dial := func() net.Conn {
-		c, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		return c
-	}
-	var last net.Conn
-	for range connectionsEach {
-		dial()
-		last = <-accepted
-	}
-	refused := dial()
-	if n, err := refused.Read(make([]byte, 1)); n != 0 || err == nil {
-		t.Errorf("connection %d of one user: want it closed, got %d bytes, %v", connectionsEach+1, n, err)
-	}
-	last.Close()
-	last.Close()
-	dial()
-	if c := <-accepted; c == nil {
-		t.Error("want a connection accepted after another was closed")
-	}
-	if got := l.open[uint32(os.Getuid())]; got != connectionsEach {
-		t.Errorf("closing twice: want %d connections counted, got %d", connectionsEach, got)
 	}
 }
 

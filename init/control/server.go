@@ -11,11 +11,16 @@ import (
 	"runtime/debug"
 	"time"
 
+	"rotunda/init/callers"
 	"rotunda/init/config"
 )
 
-// maxBody bounds a request.
-const maxBody = 1 << 20
+const (
+	// maxBody bounds a request.
+	maxBody = 1 << 20
+	// connectionsEach bounds the open connections of one user, who must not keep the shell out.
+	connectionsEach = 64
+)
 
 // Server answers on the socket. Writers lists the users who may change things; everybody who can open the socket may
 // read the operations that [operations] marks so.
@@ -120,15 +125,15 @@ func (s *Server) Serve(ctx context.Context, path string) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if u, ok := c.(*userConn); ok {
-				return context.WithValue(ctx, peerKey{}, u.uid)
+			if uid, ok := callers.UID(c); ok {
+				return context.WithValue(ctx, peerKey{}, uid)
 			}
 			return ctx
 		},
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	if err := server.Serve(&userListener{Listener: l, open: map[uint32]int{}}); ctx.Err() == nil {
+	if err := server.Serve(callers.Listener(l, connectionsEach)); ctx.Err() == nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	return nil

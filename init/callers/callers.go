@@ -1,4 +1,7 @@
-package control
+// Package callers tells a server on a unix socket who is at the other end of each connection: the kernel says so
+// (SO_PEERCRED, unix(7)), so no password is needed and none can be stolen. It also bounds the connections of each user, so that
+// one who takes all there are does not keep the others out.
+package callers
 
 import (
 	"fmt"
@@ -8,15 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// connectionsEach bounds the open connections of one user: PID 1 has a descriptor and a goroutine for each, and a user
-// who takes all there are must not keep the shell out.
-const connectionsEach = 64
-
-// userListener asks the kernel who is at the other end of each connection, and closes what is one too many.
-type userListener struct {
+type listener struct {
 	net.Listener
+	each int
 	mu   sync.Mutex
 	open map[uint32]int
+}
+
+// Listener asks the kernel who is at the other end of each connection that l accepts. A user's connections beyond each
+// are closed at once: a server has a descriptor and a goroutine for every one.
+func Listener(l net.Listener, each int) net.Listener {
+	return &listener{Listener: l, each: each, open: map[uint32]int{}}
+}
+
+// UID returns the user at the other end of a connection that a [Listener] accepted; false for any other connection.
+func UID(c net.Conn) (uint32, bool) {
+	u, ok := c.(*userConn)
+	if !ok {
+		return 0, false
+	}
+	return u.uid, true
 }
 
 // userConn is a connection of a user whom the kernel names.
@@ -27,7 +41,7 @@ type userConn struct {
 }
 
 // Accept implements [net.Listener].
-func (l *userListener) Accept() (net.Conn, error) {
+func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
@@ -40,17 +54,17 @@ func (l *userListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *userListener) enter(uid uint32) bool {
+func (l *listener) enter(uid uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open[uid] >= connectionsEach {
+	if l.open[uid] >= l.each {
 		return false
 	}
 	l.open[uid]++
 	return true
 }
 
-func (l *userListener) leave(uid uint32) {
+func (l *listener) leave(uid uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open[uid]--; l.open[uid] == 0 {
@@ -64,7 +78,6 @@ func (c *userConn) Close() error {
 	return c.Conn.Close()
 }
 
-// peer asks the kernel who is at the other end (SO_PEERCRED, unix(7)).
 func peer(c net.Conn) (uint32, error) {
 	u, ok := c.(*net.UnixConn)
 	if !ok {

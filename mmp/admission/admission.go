@@ -1,0 +1,56 @@
+// Package admission lets services ask whether a name and a password are those of an account of the shell: the API and the admin
+// pages know the same users as the MMP, and no service ever sees a password's hash.
+//
+// The shell serves HTTP and JSON on a unix socket. The kernel says who asks, and only the users of services that were named may.
+// Everything that may keep somebody out of the shell counts here as well: lock-outs after wrong passwords, duty hours, idle
+// days, allowed hosts, and a password that has to be changed first. What the far end is told never says which of them it
+// was, except for the last, which only somebody who knows the password learns. The log has the reason.
+//
+// While the shell restarts, which takes about a second, nobody is admitted: [Client.Check] returns [ErrUnavailable].
+package admission
+
+import (
+	"errors"
+	"net/netip"
+)
+
+// SocketPath is where the shell answers on the appliance.
+const SocketPath = "/run/rotunda/mmp/admission.sock"
+
+// Question asks about one login.
+type Question struct {
+	User     string `json:"user"`
+	Password string `json:"password"`
+	// Source is where the person or script is: lock-outs and allowed hosts go by it.
+	Source netip.AddrPort `json:"source"`
+	// Service is for the log: "API" or "Web Admin".
+	Service string `json:"service"`
+}
+
+// Account is who was admitted.
+type Account struct {
+	User string `json:"user"`
+	// Role is admin, crypto, audit, appadmin or api.
+	Role string `json:"role"`
+}
+
+// What [Client.Check] returns when nobody is admitted.
+var (
+	// ErrRefused: the name or the password is wrong, or the account may not be used from there or now.
+	ErrRefused = errors.New("wrong user name or password")
+	// ErrPassword: both are right, but the password has to be changed at the management shell first.
+	ErrPassword = errors.New("the password has to be changed first: log in to the management shell by SSH")
+	// ErrUnavailable: nobody answers.
+	ErrUnavailable = errors.New("logins cannot be checked at the moment: try again in a few seconds")
+)
+
+// refusal is the answer with status 401.
+type refusal struct {
+	Reason string `json:"reason"`
+}
+
+// The reasons of a refusal.
+const (
+	refused  = "refused"
+	password = "password"
+)

@@ -1,0 +1,158 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/syslog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"rotunda/mmp/grammar"
+	"rotunda/mmp/shell"
+)
+
+// book stands in for the accounts, whose rules have tests of their own.
+type book struct {
+	mu    sync.Mutex
+	from  []shell.Source
+	notes int
+}
+
+func (b *book) CheckPassword(_ context.Context, user, password string, from shell.Source) (*shell.Login, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.from = append(b.from, from)
+	switch {
+	case user == "broken":
+		return nil, errors.New("disk")
+	case user != "scripts" && user != "fresh" || password != "right":
+		return nil, fmt.Errorf("%w: because", shell.ErrRefused)
+	}
+	l := &shell.Login{User: user, Role: grammar.API, Source: from}
+	if user == "fresh" {
+		l.MustChange = "Password has expired"
+	}
+	return l, nil
+}
+
+func (b *book) LoggedIn(*shell.Login) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.notes++
+}
+
+func serve(t *testing.T, services map[uint32]bool) (*Client, *book, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &book{}
+	s := &Server{Accounts: b, Services: services, Log: func(_ syslog.Priority, _, text string) {
+		if strings.Contains(text, "right") {
+			t.Errorf("the log has a password: %s", text)
+		}
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return NewClient(path), b, path
+}
+
+var me = map[uint32]bool{uint32(os.Getuid()): true}
+
+func TestAServiceLearnsWhoSomebodyIs(t *testing.T) {
+	c, b, _ := serve(t, me)
+	from := netip.MustParseAddrPort("[::ffff:192.0.2.7]:4711")
+	for user, want := range map[string]error{"scripts": nil, "nobody": ErrRefused, "fresh": ErrPassword, "broken": ErrUnavailable} {
+		a, err := c.Check(t.Context(), Question{User: user, Password: "right", Source: from, Service: "API"})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: want %v, got %v", user, want, err)
+		}
+		if want == nil && a != (Account{"scripts", "api"}) {
+			t.Errorf("%s: got %v", user, a)
+		}
+	}
+	if got := b.from[0].Addr.String(); got != "192.0.2.7:4711" {
+		t.Errorf("source: want it as IPv4, got %s", got)
+	}
+}
+
+func TestALoginIsNotedOnceInAWhile(t *testing.T) {
+	c, b, _ := serve(t, me)
+	for _, q := range []Question{
+		{Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "API"},
+		{Source: netip.MustParseAddrPort("192.0.2.7:2"), Service: "API"},
+		{Source: netip.MustParseAddrPort("192.0.2.8:1"), Service: "API"},
+		{Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "Web Admin"},
+	} {
+		q.User, q.Password = "scripts", "right"
+		if _, err := c.Check(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.notes != 3 {
+		t.Errorf("want one note for each place and service, 3, got %d", b.notes)
+	}
+}
+
+func TestOthersMayNotAsk(t *testing.T) {
+	c, b, _ := serve(t, map[uint32]bool{uint32(os.Getuid()) + 1: true})
+	_, err := c.Check(t.Context(), Question{User: "scripts", Password: "right", Source: netip.MustParseAddrPort("192.0.2.7:1")})
+	if !errors.Is(err, ErrUnavailable) || len(b.from) != 0 {
+		t.Errorf("want no answer and no look at the accounts, got %v and %d", err, len(b.from))
+	}
+}
+
+func TestBadQuestionsAreRefused(t *testing.T) {
+	_, b, path := serve(t, me)
+	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return net.Dial("unix", path)
+	}}}
+	for body, want := range map[string]string{
+		"": "unexpected end", "{}": "no source", `{"user":1}`: "cannot unmarshal", strings.Repeat(" ", maxBody+1): "too large",
+	} {
+		r, err := c.Post("http://mmp/check", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := make([]byte, 200)
+		n, _ := r.Body.Read(text)
+		r.Body.Close()
+		if r.StatusCode != http.StatusBadRequest || !strings.Contains(string(text[:n]), want) {
+			t.Errorf("%.20q: want 400 with %q, got %d %s", body, want, r.StatusCode, text[:n])
+		}
+	}
+	if len(b.from) != 0 {
+		t.Errorf("want no look at the accounts, got %d", len(b.from))
+	}
+}
+
+func TestASocketOfAnEarlierLifeIsReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	for range 2 {
+		l, err := Listen(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.(*net.UnixListener).SetUnlinkOnClose(false)
+		l.Close()
+	}
+	if _, err := NewClient(path).Check(t.Context(), Question{}); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("nobody listens: want %v, got %v", ErrUnavailable, err)
+	}
+}

@@ -1,0 +1,160 @@
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/syslog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"rotunda/init/callers"
+	"rotunda/mmp/shell"
+)
+
+const (
+	maxBody = 8 << 10
+	// connectionsEach bounds the connections of a service: it asks one at a time for each login under way.
+	connectionsEach = 64
+	// Scripts log in anew with every request. A login is noted in the log and in the account once in every noteEvery, and
+	// maxNoted logins are remembered for that.
+	noteEvery = 10 * time.Minute
+	maxNoted  = 4096
+)
+
+// Accounts are those of the shell ([shell.Accounts]).
+type Accounts interface {
+	CheckPassword(ctx context.Context, user, password string, from shell.Source) (*shell.Login, error)
+	LoggedIn(login *shell.Login)
+}
+
+// Server answers services.
+type Server struct {
+	Accounts Accounts
+	// Services are the users that may ask.
+	Services map[uint32]bool
+	Log      func(p syslog.Priority, tag, text string)
+
+	mu    sync.Mutex
+	noted map[notedLogin]time.Time
+}
+
+type notedLogin struct {
+	user, service string
+	from          netip.Addr
+}
+
+// Listen makes the socket at a path, in place of one that an earlier life left. Every user may open it: the server asks
+// the kernel who it is.
+func Listen(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+type callerKey struct{}
+
+// Serve answers until the context ends. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /check", s.check)
+	server := &http.Server{
+		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if uid, ok := callers.UID(c); ok {
+				return context.WithValue(ctx, callerKey{}, uid)
+			}
+			return ctx
+		},
+	}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(callers.Listener(l, connectionsEach)); ctx.Err() == nil {
+		return fmt.Errorf("admission socket: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) check(w http.ResponseWriter, r *http.Request) {
+	if uid, ok := r.Context().Value(callerKey{}).(uint32); !ok || !s.Services[uid] {
+		s.Log(syslog.LOG_WARNING, "cli", fmt.Sprintf("user %d of this machine asked about a login and may not", uid))
+		http.Error(w, "only services may ask", http.StatusForbidden)
+		return
+	}
+	var q Question
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		err = json.Unmarshal(b, &q)
+	}
+	if err == nil && !q.Source.IsValid() {
+		err = errors.New("no source")
+	}
+	if err != nil {
+		http.Error(w, "question: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	a, reason, err := s.admit(r.Context(), q)
+	switch {
+	case err != nil:
+		s.Log(syslog.LOG_ERR, "cli", fmt.Sprintf("check of a login: %v", err))
+		http.Error(w, "not now", http.StatusServiceUnavailable)
+	case reason != "":
+		answer(w, http.StatusUnauthorized, refusal{reason})
+	default:
+		answer(w, http.StatusOK, a)
+	}
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// admit returns the account, or why not.
+func (s *Server) admit(ctx context.Context, q Question) (a Account, reason string, err error) {
+	source := netip.AddrPortFrom(q.Source.Addr().Unmap(), q.Source.Port())
+	login, err := s.Accounts.CheckPassword(ctx, q.User, q.Password, shell.Source{Addr: source})
+	if errors.Is(err, shell.ErrRefused) {
+		return Account{}, refused, nil
+	}
+	if err != nil {
+		return Account{}, "", err
+	}
+	if login.MustChange != "" {
+		return Account{}, password, nil
+	}
+	if s.note(notedLogin{login.User, q.Service, source.Addr()}, time.Now()) {
+		s.Accounts.LoggedIn(login)
+	}
+	return Account{User: login.User, Role: string(login.Role)}, "", nil
+}
+
+// note says whether a login is the first one in a while.
+func (s *Server) note(l notedLogin, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last, ok := s.noted[l]; ok && now.Sub(last) < noteEvery {
+		return false
+	}
+	if s.noted == nil || len(s.noted) >= maxNoted {
+		s.noted = map[notedLogin]time.Time{}
+	}
+	s.noted[l] = now
+	return true
+}
