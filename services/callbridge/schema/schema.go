@@ -28,9 +28,15 @@ type Object struct {
 	Local bool
 	// Live objects are kept by call control while they last and never stored.
 	Live bool
+	// Below are live types whose objects have a collection of this type too (GET calls/<id>/callLegs); it always has one of its
+	// own, with Path. CreateBelow is the one of them under which clients make new ones, nil for none.
+	Below       []*Object
+	CreateBelow *Object
+	// Page objects belong to pages of the Web Admin. They have no path below /api/v1 and Methods is 0.
+	Page bool
 	// Cap is the largest page.
 	Cap int
-	// Most is how many there may be, 0 for as many as fit; TooMany is the failure beyond.
+	// Most is how many there may be, below one parent where the type has one; 0 for as many as fit. TooMany is the failure beyond.
 	Most    int
 	TooMany string
 	// Missing is the failure when a client names one that does not exist.
@@ -98,6 +104,8 @@ const (
 	TenantGroup
 	// Tenant: within one tenant, or among those without.
 	Tenant
+	// Siblings: among the objects below one parent.
+	Siblings
 )
 
 // Kind is the type of a field's values.
@@ -133,10 +141,17 @@ type Field struct {
 	Min, Max int64
 	// Default is stored on creation when the client sends none.
 	Default string
+	// Fallback is what the system assumes where the field is set nowhere: in no profile of the chain, or never in a singleton,
+	// which nobody creates. It is neither stored nor shown.
+	Fallback string
 	// Required fields must be sent on creation and can never be unset.
 	Required bool
 	// Access says who may set it and when it is shown.
 	Access Access
+	// Group is the element that holds it in XML ("status"), "/" before the next one inside ("status/rxAudio"). What an element of a
+	// path has after a space is its attribute ("status/rxVideo role=main"). A shown field of a group has its name for itself:
+	// callers of [Object.Field] and [Object.Index] write "status/direction".
+	Group string
 	// List shows it in collections too; Empty shows it as an empty element where it is not set.
 	List, Empty bool
 	// Check looks at the form of a text, such as [URIUser]; nil takes any.
@@ -166,6 +181,14 @@ const (
 	// Internal is stored for our own use; clients neither set nor see it.
 	Internal
 )
+
+// Key is the name of a field within its type: its name, and before it the group of one that clients do not send.
+func (f *Field) Key() string {
+	if f.Group != "" && f.Access == Shown {
+		return f.Group + "/" + f.Name
+	}
+	return f.Name
+}
 
 // Stored says whether values of a field are kept.
 func (a Access) Stored() bool { return a != Order && a != OrderOnUpdate }
@@ -242,7 +265,7 @@ func declare(o Object) *Object {
 	}
 	p.index = map[string]int{}
 	for i, f := range p.Fields {
-		for _, name := range append([]string{f.Name}, f.Aliases...) {
+		for _, name := range append([]string{f.Key()}, f.Aliases...) {
 			for _, key := range []string{name, strings.ToLower(name)} {
 				if at, taken := p.index[key]; taken && at != i {
 					panic("schema: " + p.Name + " has two fields " + key)
