@@ -83,7 +83,7 @@ var CallProfile = declare(Object{
 		{Name: "passcodeTimeout", Kind: Number, Max: 3600, Fallback: "10", List: true, Help: "How many seconds after the end of the prompt a blank passcode counts."},
 		{Name: "gatewayAudioCallOptimization", Kind: Bool, Fallback: "false", Since: "2.3", Help: "Whether audio calls through a gateway are kept simple."},
 		{Name: "lyncConferenceMode", Kind: Choice, Values: []string{"dualHomeCluster", "dualHomeCallBridge", "gateway"}, Fallback: "dualHomeCluster", Since: "2.3", Help: "Whether participants of one Lync conference share a meeting in the cluster, on each Call Bridge, or not at all."},
-		{Name: "muteBehavior", Kind: Choice, Values: []string{"separate", "linked"}, Fallback: "separate", Since: "3.2", Help: "Whether muting by others can be undone by the participant."},
+		{Name: "muteBehavior", Kind: Choice, Values: []string{"separate", "linked"}, Fallback: "separate", Since: "3.2", Help: "Whether a mute by others and the participant's own one are one and the same."},
 		{Name: "messageBannerText", Kind: Text, Max: 60, Check: Line, Since: "3.2", Help: "A line above the picture of web app users."},
 		{Name: "chatAllowed", Kind: Bool, Since: "3.2", Help: "Whether there is chat; where it is set nowhere, chat is greyed out."},
 		{Name: "raiseHandEnabled", Kind: Bool, Fallback: "true", Since: "3.2", Help: "Whether participants may raise a hand."},
