@@ -1,10 +1,10 @@
-// Package database is the store of all application objects: the verb "database" of the program services, an embedded etcd.
 package database
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
@@ -21,13 +22,31 @@ import (
 const (
 	// MaxTxnOps is the most comparisons, and the most operations, of one transaction: an import writes some thousand objects at once.
 	MaxTxnOps = 8192
-	// MaxRequestBytes bounds one transaction; etcd allows gRPC half a MiB more.
+	// MaxRequestBytes bounds one transaction; etcd lets gRPC have half a MiB more. The log of the last 100 transactions is kept in
+	// memory: whoever writes much does it in transactions of less than a MiB.
 	MaxRequestBytes = 8 << 20
+	// DefaultQuota is four times what 300,000 users with a space each take.
+	DefaultQuota = 2 << 30
 	// memberName and peerURL are what a machine alone calls itself. Nothing listens there, and when it joins others its URL is
 	// changed by a membership command, as that of any member.
 	memberName = "rotunda"
 	peerURL    = "unix://alone"
+	// history is how long revisions are kept: a watch that was interrupted for longer has to load everything anew.
+	history = 5 * time.Minute
+	// snapshotCount is after how many transactions the log on the disk may be forgotten: what is younger is read into memory at
+	// each start. etcd's 10,000 would be 3 GB after an import.
+	snapshotCount = 500
+	// catchUp is how many transactions are kept in memory for followers. Alone there are none.
+	catchUp = 16
+	// closeGrace is how long Close waits for requests under way. Watches do not end by themselves.
+	closeGrace = 300 * time.Millisecond
 )
+
+func init() {
+	// A segment of the write-ahead log is written to its full size in advance; etcd's 64 MB are meant for servers with other
+	// disks. Two are kept, and one is made ready.
+	wal.SegmentSizeBytes = 16 << 20
+}
 
 // Options say where a node keeps its data and who reaches it.
 type Options struct {
@@ -37,10 +56,11 @@ type Options struct {
 	// the process's own user.
 	Socket string
 	Group  int
-	// Quota is the size of the database file, in bytes, from which on nothing but deletions is accepted.
+	// Quota is the size of the database file, in bytes, from which on nothing but deletions is accepted; 0 means [DefaultQuota].
 	Quota int64
-	// Log takes etcd's own lines; nil discards them.
+	// Log takes etcd's own lines, and Say what an administrator should know; nil discards them.
 	Log *zap.Logger
+	Say func(string)
 	// Fast is for tests: it elects in milliseconds, and does not flush. What a process wrote survives its kill all the same, but
 	// not a power cut.
 	Fast bool
@@ -48,85 +68,106 @@ type Options struct {
 
 // Node is a database that serves.
 type Node struct {
-	etcd   *embed.Etcd
-	local  *clientv3.Client
-	socket string
+	etcd  *embed.Etcd
+	local *clientv3.Client
+	opt   Options
+	grpc  *grpc.Server
 }
 
 // config is etcd's configuration for one node.
 func (o Options) config() *embed.Config {
 	c := embed.NewConfig()
 	c.Name = memberName
-	c.Dir = o.Folder
-	// Clients connect only once the node is whole: Open moves the socket to its place then.
+	c.Dir = filepath.Join(o.Folder, dataFolder)
+	// Open moves the socket to its place when everything is ready.
 	c.ListenClientUrls = []url.URL{{Scheme: "unix", Path: o.Socket + ".new"}}
 	c.AdvertiseClientUrls = c.ListenClientUrls
 	c.ListenPeerUrls = nil
 	c.AdvertisePeerUrls = []url.URL{{Scheme: "unix", Host: "alone"}}
 	c.InitialCluster = memberName + "=" + peerURL
-	c.InitialClusterToken = "rotunda"
+	// prepare has made the member: should its log be missing all the same, etcd is not to begin another one.
+	c.ClusterState = embed.ClusterStateFlagExisting
 	c.EnableGRPCGateway = false
 	c.QuotaBackendBytes = o.Quota
 	c.MaxTxnOps = MaxTxnOps
 	c.MaxRequestBytes = MaxRequestBytes
+	c.SnapshotCount = snapshotCount
+	c.SnapshotCatchUpEntries = catchUp
+	c.MaxSnapFiles, c.MaxWalFiles = 2, 2
+	c.AutoCompactionMode = embed.CompactorModePeriodic
+	c.AutoCompactionRetention = history.String()
+	// Alone a node needs no patience with others: it leads half a second after its start.
 	c.ElectionMs = 500
 	if o.Fast {
 		c.TickMs, c.ElectionMs = 10, 50
 		c.UnsafeNoFsync = true
 	}
-	log := o.Log
-	if log == nil {
-		log = zap.NewNop()
-	}
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log)
 	return c
 }
 
-// Open starts a node and returns once it serves.
+// Open prepares the folder, starts a node and returns once it serves.
 func Open(ctx context.Context, o Options) (*Node, error) {
-	if err := os.MkdirAll(o.Folder, 0o700); err != nil {
-		return nil, fmt.Errorf("make data folder: %w", err)
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Say == nil {
+		o.Say = func(string) {}
+	}
+	if o.Quota == 0 {
+		o.Quota = DefaultQuota
 	}
 	if err := os.MkdirAll(filepath.Dir(o.Socket), 0o755); err != nil {
 		return nil, fmt.Errorf("make folder of socket: %w", err)
 	}
-	e, err := embed.StartEtcd(o.config())
-	if err != nil {
+	if err := prepare(o.Folder, o.Say); err != nil {
 		return nil, err
 	}
-	n := &Node{etcd: e, socket: o.Socket}
+	n := &Node{opt: o}
+	c := o.config()
+	c.ServiceRegister = func(s *grpc.Server) { n.grpc = s }
+	c.UserHandlers = map[string]http.Handler{SnapshotPath: http.HandlerFunc(n.serveSnapshot)}
+	end := new(giveUp)
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(o.Log.WithOptions(zap.WithFatalHook(end)))
+	err := guarded(func() (err error) {
+		n.etcd, err = embed.StartEtcd(c)
+		return err
+	})
+	if err != nil {
+		return nil, &Damaged{err}
+	}
 	select {
-	case <-e.Server.ReadyNotify():
-	case err := <-e.Err():
-		e.Close()
+	case <-n.etcd.Server.ReadyNotify():
+	case err := <-n.etcd.Err():
+		n.etcd.Close()
 		return nil, err
-	case <-e.Server.StopNotify():
-		e.Close()
+	case <-n.etcd.Server.StopNotify():
+		n.etcd.Close()
 		return nil, errors.New("etcd ended at its start")
 	case <-ctx.Done():
-		e.Close()
+		n.etcd.Close()
 		return nil, ctx.Err()
 	}
-	if err := n.publish(o); err != nil {
-		e.Close()
+	if err := n.publish(); err != nil {
+		n.etcd.Close()
 		return nil, err
 	}
-	n.local = v3client.New(e.Server)
+	n.local = v3client.New(n.etcd.Server)
+	end.running.Store(true)
 	return n, nil
 }
 
 // publish gives the socket its mode and its place.
-func (n *Node) publish(o Options) error {
-	at := o.Socket + ".new"
-	if o.Group >= 0 {
-		if err := os.Chown(at, -1, o.Group); err != nil {
+func (n *Node) publish() error {
+	at := n.opt.Socket + ".new"
+	if n.opt.Group >= 0 {
+		if err := os.Chown(at, -1, n.opt.Group); err != nil {
 			return fmt.Errorf("give socket to its group: %w", err)
 		}
 	}
 	if err := os.Chmod(at, 0o660); err != nil {
 		return err
 	}
-	return os.Rename(at, o.Socket)
+	return os.Rename(at, n.opt.Socket)
 }
 
 // Client is a client inside of this process.
@@ -137,8 +178,19 @@ func (n *Node) Err() <-chan error { return n.etcd.Err() }
 
 // Close ends the node after the requests under way.
 func (n *Node) Close() {
-	_ = os.Remove(n.socket)
+	_ = os.Remove(n.opt.Socket)
 	_ = n.local.Close()
+	done := make(chan struct{})
+	go func() {
+		n.grpc.GracefulStop()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeGrace):
+		n.grpc.Stop()
+		<-done
+	}
 	n.etcd.Close()
 }
 

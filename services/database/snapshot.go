@@ -1,0 +1,66 @@
+package database
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// SnapshotPath is where the client socket serves, by HTTP, a consistent copy of everything that was acknowledged before the request: the
+// database file and its SHA-256, compressed with Zstandard. An answer that breaks off is one that HTTP shows to be cut.
+const SnapshotPath = "/rotunda/snapshot"
+
+// maxWindow is what unpacking a snapshot may take of memory; packing takes as much.
+const maxWindow = 4 << 20
+
+func (n *Node) serveSnapshot(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		http.Error(w, "GET only", http.StatusMethodNotAllowed)
+		return
+	}
+	begin := time.Now()
+	w.Header().Set("Content-Type", "application/zstd")
+	written := &counter{to: w}
+	size, err := n.snapshot(written)
+	if err != nil {
+		n.opt.Say(fmt.Sprintf("snapshot broke off: %v", err))
+		// The chunked answer ends without its end.
+		panic(http.ErrAbortHandler)
+	}
+	n.opt.Say(fmt.Sprintf("snapshot of %d KiB, packed into %d KiB, in %v", size>>10, written.n>>10, time.Since(begin).Round(time.Millisecond)))
+}
+
+// snapshot packs the database file, as it is now, and returns its size.
+func (n *Node) snapshot(to io.Writer) (int64, error) {
+	z, err := zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(maxWindow))
+	if err != nil {
+		return 0, err
+	}
+	defer z.Close()
+	copied := n.etcd.Server.Backend().Snapshot()
+	defer copied.Close()
+	sum := sha256.New()
+	size, err := copied.WriteTo(io.MultiWriter(z, sum))
+	if err != nil {
+		return 0, err
+	}
+	if _, err := z.Write(sum.Sum(nil)); err != nil {
+		return 0, err
+	}
+	return size, z.Close()
+}
+
+type counter struct {
+	to io.Writer
+	n  int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.n += int64(n)
+	return n, err
+}
