@@ -5,7 +5,7 @@ package schema
 
 // CallSettings is the page Configuration > Call settings. What callLegProfiles say too counts here where no profile says it.
 var CallSettings = declare(Object{
-	Name: "callSettings", Plural: "callSettings", Singleton: true, Local: true, Page: true,
+	Name: "callSettings", Plural: "callSettings", Methods: Read | Update, Singleton: true, Local: true, Page: true,
 	Help: "How SIP and web app calls are made where no profile says otherwise.",
 	Fields: []Field{
 		{Name: "sipMediaEncryption", Kind: Choice, Values: []string{"optional", "required", "prohibited"}, Fallback: "optional", Help: "Whether media of SIP calls is encrypted: allowed, required or disabled."},
@@ -36,7 +36,7 @@ func bandwidth(name, fallback, of string) Field {
 
 // GeneralSettings is which objects the pages Configuration > General and > Active Directory edit, and what stands there alone.
 var GeneralSettings = declare(Object{
-	Name: "generalSettings", Plural: "generalSettings", Singleton: true, Local: true, Page: true,
+	Name: "generalSettings", Plural: "generalSettings", Methods: Read | Update, Singleton: true, Local: true, Page: true,
 	Help: "Which objects the pages General and Active Directory edit, and the settings that stand there alone.",
 	Fields: []Field{
 		{Name: "turnServer", Kind: Reference, To: "turnServers", Help: "The TURN server of the page General."},

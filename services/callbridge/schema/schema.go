@@ -32,7 +32,7 @@ type Object struct {
 	// own, with Path. CreateBelow is the one of them under which clients make new ones, nil for none.
 	Below       []*Object
 	CreateBelow *Object
-	// Page objects belong to pages of the Web Admin. They have no path below /api/v1 and Methods is 0.
+	// Page objects belong to pages of the Web Admin, and Methods are what these may do: they have no path below /api/v1.
 	Page bool
 	// Cap is the largest page.
 	Cap int
