@@ -11,13 +11,50 @@ type Code string
 
 func (c Code) Error() string { return string(c) }
 
-// The codes that belong to no single type of object; the others are in package schema's tables.
+// The codes that are no row of package schema's tables: those of paths and of the system as a whole, and those of rules that a
+// table cannot express.
 const (
 	InvalidOperation   Code = "invalidOperation"
 	InvalidVersion     Code = "invalidVersion"
 	UnrecognizedObject Code = "unrecognizedObject"
 	DatabaseNotReady   Code = "databaseNotReady"
+
+	// Spaces: two ways into one space have the same number and the same passcode; a passcode that a dialInSecurityProfile does not
+	// allow; a tenant may not join a group where one of its call IDs is taken.
+	DuplicateCoSpaceIDPasscode   Code = "duplicateCoSpaceIdPasscode"
+	DuplicateCoSpaceURIPasscode  Code = "duplicateCoSpaceUriPasscode"
+	PasscodeTooShort             Code = "passcodeTooShort"
+	TenantGroupCoSpaceIDConflict Code = "tenantGroupCoSpaceIdConflict"
+	LayoutTemplateTooLong        Code = "layoutTemplateDescriptionTooLong"
+
+	// Directories: an import that has begun, and a template that an import gave.
+	LDAPSyncCannotBeCancelled             Code = "ldapSyncCannotBeCancelled"
+	UserCoSpaceTemplateDeletionProhibited Code = "userCoSpaceTemplateDeletionProhibited"
+
+	// Meetings that are going on.
+	CallRecordingCannotBeModified  Code = "callRecordingCannotBeModified"
+	CallStreamingCannotBeModified  Code = "callStreamingCannotBeModified"
+	CallLegCannotBeDeleted         Code = "callLegCannotBeDeleted"
+	ParticipantCannotBeDeleted     Code = "participantCannotBeDeleted"
+	ParticipantCannotBeModified    Code = "participantCannotBeModified"
+	ParticipantLimitReached        Code = "participantLimitReached"
+	TenantParticipantLimitReached  Code = "tenantParticipantLimitReached"
+	RecordingNotAllowedByLicensing Code = "recordingNotAllowedByLicensing"
+	StreamingNotAllowedByLicensing Code = "streamingNotAllowedByLicensing"
+	CallBridgeUnavailable          Code = "callBridgeUnavailable"
+	CallBridgeGroupUnavailable     Code = "callBridgeGroupUnavailable"
+	LoadBalancingDisabled          Code = "loadBalancingDisabled"
+
+	// What version 3.0 took away; clients that still ask for it get the code that they know.
+	RecorderDoesNotExist    Code = "recorderDoesNotExist"
+	StreamerDoesNotExist    Code = "streamerDoesNotExist"
+	MessageDoesNotExist     Code = "messageDoesNotExist"
+	SIPEndpointDoesNotExist Code = "sipEndpointDoesNotExist"
+	DuplicateSIPEndpointURI Code = "duplicateSipEndpointUri"
 )
+
+// ParameterError is the element that a [Parameter] is written as.
+const ParameterError = "parameterError"
 
 // Parameter is a parameterError: which parameter, and what is wrong with it in the one word that clients compare.
 type Parameter struct {
