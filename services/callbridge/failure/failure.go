@@ -12,45 +12,41 @@ type Code string
 func (c Code) Error() string { return string(c) }
 
 // The codes that are no row of package schema's tables: those of paths and of the system as a whole, and those of rules that a
-// table cannot express.
+// table cannot express. What stands behind each is its line in the reference page.
 const (
-	InvalidOperation   Code = "invalidOperation"
-	InvalidVersion     Code = "invalidVersion"
-	UnrecognizedObject Code = "unrecognizedObject"
-	DatabaseNotReady   Code = "databaseNotReady"
+	InvalidOperation   Code = "invalidOperation"   // the object does not allow it, such as deleting a user of a directory
+	InvalidVersion     Code = "invalidVersion"     // the path is not that of version v1
+	UnrecognizedObject Code = "unrecognizedObject" // the path names nothing
+	DatabaseNotReady   Code = "databaseNotReady"   // the database does not answer; try again later
 
-	// Spaces: two ways into one space have the same number and the same passcode; a passcode that a dialInSecurityProfile does not
-	// allow; a tenant may not join a group where one of its call IDs is taken.
-	DuplicateCoSpaceIDPasscode   Code = "duplicateCoSpaceIdPasscode"
-	DuplicateCoSpaceURIPasscode  Code = "duplicateCoSpaceUriPasscode"
-	PasscodeTooShort             Code = "passcodeTooShort"
-	TenantGroupCoSpaceIDConflict Code = "tenantGroupCoSpaceIdConflict"
-	LayoutTemplateTooLong        Code = "layoutTemplateDescriptionTooLong"
+	DuplicateCoSpaceIDPasscode   Code = "duplicateCoSpaceIdPasscode"       // two ways into the space have the same call ID and the same passcode
+	DuplicateCoSpaceURIPasscode  Code = "duplicateCoSpaceUriPasscode"      // two ways into the space have the same URI and the same passcode
+	PasscodeTooShort             Code = "passcodeTooShort"                 // the dialInSecurityProfile asks for a longer passcode
+	TenantGroupCoSpaceIDConflict Code = "tenantGroupCoSpaceIdConflict"     // a call ID of the tenant is taken in the tenant group
+	LayoutTemplateTooLong        Code = "layoutTemplateDescriptionTooLong" // the JSON document of the layout is too large
 
-	// Directories: an import that has begun, and a template that an import gave.
-	LDAPSyncCannotBeCancelled             Code = "ldapSyncCannotBeCancelled"
-	UserCoSpaceTemplateDeletionProhibited Code = "userCoSpaceTemplateDeletionProhibited"
+	LDAPSyncCannotBeCancelled             Code = "ldapSyncCannotBeCancelled"             // the import has begun
+	UserCoSpaceTemplateDeletionProhibited Code = "userCoSpaceTemplateDeletionProhibited" // an import gave the template, and alone takes it away
 
-	// Meetings that are going on.
-	CallRecordingCannotBeModified  Code = "callRecordingCannotBeModified"
-	CallStreamingCannotBeModified  Code = "callStreamingCannotBeModified"
-	CallLegCannotBeDeleted         Code = "callLegCannotBeDeleted"
-	ParticipantCannotBeDeleted     Code = "participantCannotBeDeleted"
-	ParticipantCannotBeModified    Code = "participantCannotBeModified"
-	ParticipantLimitReached        Code = "participantLimitReached"
-	TenantParticipantLimitReached  Code = "tenantParticipantLimitReached"
-	RecordingNotAllowedByLicensing Code = "recordingNotAllowedByLicensing"
-	StreamingNotAllowedByLicensing Code = "streamingNotAllowedByLicensing"
-	CallBridgeUnavailable          Code = "callBridgeUnavailable"
-	CallBridgeGroupUnavailable     Code = "callBridgeGroupUnavailable"
-	LoadBalancingDisabled          Code = "loadBalancingDisabled"
+	CallRecordingCannotBeModified  Code = "callRecordingCannotBeModified"  // recording cannot be started or stopped in this meeting
+	CallStreamingCannotBeModified  Code = "callStreamingCannotBeModified"  // streaming cannot be started or stopped in this meeting
+	CallLegCannotBeDeleted         Code = "callLegCannotBeDeleted"         // the call leg cannot be disconnected
+	ParticipantCannotBeDeleted     Code = "participantCannotBeDeleted"     // the participant cannot be disconnected
+	ParticipantCannotBeModified    Code = "participantCannotBeModified"    // the participant cannot be changed
+	ParticipantLimitReached        Code = "participantLimitReached"        // the meeting is full
+	TenantParticipantLimitReached  Code = "tenantParticipantLimitReached"  // the tenant's meetings are full
+	RecordingNotAllowedByLicensing Code = "recordingNotAllowedByLicensing" // the licences do not allow another recording
+	StreamingNotAllowedByLicensing Code = "streamingNotAllowedByLicensing" // the licences do not allow another stream
+	CallBridgeUnavailable          Code = "callBridgeUnavailable"          // the Call Bridge does not answer
+	CallBridgeGroupUnavailable     Code = "callBridgeGroupUnavailable"     // no Call Bridge of the group answers
+	LoadBalancingDisabled          Code = "loadBalancingDisabled"          // the group does not balance its load
 
 	// What version 3.0 took away; clients that still ask for it get the code that they know.
-	RecorderDoesNotExist    Code = "recorderDoesNotExist"
-	StreamerDoesNotExist    Code = "streamerDoesNotExist"
-	MessageDoesNotExist     Code = "messageDoesNotExist"
-	SIPEndpointDoesNotExist Code = "sipEndpointDoesNotExist"
-	DuplicateSIPEndpointURI Code = "duplicateSipEndpointUri"
+	RecorderDoesNotExist    Code = "recorderDoesNotExist"    // recorders are services, not objects
+	StreamerDoesNotExist    Code = "streamerDoesNotExist"    // streamers are services, not objects
+	MessageDoesNotExist     Code = "messageDoesNotExist"     // there are no message boards
+	SIPEndpointDoesNotExist Code = "sipEndpointDoesNotExist" // there are no endpoints among the objects
+	DuplicateSIPEndpointURI Code = "duplicateSipEndpointUri" // there are no endpoints among the objects
 )
 
 // ParameterError is the element that a [Parameter] is written as.

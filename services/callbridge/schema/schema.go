@@ -9,6 +9,8 @@
 // Names, defaults and codes are those that clients of Cisco Meeting Server 3.8 send and expect.
 package schema
 
+//go:generate go test -count=1 -run ReferencePage -update .
+
 import "strings"
 
 // Object is one type of object.
@@ -238,6 +240,14 @@ func (o *Object) URLPath() string {
 		return o.Path
 	}
 	return o.Plural
+}
+
+// FullPath is the collection's path below /api/v1, with <id> for the IDs of its parents.
+func FullPath(o *Object) string {
+	if o.Parent != nil {
+		return FullPath(o.Parent) + "/<id>/" + o.URLPath()
+	}
+	return o.URLPath()
 }
 
 // Of returns the type with a plural; nil when there is none.
