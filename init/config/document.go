@@ -31,6 +31,10 @@ type Document struct {
 	Interfaces map[string]Interface `json:"interfaces"`
 	// TURN is the TURN server; the zero value is one that was never set up.
 	TURN TURN `json:"turn,omitzero"`
+	// CallBridge always runs; the zero value listens nowhere.
+	CallBridge CallBridge `json:"callBridge,omitzero"`
+	WebAdmin   WebAdmin   `json:"webAdmin,omitzero"`
+	TLS        TLS        `json:"tls,omitzero"`
 }
 
 // Interface is what is wanted of one network interface.
@@ -82,6 +86,8 @@ func Factory() *Document {
 				IPv6: IPv6{Enabled: true, SLAAC: true},
 			},
 		},
+		// Guide 4.4: the installation uses port 443 of interface A. It is enabled once there is a certificate.
+		WebAdmin: WebAdmin{Interface: "a"},
 	}
 }
 

@@ -24,7 +24,7 @@ type TURN struct {
 	// TLSPort takes TCP and TLS; without it there is no TCP at all.
 	TLSPort int `json:"tlsPort,omitempty"`
 	// Certificates are names of files that an administrator has put.
-	Certificates TURNCertificates `json:"certificates,omitzero"`
+	Certificates Certificates `json:"certificates,omitzero"`
 	// Username and Password are the static credentials, SharedSecret makes time-limited ones; ShortTerm chooses.
 	Username     string `json:"username,omitempty"`
 	Password     string `json:"password,omitempty"`
@@ -35,13 +35,6 @@ type TURN struct {
 	PublicIP netip.Addr `json:"publicIP,omitzero"`
 	// LowCapacity is on after "turn highcapacity-mode disable".
 	LowCapacity bool `json:"lowCapacity,omitempty"`
-}
-
-// TURNCertificates are the files for TLS; the bundle may be missing.
-type TURNCertificates struct {
-	Key         string `json:"key,omitempty"`
-	Certificate string `json:"certificate,omitempty"`
-	Bundle      string `json:"bundle,omitempty"`
 }
 
 // TURNService is what PID 1 gives the service: the settings, and what the service cannot find out by itself.
@@ -70,13 +63,8 @@ func (t TURN) validate() error {
 	if t.TLSPort == 22 {
 		return errors.New("TURN TLS port 22 belongs to SSH: use 443 or 3478")
 	}
-	for _, f := range []string{t.Certificates.Key, t.Certificates.Certificate, t.Certificates.Bundle} {
-		if strings.ContainsAny(f, "/\x00") || f == "." || f == ".." || len(f) > 255 {
-			return fmt.Errorf("TURN certificate %q is not the name of a file", clip(f))
-		}
-	}
-	if (t.Certificates.Key == "") != (t.Certificates.Certificate == "") {
-		return errors.New("TURN needs a key and its certificate: use turn certs <key> <certificate>")
+	if err := t.Certificates.validate("TURN", "turn certs"); err != nil {
+		return err
 	}
 	for _, v := range []struct{ name, value string }{
 		{"user name", t.Username}, {"password", t.Password}, {"shared secret", t.SharedSecret}, {"realm", t.Realm},

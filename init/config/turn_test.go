@@ -8,7 +8,7 @@ import (
 
 func TestATURNServerIsRefusedWithWhatWouldBeRight(t *testing.T) {
 	good := TURN{Enabled: true, Listen: []string{"a", Loopback}, TLSPort: 443, Username: "admin", Password: "p", Realm: "example.com",
-		PublicIP: netip.MustParseAddr("5.10.20.99"), Certificates: TURNCertificates{Key: "a.key", Certificate: "a.crt"}}
+		PublicIP: netip.MustParseAddr("5.10.20.99"), Certificates: Certificates{Key: "a.key", Certificate: "a.crt"}}
 	if err := good.validate(); err != nil {
 		t.Fatalf("wanted it accepted, got %v", err)
 	}

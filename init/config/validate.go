@@ -58,7 +58,12 @@ func (d *Document) Validate() error {
 			return fmt.Errorf("interface %s: %w", name, err)
 		}
 	}
-	if err := d.TURN.validate(); err != nil {
+	for _, part := range []interface{ validate() error }{d.TURN, d.CallBridge, d.WebAdmin, d.TLS} {
+		if err := part.validate(); err != nil {
+			return err
+		}
+	}
+	if err := d.validatePorts(); err != nil {
 		return err
 	}
 	return d.validateSubnets()

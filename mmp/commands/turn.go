@@ -87,7 +87,7 @@ func (d Deps) turnCommands() []grammar.Command {
 		{
 			Syntax: "turn certs none", Roles: cryptos,
 			Help: "Take the certificates away; TCP goes on without TLS",
-			Run:  set(func(_ *grammar.Call, t *config.TURN) { t.Certificates = config.TURNCertificates{} }),
+			Run:  set(func(_ *grammar.Call, t *config.TURN) { t.Certificates = config.Certificates{} }),
 		},
 		{
 			Syntax: "turn credentials <user:word> <password:secret> <realm:word>", Roles: admins,
@@ -161,7 +161,7 @@ func (d Deps) listenTURN(c *grammar.Call, names []string) error {
 }
 
 func (d Deps) certifyTURN(c *grammar.Call) error {
-	files := config.TURNCertificates{Key: c.Arg("key"), Certificate: c.Arg("certificate"), Bundle: c.Arg("bundle")}
+	files := config.Certificates{Key: c.Arg("key"), Certificate: c.Arg("certificate"), Bundle: c.Arg("bundle")}
 	if err := d.checkPair(files); err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (d Deps) restartTURN(c *grammar.Call) error {
 }
 
 // checkPair tells whether the service will be able to use the files.
-func (d Deps) checkPair(files config.TURNCertificates) error {
+func (d Deps) checkPair(files config.Certificates) error {
 	key, err := d.readStored(files.Key)
 	if err != nil {
 		return err
