@@ -23,7 +23,8 @@ func ParseID(s string) (ID, bool) {
 // Record is one object as it stood at a revision. It is never changed, so it may be kept and read without a lock.
 //
 // 300,000 users with a space each are in memory, so a record is one small allocation beside its header: the values that are
-// set, one behind the other, each as the field's position, its length and its bytes.
+// set, one behind the other in the order of the table, each as the field's position, its length and its bytes. Last, under the
+// position [unknown], come the members that only a newer version knows, as they stand in JSON.
 type Record struct {
 	object *schema.Object
 	id     ID
@@ -44,8 +45,13 @@ func (r *Record) Parent() ID { return r.parent }
 
 // Text returns the value of a field as the API shows it, "" where it is not set. The name is the API's own; one that the type does
 // not have panics. A reference may name an object that is gone (see [View.Ref]).
-func (r *Record) Text(field string) string {
-	at := r.object.Index(field)
+func (r *Record) Text(field string) string { return r.at(r.object.Index(field)) }
+
+// unknown is the position of what is no field of ours.
+const unknown = 255
+
+// at returns the value of the field at a position.
+func (r *Record) at(at int) string {
 	for p := r.packed; len(p) > 0; {
 		size, n := uvarint(p[1:])
 		if int(p[0]) == at {
@@ -79,9 +85,18 @@ func (r *Record) Ref(field string) (ID, bool) {
 
 // Values calls f with every field that is set, in the order of the type's table, until it returns false.
 func (r *Record) Values(f func(field *schema.Field, value string) bool) {
-	for p := r.packed; len(p) > 0; {
+	for at, v := range r.each {
+		if !f(&r.object.Fields[at], v) {
+			return
+		}
+	}
+}
+
+// each goes through the positions of fields that are set.
+func (r *Record) each(f func(at int, value string) bool) {
+	for p := r.packed; len(p) > 0 && p[0] != unknown; {
 		size, n := uvarint(p[1:])
-		if !f(&r.object.Fields[p[0]], p[1+n:1+n+int(size)]) {
+		if !f(int(p[0]), p[1+n:1+n+int(size)]) {
 			return
 		}
 		p = p[1+n+int(size):]
@@ -96,6 +111,8 @@ type Draft struct {
 	parent ID
 	// before is what it was read as; nil for a new one.
 	before *Record
+	// stored is what Put made of it; nil before.
+	stored *Record
 	values []string // by position
 }
 
@@ -106,10 +123,9 @@ func newDraft(o *schema.Object, id, parent ID) *Draft {
 func (r *Record) draft() *Draft {
 	d := newDraft(r.object, r.id, r.parent)
 	d.before = r
-	r.Values(func(f *schema.Field, v string) bool {
-		d.values[r.object.Index(f.Name)] = v
-		return true
-	})
+	for at, v := range r.each {
+		d.values[at] = v
+	}
 	return d
 }
 
@@ -157,18 +173,28 @@ func (d *Draft) Changed(field string) bool {
 	return d.Text(field) != d.before.Text(field)
 }
 
-// record packs the draft.
-func (d *Draft) record(revision int64) *Record {
-	var b []byte
-	for at, v := range d.values {
-		if v == "" {
-			continue
-		}
-		b = append(b, byte(at))
-		b = binary.AppendUvarint(b, uint64(len(v)))
-		b = append(b, v...)
+// pack makes a record of values by position and of members that are unknown here.
+func pack(o *schema.Object, id, parent ID, revision int64, values []string, rest string) *Record {
+	size := 0
+	for _, v := range values {
+		size += 2 + len(v)
 	}
-	return &Record{object: d.object, id: d.id, parent: d.parent, revision: revision, packed: string(b)}
+	b := make([]byte, 0, size+len(rest)+2)
+	for at, v := range values {
+		if v != "" {
+			b = appendValue(b, at, v)
+		}
+	}
+	if rest != "" {
+		b = appendValue(b, unknown, rest)
+	}
+	return &Record{object: o, id: id, parent: parent, revision: revision, packed: string(b)}
+}
+
+func appendValue(b []byte, at int, value string) []byte {
+	b = append(b, byte(at))
+	b = binary.AppendUvarint(b, uint64(len(value)))
+	return append(b, value...)
 }
 
 // uvarint reads a length. What is packed was packed here, so it is whole.

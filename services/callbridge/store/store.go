@@ -1,10 +1,12 @@
-// Package store keeps the objects of package schema in etcd and a copy of all of them in memory.
 package store
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
 
+	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"rotunda/services/callbridge/schema"
@@ -12,6 +14,7 @@ import (
 
 // Options are what a Store needs.
 type Options struct {
+	// Client connects to the database. The Store does not close it.
 	Client *clientv3.Client
 	// Machine owns the objects whose type is Local.
 	Machine ID
@@ -19,55 +22,113 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// View is what can be read. A *Store is one, each call by itself, and a *Tx is one that is consistent.
-type View interface {
-	// Get returns an object by its ID, one that lives below another too; nil when there is none.
-	Get(o *schema.Object, id ID) *Record
-	// Only returns a singleton. It is never nil: one that was never written has the defaults of its table.
-	Only(o *schema.Object) *Record
-	// Below returns the objects of a type below one parent, in the order of lists.
-	Below(o *schema.Object, parent ID) []*Record
-	// Find returns the objects that claim a value in the index of a [schema.Unique], folded as that says. They may be of
-	// several types, of one family, and of several tenants.
-	Find(index, value string) []*Record
-	// Lookup returns the objects with a value in a field of schema.Object.Lookup.
-	Lookup(o *schema.Object, field, value string) []*Record
-	// Ref returns what a reference names; nil when it is not set or what it names is gone.
-	Ref(r *Record, field string) *Record
-	// Count returns how many objects of a type there are.
-	Count(o *schema.Object) int
-	// Each calls f with every object of a type in the order of lists until it returns false.
-	Each(o *schema.Object, f func(*Record) bool)
+// Store is the objects. It is safe for concurrent use.
+type Store struct {
+	model   *model
+	client  *clientv3.Client
+	machine ID
+	log     *slog.Logger
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+
+	// still is held while the copy may not change: by a batch while it runs, so that all of it sees one state, and by whoever changes
+	// the copy. It is taken before mu.
+	still sync.Mutex
+	// mu guards what follows. It is never held while anybody else's function runs.
+	mu       sync.RWMutex
+	set      *set
+	lists    []*sorted // by kind.at; nil for types without a list of their own
+	revision int64
+	// moved is closed when revision changes.
+	moved chan struct{}
+
+	memory memory
+	queue  queue
+	writer writer
+	// lost makes follow take the copy anew.
+	lost chan struct{}
+	// origin is the database that the copy is of. It belongs to follow.
+	origin origin
+
+	subscribers subscribers
+	cleaner     cleaner
 }
 
-var (
-	_ View = (*Store)(nil)
-	_ View = (*Tx)(nil)
-)
+// Open loads the whole copy, waiting for the database until ctx ends, and follows the database until Close.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Client == nil {
+		return nil, errors.New("store: no client of the database")
+	}
+	s := &Store{
+		model: tables(), client: o.Client, machine: o.Machine, log: o.Log,
+		moved: make(chan struct{}), lost: make(chan struct{}, 1),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.queue.wake = make(chan struct{}, 1)
+	s.writer.key = fencesKey + "writer/" + o.Machine.String() + "/" + uuid.NewString()
+	s.cleaner.wake = make(chan struct{}, 1)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 
-// Store is the objects.
-type Store struct{}
+	c, err := s.loadUntil(ctx)
+	if err != nil {
+		s.cancel()
+		return nil, err
+	}
+	s.set, s.lists, s.revision, s.origin = c.set, c.lists, c.revision, c.origin
+	s.cleaner.add(c.set.dangling()...)
+	s.Subscribe(s.noticeGone)
+	s.wait.Go(s.follow)
+	s.wait.Go(s.commitAll)
+	s.wait.Go(s.clean)
+	return s, nil
+}
 
-// Open loads the whole copy and follows the database until Close.
-func Open(ctx context.Context, o Options) (*Store, error) { return &Store{}, nil }
-
-// Close ends following and waits for it.
-func (s *Store) Close() {}
+// Close ends following and waits for it, and for subscribers under way. Writes that wait give ErrUnavailable. A subscriber does not call it.
+func (s *Store) Close() {
+	s.cancel()
+	s.wait.Wait()
+	s.subscribers.wait.Wait()
+	s.writer.forget(s.client)
+}
 
 // Revision is that of the database that reads show.
-func (s *Store) Revision() int64 { return 0 }
+func (s *Store) Revision() int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.revision
+}
 
-func (s *Store) Get(o *schema.Object, id ID) *Record                    { return nil }
-func (s *Store) Only(o *schema.Object) *Record                          { return nil }
-func (s *Store) Below(o *schema.Object, parent ID) []*Record            { return nil }
-func (s *Store) Find(index, value string) []*Record                     { return nil }
-func (s *Store) Lookup(o *schema.Object, field, value string) []*Record { return nil }
-func (s *Store) Ref(r *Record, field string) *Record                    { return nil }
-func (s *Store) Count(o *schema.Object) int                             { return 0 }
-func (s *Store) Each(o *schema.Object, f func(*Record) bool)            {}
+// reach waits until reads show a revision.
+func (s *Store) reach(ctx context.Context, revision int64) error {
+	for {
+		s.mu.RLock()
+		at, moved := s.revision, s.moved
+		s.mu.RUnlock()
+		if at >= revision {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
-// Subscribe calls f after every change of objects of these types, of all without any, in order, after reads show it. before is
-// nil for a new object and after for a deleted one.
-func (s *Store) Subscribe(f func(before, after *Record), objects ...*schema.Object) (cancel func()) {
-	return func() {}
+// move sets the revision, under mu.
+func (s *Store) move(revision int64) {
+	s.revision = revision
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// key of a record.
+func (s *Store) key(r *Record) string { return s.model.key(s.machine, r.object, r.parent, r.id) }
+
+func (s *Store) keyOf(o *schema.Object, parent, id ID) string {
+	return s.model.key(s.machine, o, parent, id)
 }

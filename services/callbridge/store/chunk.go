@@ -1,0 +1,214 @@
+package store
+
+import (
+	"bytes"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// sorted is the records of a type in the order of lists, in chunks. Neither it nor a chunk is ever changed: a reader goes on with
+// the one it took while there is a new one, and what was found in a chunk is found there as long as there is that chunk.
+type sorted struct {
+	chunks []*chunk
+	length int
+}
+
+// chunk is some neighbours and the text that filters look into, so that a filter reads memory from front to back and looks at
+// a record only where it matches.
+type chunk struct {
+	records []*Record
+	// text is the searched fields of every record, folded, each with a NUL behind it; ends are where records end in it.
+	text string
+	ends []uint32
+	// columns are the fields that clients compare, in the order of kind.filters.
+	columns []column
+}
+
+// column is the values of one field: the different ones, and which one each record has.
+type column struct {
+	values []string
+	which  []byte
+}
+
+// A chunk has at most mostRecords, so that a record within one is a byte. It is split in halves beyond, and joined with the one before it
+// when both have few.
+const (
+	mostRecords = 256
+	fullRecords = 224
+	fewRecords  = 96
+)
+
+func newChunk(k *kind, records []*Record) *chunk {
+	c := &chunk{records: records, ends: make([]uint32, len(records)), columns: make([]column, len(k.filters))}
+	var text []byte
+	for i, r := range records {
+		for _, at := range k.search {
+			if v := r.at(at); v != "" {
+				text = append(appendFold(text, v), 0)
+			}
+		}
+		c.ends[i] = uint32(len(text))
+	}
+	c.text = string(text)
+	for i, at := range k.filters {
+		c.columns[i] = newColumn(records, at)
+	}
+	return c
+}
+
+func newColumn(records []*Record, at int) column {
+	var c column
+	known := map[string]byte{}
+	last, which := "", byte(0)
+	for i, r := range records {
+		v := r.at(at)
+		if i == 0 || v != last {
+			var ok bool
+			if which, ok = known[v]; !ok {
+				which = byte(len(c.values))
+				known[v] = which
+				c.values = append(c.values, v)
+			}
+			last = v
+		}
+		if len(c.values) > 1 && c.which == nil {
+			c.which = make([]byte, len(records))
+		}
+		if c.which != nil {
+			c.which[i] = which
+		}
+	}
+	return c
+}
+
+// search returns the positions of the records whose text has a folded part.
+func (c *chunk) search(part string) []byte {
+	var hits []byte
+	for from, at := 0, 0; ; {
+		i := strings.Index(c.text[from:], part)
+		if i < 0 {
+			return hits
+		}
+		pos := uint32(from + i)
+		for c.ends[at] <= pos {
+			at++
+		}
+		hits = append(hits, byte(at))
+		from = int(c.ends[at])
+		if at++; at == len(c.ends) {
+			return hits
+		}
+	}
+}
+
+// equal returns the positions of the records that have a value.
+func (c column) equal(length int, value string) []byte {
+	i := slices.Index(c.values, value)
+	switch {
+	case i < 0:
+		return nil
+	case c.which == nil:
+		return positions(length)
+	}
+	hits := make([]byte, 0, bytes.Count(c.which, []byte{byte(i)}))
+	for at, w := range c.which {
+		if w == byte(i) {
+			hits = append(hits, byte(at))
+		}
+	}
+	return hits
+}
+
+var everyPosition = func() []byte {
+	p := make([]byte, mostRecords)
+	for i := range p {
+		p[i] = byte(i)
+	}
+	return p
+}()
+
+func positions(length int) []byte { return everyPosition[:length:length] }
+
+// newSorted arranges records, and keeps the slice's array.
+func newSorted(k *kind, records []*Record) *sorted {
+	slices.SortFunc(records, k.compare)
+	s := &sorted{length: len(records)}
+	for len(records) > 0 {
+		n := min(fullRecords, len(records))
+		s.chunks = append(s.chunks, newChunk(k, records[:n:n]))
+		records = records[n:]
+	}
+	return s
+}
+
+// change is one object before and after; one of both may be nil.
+type change struct {
+	kind          *kind
+	before, after *Record
+}
+
+// changed is the list after changes of different objects.
+func (s *sorted) changed(k *kind, changes []change) *sorted {
+	if len(s.chunks) == 0 {
+		var records []*Record
+		for _, c := range changes {
+			if c.after != nil {
+				records = append(records, c.after)
+			}
+		}
+		return newSorted(k, records)
+	}
+	touched := map[int][]*Record{}
+	edit := func(r *Record) (chunk, at int, found bool) {
+		chunk = min(sort.Search(len(s.chunks), func(i int) bool {
+			c := s.chunks[i].records
+			return k.compare(c[len(c)-1], r) >= 0
+		}), len(s.chunks)-1)
+		if touched[chunk] == nil {
+			touched[chunk] = slices.Clone(s.chunks[chunk].records)
+		}
+		at, found = slices.BinarySearchFunc(touched[chunk], r, k.compare)
+		return
+	}
+	length := s.length
+	for _, c := range changes {
+		if c.before != nil {
+			i, at, found := edit(c.before)
+			if !found {
+				panic("store: " + c.before.String() + " is not in its list")
+			}
+			if c.after != nil && k.compare(c.before, c.after) == 0 {
+				touched[i][at] = c.after
+				continue
+			}
+			touched[i] = slices.Delete(touched[i], at, at+1)
+			length--
+		}
+		if c.after != nil {
+			i, at, _ := edit(c.after)
+			touched[i] = slices.Insert(touched[i], at, c.after)
+			length++
+		}
+	}
+	next := &sorted{chunks: make([]*chunk, 0, len(s.chunks)+len(touched)), length: length}
+	for i, c := range s.chunks {
+		records, ok := touched[i]
+		if !ok {
+			next.chunks = append(next.chunks, c)
+			continue
+		}
+		if n := len(next.chunks); n > 0 && len(records) < fewRecords && len(next.chunks[n-1].records) < fewRecords {
+			records = slices.Concat(next.chunks[n-1].records, records)
+			next.chunks = next.chunks[:n-1]
+		}
+		// Many at once may fill a chunk several times over.
+		parts := (len(records) + mostRecords - 1) / mostRecords
+		for ; parts > 0; parts-- {
+			n := len(records) / parts
+			next.chunks = append(next.chunks, newChunk(k, records[:n:n]))
+			records = records[n:]
+		}
+	}
+	return next
+}
