@@ -49,15 +49,37 @@ func panicking(l *zap.Logger) *zap.Logger {
 	return l.WithOptions(zap.WithFatalHook(zapcore.WriteThenPanic))
 }
 
-// giveUp is what happens after etcd's last line: while a node starts, a panic that Open turns into an error; later the end of the process,
-// which PID 1 starts anew. A trace would say no more than the line.
-type giveUp struct{ running atomic.Bool }
+// life is what etcd's logger does in the stages of a node. While it starts, etcd's way to give up is a panic that Open turns into an
+// error; later it is the end of the process, which PID 1 starts anew, and a trace would say no more than the line. While it ends,
+// etcd finds fault with its own closed sockets.
+type life struct{ running, ending atomic.Bool }
 
-func (g *giveUp) OnWrite(e *zapcore.CheckedEntry, _ []zapcore.Field) {
-	if g.running.Load() {
+func (l *life) logger(of *zap.Logger) *zap.Logger {
+	return of.WithOptions(zap.WithFatalHook(l), zap.WrapCore(func(c zapcore.Core) zapcore.Core { return &lifeCore{c, l} }))
+}
+
+// OnWrite is what happens after a last line.
+func (l *life) OnWrite(e *zapcore.CheckedEntry, _ []zapcore.Field) {
+	if l.running.Load() {
 		os.Exit(1)
 	}
 	panic(e.Message)
+}
+
+type lifeCore struct {
+	zapcore.Core
+	life *life
+}
+
+func (c *lifeCore) With(fields []zapcore.Field) zapcore.Core {
+	return &lifeCore{c.Core.With(fields), c.life}
+}
+
+func (c *lifeCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.life.ending.Load() && e.Level < zapcore.DPanicLevel {
+		return ce
+	}
+	return c.Core.Check(e, ce)
 }
 
 // core is zap's end: it turns an entry into a line.

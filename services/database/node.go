@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -38,7 +41,7 @@ const (
 	snapshotCount = 500
 	// catchUp is how many transactions are kept in memory for followers. Alone there are none.
 	catchUp = 16
-	// closeGrace is how long Close waits for requests under way. Watches do not end by themselves.
+	// closeGrace is how long Close waits for requests under way.
 	closeGrace = 300 * time.Millisecond
 )
 
@@ -61,9 +64,8 @@ type Options struct {
 	// Log takes etcd's own lines, and Say what an administrator should know; nil discards them.
 	Log *zap.Logger
 	Say func(string)
-	// Fast is for tests: it elects in milliseconds, and does not flush. What a process wrote survives its kill all the same, but
-	// not a power cut.
-	Fast bool
+	// Hasty and Unflushed are for tests: a node that leads within milliseconds, and one whose data survive its kill but no power cut.
+	Hasty, Unflushed bool
 }
 
 // Node is a database that serves.
@@ -71,7 +73,9 @@ type Node struct {
 	etcd  *embed.Etcd
 	local *clientv3.Client
 	opt   Options
-	grpc  *grpc.Server
+	// grpc is set by a goroutine of etcd's, soon after it is ready.
+	grpc atomic.Pointer[grpc.Server]
+	life life
 }
 
 // config is etcd's configuration for one node.
@@ -98,10 +102,10 @@ func (o Options) config() *embed.Config {
 	c.AutoCompactionRetention = history.String()
 	// Alone a node needs no patience with others: it leads half a second after its start.
 	c.ElectionMs = 500
-	if o.Fast {
+	if o.Hasty {
 		c.TickMs, c.ElectionMs = 10, 50
-		c.UnsafeNoFsync = true
 	}
+	c.UnsafeNoFsync = o.Unflushed
 	return c
 }
 
@@ -124,16 +128,15 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	}
 	n := &Node{opt: o}
 	c := o.config()
-	c.ServiceRegister = func(s *grpc.Server) { n.grpc = s }
+	c.ServiceRegister = n.grpc.Store
 	c.UserHandlers = map[string]http.Handler{SnapshotPath: http.HandlerFunc(n.serveSnapshot)}
-	end := new(giveUp)
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(o.Log.WithOptions(zap.WithFatalHook(end)))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(n.life.logger(o.Log))
 	err := guarded(func() (err error) {
 		n.etcd, err = embed.StartEtcd(c)
 		return err
 	})
 	if err != nil {
-		return nil, &Damaged{err}
+		return nil, o.unstarted(err)
 	}
 	select {
 	case <-n.etcd.Server.ReadyNotify():
@@ -152,8 +155,20 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	n.local = v3client.New(n.etcd.Server)
-	end.running.Store(true)
+	n.life.running.Store(true)
 	return n, nil
+}
+
+// unstarted says why etcd did not start. It panics over files that it cannot read, and over a full disk too.
+func (o Options) unstarted(err error) error {
+	var socket *net.OpError
+	if errors.As(err, &socket) || errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if room, rerr := roomFor(o.Folder); rerr == nil && room < wal.SegmentSizeBytes {
+		return fmt.Errorf("the disk is full: %d MiB are free: delete files by SFTP (%w)", room>>20, err)
+	}
+	return &Damaged{err}
 }
 
 // publish gives the socket its mode and its place.
@@ -176,21 +191,17 @@ func (n *Node) Client() *clientv3.Client { return n.local }
 // Err tells when the node has ended by itself.
 func (n *Node) Err() <-chan error { return n.etcd.Err() }
 
-// Close ends the node after the requests under way.
+// Close ends the node after the requests under way. Watches do not end by themselves, and etcd would wait seven seconds for them.
 func (n *Node) Close() {
+	n.life.ending.Store(true)
 	_ = os.Remove(n.opt.Socket)
 	_ = n.local.Close()
-	done := make(chan struct{})
-	go func() {
-		n.grpc.GracefulStop()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(closeGrace):
-		n.grpc.Stop()
-		<-done
-	}
+	hurry := time.AfterFunc(closeGrace, func() {
+		if s := n.grpc.Load(); s != nil {
+			s.Stop()
+		}
+	})
+	defer hurry.Stop()
 	n.etcd.Close()
 }
 

@@ -55,7 +55,7 @@ func New(t testing.TB) *Database {
 func NewDurable(t testing.TB) *Database {
 	t.Helper()
 	d := &Database{t: t, options: options(t)}
-	d.options.Fast = false
+	d.options.Unflushed = false
 	t.Cleanup(d.Stop)
 	d.Start()
 	return d
@@ -69,7 +69,7 @@ func options(t testing.TB) database.Options {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	return database.Options{Folder: filepath.Join(t.TempDir(), "database"), Socket: filepath.Join(dir, "client.sock"), Group: -1, Quota: 4 << 30, Fast: true}
+	return database.Options{Folder: filepath.Join(t.TempDir(), "database"), Socket: filepath.Join(dir, "client.sock"), Group: -1, Hasty: true, Unflushed: true}
 }
 
 // Start starts the node, if it does not run, on the folder as it is.
@@ -139,7 +139,7 @@ func init() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	n, err := database.Open(ctx, database.Options{Folder: folder, Socket: os.Getenv(childSocket), Group: -1, Quota: 4 << 30})
+	n, err := database.Open(ctx, database.Options{Folder: folder, Socket: os.Getenv(childSocket), Group: -1, Hasty: true})
 	if err != nil {
 		os.Stdout.WriteString(err.Error() + "\n")
 		os.Exit(1)
