@@ -1,0 +1,189 @@
+package webadmin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Bounds of connections. A form is filled in between two requests, so idle connections may last; what is slow within a request
+// is not a browser.
+const (
+	headerLimit    = 10 * time.Second
+	readLimit      = 60 * time.Second
+	writeLimit     = 5 * time.Minute // of a log that is downloaded
+	keepLimit      = 2 * time.Minute
+	maxHeader      = 32 << 10
+	maxConnections = 1000
+	drainLimit     = 3 * time.Second
+)
+
+// port is what is served on one kind of port, on addresses that come and go.
+type port struct {
+	name    string
+	handler http.Handler
+	tls     *tls.Config
+	log     *slog.Logger
+	slots   chan struct{}
+
+	mu   sync.Mutex
+	open map[netip.AddrPort]*http.Server
+	wait sync.WaitGroup
+}
+
+func newPort(name string, handler http.Handler, config *tls.Config, logger *slog.Logger) *port {
+	return &port{name: name, handler: handler, tls: config, log: logger, slots: make(chan struct{}, maxConnections), open: map[netip.AddrPort]*http.Server{}}
+}
+
+// follow opens what is wanted and not open, and closes the rest. A restart of what stays would cut downloads for nothing.
+func (p *port) follow(wanted []netip.AddrPort) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	keep := map[netip.AddrPort]bool{}
+	var errs []error
+	for _, a := range wanted {
+		keep[a] = true
+		if p.open[a] != nil {
+			continue
+		}
+		l, err := net.Listen("tcp", a.String())
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p.serve(a, l)
+	}
+	for a, server := range p.open {
+		if !keep[a] {
+			delete(p.open, a)
+			p.end(server)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// serve serves a listener until its server is closed. The caller holds mu.
+func (p *port) serve(a netip.AddrPort, l net.Listener) {
+	server := &http.Server{Handler: p.handler, TLSConfig: p.tls, ReadHeaderTimeout: headerLimit, ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: keepLimit,
+		MaxHeaderBytes: maxHeader, ErrorLog: log.New(discard{}, "", 0)}
+	p.open[a] = server
+	l = &bounded{l, p.slots}
+	p.wait.Go(func() {
+		var err error
+		if p.tls != nil {
+			err = server.ServeTLS(l, "", "")
+		} else {
+			err = server.Serve(l)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			p.log.Error("a port is not served any more", "port", p.name, "error", err)
+			p.mu.Lock()
+			delete(p.open, a) // the next look opens it again
+			p.mu.Unlock()
+		}
+	})
+}
+
+func (p *port) end(server *http.Server) {
+	p.wait.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			server.Close()
+		}
+	})
+}
+
+// close ends all of it.
+func (p *port) close() {
+	p.mu.Lock()
+	for a, server := range p.open {
+		delete(p.open, a)
+		p.end(server)
+	}
+	p.mu.Unlock()
+	p.wait.Wait()
+}
+
+// bounded accepts as many connections at a time as there are slots; others wait in the kernel's queue.
+type bounded struct {
+	net.Listener
+	slots chan struct{}
+}
+
+func (b *bounded) Accept() (net.Conn, error) {
+	b.slots <- struct{}{}
+	c, err := b.Listener.Accept()
+	if err != nil {
+		<-b.slots
+		return nil, err
+	}
+	return &slotted{Conn: c, free: sync.OnceFunc(func() { <-b.slots })}, nil
+}
+
+type slotted struct {
+	net.Conn
+	free func()
+}
+
+func (s *slotted) Close() error {
+	defer s.free()
+	return s.Conn.Close()
+}
+
+// certificates gives each handshake the settings of that moment, so that a new certificate needs no new listener.
+type certificates struct{ current atomic.Pointer[settings] }
+
+func (c *certificates) config() *tls.Config {
+	// The outer one says only what a listener must know; the versions that are taken are those of the settings.
+	return &tls.Config{MinVersion: tls.VersionTLS10, NextProtos: protocols,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.certificate() },
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			s := c.current.Load()
+			if _, err := c.certificate(); err != nil {
+				return nil, err
+			}
+			return &tls.Config{MinVersion: s.TLS.Version(), CipherSuites: s.TLS.Suites(), Certificates: []tls.Certificate{*s.certificate}, NextProtos: protocols}, nil
+		}}
+}
+
+var protocols = []string{"h2", "http/1.1"}
+
+func (c *certificates) certificate() (*tls.Certificate, error) {
+	if s := c.current.Load(); s.certificate != nil {
+		return s.certificate, nil
+	}
+	return nil, errors.New("no certificate")
+}
+
+// redirect sends browsers that came without TLS to the HTTPS port.
+func redirect(current *atomic.Pointer[settings]) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+			if a, err := netip.ParseAddr(h); err == nil && a.Is6() {
+				host = "[" + h + "]"
+			}
+		}
+		if host == "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+			// What was to be changed went over the network in clear; it is not to be repeated by itself.
+			http.Error(w, "use https", http.StatusForbidden)
+			return
+		}
+		if p := current.Load().Port; p != 443 {
+			host = fmt.Sprintf("%s:%d", host, p)
+		}
+		w.Header().Set("Connection", "close")
+		http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusMovedPermanently)
+	})
+}

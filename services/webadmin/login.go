@@ -1,0 +1,125 @@
+package webadmin
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// loginPage is what the form to sign in shows.
+type loginPage struct {
+	User, Next, Error, Notice string
+}
+
+// home is where somebody begins.
+func home(in *session) string {
+	if in.has(roleAdmin, roleAppAdmin) {
+		return "/status"
+	}
+	return "/logs/events"
+}
+
+// within is the part of an address that stays on this site; anything else becomes "".
+func within(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+		return ""
+	}
+	return next
+}
+
+// askToSignIn sends a visitor without a session to the form, and remembers where to.
+func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request, background bool) {
+	if background {
+		http.Error(w, "signed out", http.StatusUnauthorized)
+		return
+	}
+	query := url.Values{}
+	if r.Method == http.MethodGet && r.URL.Path != "/user" {
+		query.Set("next", r.URL.RequestURI())
+	}
+	if _, err := r.Cookie(sessionCookie); err == nil {
+		query.Set("ended", "1")
+	}
+	http.Redirect(w, r, "/login?"+query.Encode(), http.StatusSeeOther)
+}
+
+func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	if in := s.sessions.of(r, true); in != nil {
+		http.Redirect(w, r, home(in), http.StatusSeeOther)
+		return
+	}
+	p := loginPage{Next: within(r.URL.Query().Get("next"))}
+	switch {
+	case r.URL.Query().Get("ended") != "":
+		p.Notice = "You were signed out because the page was not used for a while. Sign in to go on."
+	case r.URL.Query().Get("bye") != "":
+		p.Notice = "You are signed out."
+	}
+	s.renderLogin(w, http.StatusOK, p)
+}
+
+func (s *Server) renderLogin(w http.ResponseWriter, status int, p loginPage) {
+	s.execute(w, status, "login", &frame{Title: "Sign in", Host: s.options.Hostname, Style: s.style, Script: s.script, Icon: s.iconPath(), Data: p})
+}
+
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	if err := r.ParseForm(); err != nil {
+		s.renderLogin(w, http.StatusBadRequest, loginPage{Error: "The form could not be read. Try again."})
+		return
+	}
+	p := loginPage{User: strings.TrimSpace(r.PostForm.Get("user")), Next: within(r.PostForm.Get("next"))}
+	password := r.PostForm.Get("password")
+	if p.User == "" || password == "" {
+		p.Error = "Enter your user name and your password."
+		s.renderLogin(w, http.StatusBadRequest, p)
+		return
+	}
+	source := address(r)
+	select {
+	case s.logins <- struct{}{}:
+		defer func() { <-s.logins }()
+	default:
+		p.Error = "Too many people sign in at this moment. Try again in a few seconds."
+		s.renderLogin(w, http.StatusServiceUnavailable, p)
+		return
+	}
+	roles, err := s.options.Accounts.Check(r.Context(), p.User, password, r.RemoteAddr)
+	if err != nil {
+		// The name is left out: it may be a password that was typed into the wrong field.
+		s.options.Audit("login refused, source " + source)
+		p.Error = upper(err.Error()) + "."
+		s.renderLogin(w, http.StatusUnauthorized, p)
+		return
+	}
+	in := &session{roles: roles}
+	if !in.has(roleAdmin, roleAppAdmin, roleAudit) {
+		s.options.Audit(fmt.Sprintf("login of user %q refused, source %s: its role has no pages", p.User, source))
+		p.Error = "This account may not use the pages: they are for the roles admin, appadmin and audit."
+		s.renderLogin(w, http.StatusForbidden, p)
+		return
+	}
+	in = s.sessions.begin(w, p.User, roles, source)
+	s.options.Audit(fmt.Sprintf("login of user %q, source %s", p.User, source))
+	next := p.Next
+	if next == "" || next == "/" {
+		next = home(in)
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	in := s.sessions.of(r, true)
+	if in != nil {
+		if err := r.ParseForm(); err != nil || !in.genuine(r.PostForm.Get("token")) {
+			http.Redirect(w, r, "/user", http.StatusSeeOther)
+			return
+		}
+		s.options.Audit(fmt.Sprintf("logout of user %q, source %s", in.user, in.source))
+	}
+	s.sessions.end(w, r)
+	http.Redirect(w, r, "/login?bye=1", http.StatusSeeOther)
+}

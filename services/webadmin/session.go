@@ -1,0 +1,179 @@
+package webadmin
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// sessionCookie has the prefix by which browsers insist on Secure, on this host and on the whole path.
+	sessionCookie = "__Host-session"
+	// idleLimit ends a session that nobody uses, absoluteLimit every session.
+	idleLimit     = 30 * time.Minute
+	absoluteLimit = 12 * time.Hour
+	// maxSessions in all, and of one account; the one that was used longest ago makes room.
+	maxSessions        = 500
+	maxAccountSessions = 16
+)
+
+// session is one browser that has signed in.
+type session struct {
+	user   string
+	roles  []string
+	source string
+	token  string // against forged requests
+	made   time.Time
+
+	mu     sync.Mutex
+	used   time.Time
+	notice string
+}
+
+// has says whether the account has one of the roles.
+func (s *session) has(roles ...string) bool {
+	return slices.ContainsFunc(s.roles, func(r string) bool { return slices.Contains(roles, r) })
+}
+
+// tell leaves a notice for the next page.
+func (s *session) tell(notice string) {
+	s.mu.Lock()
+	s.notice = notice
+	s.mu.Unlock()
+}
+
+// told takes the notice.
+func (s *session) told() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	notice := s.notice
+	s.notice = ""
+	return notice
+}
+
+// sessions are all of them, by a hash of their cookie: what reads this memory cannot sign in by it.
+type sessions struct {
+	now func() time.Time
+	// ended is called for a session that a limit ended.
+	ended func(s *session, why string)
+
+	mu   sync.Mutex
+	list map[[sha256.Size]byte]*session
+}
+
+func newSessions(now func() time.Time, ended func(*session, string)) *sessions {
+	return &sessions{now: now, ended: ended, list: map[[sha256.Size]byte]*session{}}
+}
+
+func secret() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// begin makes a session and sets its cookie.
+func (t *sessions) begin(w http.ResponseWriter, user string, roles []string, source string) *session {
+	now := t.now()
+	s := &session{user: user, roles: roles, source: source, token: secret(), made: now, used: now}
+	key := secret()
+	t.mu.Lock()
+	t.expire(now)
+	t.makeRoom(maxAccountSessions, func(o *session) bool { return o.user == user })
+	t.makeRoom(maxSessions, func(*session) bool { return true })
+	t.list[sha256.Sum256([]byte(key))] = s
+	t.mu.Unlock()
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: key, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	return s
+}
+
+// makeRoom ends the sessions used longest ago until fewer than most of a kind are left. The caller holds mu.
+func (t *sessions) makeRoom(most int, kind func(*session) bool) {
+	for {
+		var oldest [sha256.Size]byte
+		var found *session
+		n := 0
+		for key, s := range t.list {
+			if !kind(s) {
+				continue
+			}
+			n++
+			if found == nil || s.lastUse().Before(found.lastUse()) {
+				oldest, found = key, s
+			}
+		}
+		if n < most {
+			return
+		}
+		delete(t.list, oldest)
+		t.ended(found, "too many sessions")
+	}
+}
+
+func (s *session) lastUse() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
+// of returns the session of a request, nil when there is none or it has ended. Progress that a page looks at by itself is no use.
+func (t *sessions) of(r *http.Request, background bool) *session {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return nil
+	}
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expire(now)
+	s := t.list[sha256.Sum256([]byte(cookie.Value))]
+	if s != nil && !background {
+		s.mu.Lock()
+		s.used = now
+		s.mu.Unlock()
+	}
+	return s
+}
+
+// expire ends what has reached a limit. The caller holds mu.
+func (t *sessions) expire(now time.Time) {
+	for key, s := range t.list {
+		why := ""
+		switch {
+		case now.Sub(s.made) >= absoluteLimit:
+			why = "its time was over"
+		case now.Sub(s.lastUse()) >= idleLimit:
+			why = "nobody used it"
+		default:
+			continue
+		}
+		delete(t.list, key)
+		t.ended(s, why)
+	}
+}
+
+// end signs one out.
+func (t *sessions) end(w http.ResponseWriter, r *http.Request) {
+	if cookie, err := r.Cookie(sessionCookie); err == nil {
+		t.mu.Lock()
+		delete(t.list, sha256.Sum256([]byte(cookie.Value)))
+		t.mu.Unlock()
+	}
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+}
+
+// sweep ends sessions whose browsers are gone, so that the audit log says so in time.
+func (t *sessions) sweep() {
+	t.mu.Lock()
+	t.expire(t.now())
+	t.mu.Unlock()
+}
+
+// genuine says whether a form carries the session's token.
+func (s *session) genuine(token string) bool {
+	return subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) == 1
+}
