@@ -14,14 +14,16 @@ import (
 	"slices"
 	"strings"
 
+	"rotunda/services/database"
 	"rotunda/services/media/manager"
 	"rotunda/services/turn"
 )
 
 // services by verb.
 var services = map[string]func(args []string) error{
-	"media": manager.Main,
-	"turn":  turn.Main,
+	"database": database.Main,
+	"media":    manager.Main,
+	"turn":     turn.Main,
 }
 
 func main() {
