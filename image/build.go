@@ -15,6 +15,7 @@ import (
 
 	"rotunda/boards"
 	"rotunda/firmware"
+	"rotunda/image/cache"
 	"rotunda/image/initramfs"
 	"rotunda/image/uki"
 )
@@ -50,8 +51,9 @@ type parts struct {
 	modules  []module
 	// licences by module path, and of the Go distribution under "go".
 	licences map[string][]string
-	static   []initramfs.File
-	texts    []initramfs.File
+	// static are the files of the initramfs that change with the kernel or a board only; system those of the file system that is
+	// mounted at /system.
+	static, system []initramfs.File
 
 	kernel, stub, loader []byte
 	commandLine          string
@@ -71,7 +73,7 @@ func build(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	v, err := assemble(o, p)
+	v, err := assemble(ctx, o, p)
 	if err != nil {
 		return err
 	}
@@ -138,28 +140,41 @@ func gather(ctx context.Context, o options) (*parts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the Go distribution: %w", err)
 	}
-	if p.texts, p.licences, err = goTexts(goroot, p.modules); err != nil {
+	texts, licences, err := goTexts(goroot, p.modules)
+	if err != nil {
 		return nil, err
 	}
+	p.licences = licences
 	o.Log("%d programs with %d modules", len(p.programs), len(p.modules))
-	if p.static, err = staticFiles(p.source.Root, p.firmware, p.codecs); err != nil {
+	if p.static, err = staticFiles(p.firmware); err != nil {
 		return nil, err
 	}
-	return p, nil
+	p.system, err = systemFiles(p, texts)
+	return p, err
 }
 
-// assemble makes the version: root file system, archives, executable.
-func assemble(o options, p *parts) (*image, error) {
-	// The archive that stays in the cache carries a fixed date, not the commit's: each commit would compress it anew.
+// assemble makes the version: the file system of the programs, the archives around it, the executable.
+func assemble(ctx context.Context, o options, p *parts) (*image, error) {
+	// What stays in the cache carries a fixed date, not the commit's: each commit would compress it anew.
 	static, err := initramfs.Pack(p.static, fallbackDate)
+	if err != nil {
+		return nil, err
+	}
+	content, err := initramfs.Pack(p.system, fallbackDate)
 	if err != nil {
 		return nil, err
 	}
 	v := &image{parts: p, release: releaseInfo{
 		Version: o.Version, Platforms: boards.Platforms(), Commit: p.source.Commit, Date: p.source.Modified.UTC(), SigningKey: p.key.Name,
 	}}
-	v.release.Build = identity(p, v.release, static)
+	v.release.Build = identity(p, v.release, static, content)
 	own, err := ownFiles(p, v.release)
+	if err != nil {
+		return nil, err
+	}
+	v.files = slices.Concat(p.static, p.system, own)
+	made := cache.Cache{Dir: filepath.Join(o.Cache, "made")}
+	system, err := packSystem(ctx, made, p.system, content)
 	if err != nil {
 		return nil, err
 	}
@@ -167,16 +182,18 @@ func assemble(o options, p *parts) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.files = append(append(v.files, p.static...), own...)
 
-	cache := initramfs.Cache{Dir: filepath.Join(o.Cache, "initramfs"), Compressor: compressorVersion()}
 	var initrd []byte
-	for _, archive := range [][]byte{static, changing} {
-		compressed, err := cache.Compress(archive)
+	for _, a := range []struct {
+		archive []byte
+		hard    bool
+	}{{static, true}, {changing, true}, {system, false}} {
+		compress := func() ([]byte, error) { return initramfs.Compress(a.archive, a.hard) }
+		compressed, err := made.Get(fmt.Sprintf("%s %s %v", compressorVersion(), initramfs.Settings, a.hard), a.archive, compress)
 		if err != nil {
 			return nil, err
 		}
-		o.Log("archive of %s in %s", mib(len(archive)), mib(len(compressed)))
+		o.Log("archive of %s in %s", mib(len(a.archive)), mib(len(compressed)))
 		initrd = append(initrd, compressed...)
 	}
 	v.efi, err = uki.Build(uki.Parts{
@@ -186,7 +203,7 @@ func assemble(o options, p *parts) (*image, error) {
 	return v, err
 }
 
-// ownFiles are the programs and what is said about them: the archive that differs from build to build.
+// ownFiles are PID 1 and what is said about the version: the archive that differs from build to build.
 func ownFiles(p *parts, r releaseInfo) ([]initramfs.File, error) {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -198,13 +215,15 @@ func ownFiles(p *parts, r releaseInfo) ([]initramfs.File, error) {
 		initramfs.Regular("etc/rotunda/release.json", 0o644, append(text, '\n')),
 	}
 	for _, b := range p.programs {
-		files = append(files, initramfs.Regular(b.Path, 0o755, b.Data))
+		if !b.mounted() {
+			files = append(files, initramfs.Regular(b.Path, 0o755, b.Data))
+		}
 	}
-	return append(files, p.texts...), nil
+	return files, nil
 }
 
 // identity hashes everything that goes into a version.
-func identity(p *parts, r releaseInfo, static []byte) string {
+func identity(p *parts, r releaseInfo, static, system []byte) string {
 	h := sha256.New()
 	add := func(name string, data []byte) {
 		sum := sha256.Sum256(data)
@@ -213,11 +232,14 @@ func identity(p *parts, r releaseInfo, static []byte) string {
 	fmt.Fprintf(h, "%s %s %d %s\n", r.Version, r.Commit, r.Date.Unix(), p.commandLine)
 	add("key", p.key.public())
 	add("static", static)
+	add("system", system)
 	add("kernel", p.kernel)
 	add("stub", p.stub)
 	add("loader", p.loader)
 	for _, b := range p.programs {
-		add(b.Path, b.Data)
+		if !b.mounted() {
+			add(b.Path, b.Data)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }

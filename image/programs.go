@@ -34,6 +34,9 @@ var programs = []program{
 	{Package: "rotunda/services/media/worker", Path: "bin/mediaworker", Codecs: true},
 }
 
+// mounted says whether a program is in the file system of the programs, as all are but PID 1, which mounts it.
+func (p program) mounted() bool { return strings.HasPrefix(p.Path, "bin/") }
+
 func withCodecs(p program) bool { return p.Codecs }
 
 // built is a program with what is linked into it.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,7 +13,9 @@ import (
 	"rotunda/boards"
 	"rotunda/firmware"
 	"rotunda/firmware/kmod"
+	"rotunda/image/cache"
 	"rotunda/image/initramfs"
+	"rotunda/image/squashfs"
 )
 
 // Accounts of the system. Services get theirs when they come; the numbers are part of the data on disk and never
@@ -47,7 +50,8 @@ const hosts = `127.0.0.1 localhost
 // folders; what changes at run time is linked into /run, since the root is read-only then.
 func skeleton() []initramfs.File {
 	return []initramfs.File{
-		initramfs.Folder("bin", 0o755),
+		// The links are what programs and services know; what they lead to is mounted by PID 1.
+		initramfs.Link("bin", systemFolder+"/bin"),
 		initramfs.Folder("data", 0o755),
 		initramfs.Folder("dev", 0o755),
 		initramfs.Device("dev/console", 0o600, 5, 1),
@@ -56,48 +60,77 @@ func skeleton() []initramfs.File {
 		initramfs.Folder("proc", 0o555),
 		initramfs.Folder("run", 0o755),
 		initramfs.Folder("sys", 0o555),
+		initramfs.Folder(systemFolder, 0o755),
 		initramfs.Folder("tmp", 0o777|fs.ModeSticky),
 		initramfs.Regular("etc/group", 0o644, []byte(group)),
 		initramfs.Regular("etc/hosts", 0o644, []byte(hosts)),
 		initramfs.Regular("etc/passwd", 0o644, []byte(passwd)),
 		initramfs.Link("etc/resolv.conf", "/run/rotunda/resolv.conf"),
+		initramfs.Link("usr", systemFolder+"/usr"),
 	}
 }
+
+// systemFolder is where PID 1 mounts the file system of the programs, systemImage that file system in the initramfs.
+const (
+	systemFolder = "system"
+	systemImage  = "system.squashfs"
+)
 
 // fontFolder is where media workers find letters.
 const fontFolder = "usr/share/fonts/rotunda"
 
-// staticFiles are those that change with the kernel or a board only, not with our programs: the archive that stays in
-// the cache.
-func staticFiles(root string, fw *firmware.Firmware, codecs *firmware.Codecs) ([]initramfs.File, error) {
-	files := skeleton()
+// staticFiles are those of the initramfs that change with the kernel or a board only: the archive that stays in the cache.
+func staticFiles(fw *firmware.Firmware) ([]initramfs.File, error) {
 	modules, err := moduleFiles(fw, boards.All())
 	if err != nil {
 		return nil, err
 	}
-	packages := fw.Packages
-	if codecs != nil {
-		packages = slices.Concat(packages, codecs.Packages)
+	return append(skeleton(), modules...), nil
+}
+
+// systemFiles are the programs, the fonts and the licence texts, texts those of what is written in Go.
+func systemFiles(p *parts, texts []initramfs.File) ([]initramfs.File, error) {
+	var files []initramfs.File
+	for _, b := range p.programs {
+		if b.mounted() {
+			files = append(files, initramfs.Regular(b.Path, 0o755, b.Data))
+		}
+	}
+	packages := p.firmware.Packages
+	if p.codecs != nil {
+		packages = slices.Concat(packages, p.codecs.Packages)
 		files = append(files, initramfs.Regular(path.Join(licenceFolder, "mediaworker/NOTICE"), 0o644, []byte(workerNotice)))
 	}
-	texts, err := packageTexts(packages)
+	fromPackages, err := packageTexts(packages)
 	if err != nil {
 		return nil, err
 	}
-	own, err := os.ReadFile(filepath.Join(root, "LICENSE"))
+	own, err := os.ReadFile(filepath.Join(p.source.Root, "LICENSE"))
 	if err != nil {
 		return nil, fmt.Errorf("read licence: %w", err)
 	}
-	files = append(files, modules...)
-	files = append(files, texts...)
-	for _, f := range fw.Fonts {
+	files = slices.Concat(files, fromPackages, texts, []initramfs.File{initramfs.Regular(path.Join(licenceFolder, "rotunda/LICENSE"), 0o644, own)})
+	for _, f := range p.firmware.Fonts {
 		data, err := os.ReadFile(f)
 		if err != nil {
 			return nil, fmt.Errorf("read font: %w", err)
 		}
 		files = append(files, initramfs.Regular(path.Join(fontFolder, filepath.Base(f)), 0o644, data))
 	}
-	return append(files, initramfs.Regular(path.Join(licenceFolder, "rotunda/LICENSE"), 0o644, own)), nil
+	return files, nil
+}
+
+// packSystem returns the archive that holds the file system of the programs. The content is the same files as an archive.
+func packSystem(ctx context.Context, made cache.Cache, files []initramfs.File, content []byte) ([]byte, error) {
+	settings, err := squashfs.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	image, err := made.Get(settings, content, func() ([]byte, error) { return squashfs.Pack(ctx, files, fallbackDate) })
+	if err != nil {
+		return nil, err
+	}
+	return initramfs.Pack([]initramfs.File{initramfs.Regular(systemImage, 0o600, image)}, fallbackDate)
 }
 
 // moduleFiles returns the modules that the boards name, with the tables that PID 1's loader reads.

@@ -33,6 +33,7 @@ var steps = []step{
 	{"board", (*machine).startBoard},
 	{"modules", (*machine).startModules},
 	{"watchdog", (*machine).startWatchdog},
+	{"system", (*machine).startSystem},
 	{"storage", (*machine).startStorage},
 	{"config", (*machine).startConfig},
 	{"control", (*machine).startControl},

@@ -3,8 +3,6 @@ package initramfs
 import (
 	"bytes"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -82,14 +80,14 @@ func TestPackRefuses(t *testing.T) {
 
 func TestCompressIsRepeatableAndReadable(t *testing.T) {
 	want := bytes.Repeat([]byte("some text that repeats, and "), 100_000)
-	packed, err := Compress(want)
+	packed, err := Compress(want, true)
 	if err != nil {
 		t.Fatalf("Compress: %v", err)
 	}
 	if len(packed)%4 != 0 {
 		t.Errorf("%d bytes, want a multiple of four", len(packed))
 	}
-	again, err := Compress(want)
+	again, err := Compress(want, true)
 	if err != nil || !bytes.Equal(again, packed) {
 		t.Errorf("compressing twice gives different bytes (%v)", err)
 	}
@@ -101,37 +99,5 @@ func TestCompressIsRepeatableAndReadable(t *testing.T) {
 	var got bytes.Buffer
 	if _, err := r.WriteTo(&got); err != nil || !bytes.Equal(got.Bytes(), want) {
 		t.Errorf("decompressed %d bytes (%v), want the %d given", got.Len(), err, len(want))
-	}
-}
-
-func TestCacheKeepsWhatIsUsed(t *testing.T) {
-	c := Cache{Dir: filepath.Join(t.TempDir(), "archives"), Compressor: "1"}
-	first, err := c.Compress([]byte("first"))
-	if err != nil {
-		t.Fatalf("Compress: %v", err)
-	}
-	names, _ := filepath.Glob(filepath.Join(c.Dir, "*.cpio.zst"))
-	if len(names) != 1 {
-		t.Fatalf("cache holds %v, want one archive", names)
-	}
-	// What the cache says is what comes back: a marker shows that it was read.
-	if err := os.WriteFile(names[0], []byte("marker"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := c.Compress([]byte("first")); string(got) != "marker" {
-		t.Errorf("second time gives %q, want what the cache holds", got)
-	}
-	other := Cache{Dir: c.Dir, Compressor: "2"}
-	if got, _ := other.Compress([]byte("first")); !bytes.Equal(got, first) {
-		t.Error("another version of the compressor got an archive of the old one")
-	}
-	for i := range 2 * keep {
-		if _, err := c.Compress([]byte{byte(i)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	names, _ = filepath.Glob(filepath.Join(c.Dir, "*"))
-	if len(names) != keep {
-		t.Errorf("cache holds %d files, want %d", len(names), keep)
 	}
 }
