@@ -22,7 +22,7 @@ const MaxBulk = 100_000
 const (
 	// batch is how many spaces are made or deleted in one transaction. Each claims an address and a call ID, and other writers wait
 	// meanwhile, so it is a few milliseconds' worth.
-	batch = 50
+	batch = 200
 	// again is the pause before a write is tried again while the database does not answer.
 	again = time.Second
 )

@@ -73,7 +73,10 @@ func checkPairs(tx *store.Tx, d *store.Draft) error {
 		return nil // a new space has no access methods
 	}
 	for _, m := range tx.Below(schema.AccessMethod, root) {
-		family = append(family, m)
+		// Getting it by its ID sees to it that no other Call Bridge changes its passcode meanwhile.
+		if m = tx.Get(schema.AccessMethod, m.ID()); m != nil {
+			family = append(family, m)
+		}
 	}
 	for _, other := range family {
 		if other.ID() == d.ID() {
