@@ -81,6 +81,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.clockCommands(),
 		d.serverKeyCommands(),
 		userCommands(d.Accounts),
+		d.licenseCommands(),
 		d.turnCommands(),
 		d.healthCommands(),
 		d.dfCommands(),
