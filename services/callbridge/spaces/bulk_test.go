@@ -12,6 +12,7 @@ import (
 
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/store"
+	"rotunda/services/database/databasetest"
 )
 
 // patience with the background; a laden machine takes seconds.
@@ -231,6 +232,27 @@ func TestASyncThatWasBegunIsCarriedOutAfterARestart(t *testing.T) {
 	}
 }
 
+func TestASyncWaitsForTheDatabase(t *testing.T) {
+	d := databasetest.New(t)
+	s, err := store.Open(context.Background(), store.Options{Client: d.Client(), Machine: uuid.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	set := mustPost(t, s, schema.BulkParameterSet, none, fields{"startIndex": "1", "endIndex": "4000", "coSpaceUriMapping": "room$index$"})
+	r := mustPost(t, s, schema.BulkSync, none, fields{"cospaceBulkParameterSet": ref(set)})
+	running(t, s, uuid.New())
+	until(t, s, schema.CoSpace, "the first batch", func() bool { return s.Count(schema.CoSpace) > 0 })
+	d.Stop()
+	if now := s.Get(schema.BulkSync, r.ID()).Text("status"); now != "running" {
+		t.Fatalf("it is %s before the database stopped", now)
+	}
+	d.Start()
+	if end := ended(t, s, r); end != "complete" || s.Count(schema.CoSpace) != 4000 {
+		t.Errorf("it ended as %s with %d spaces; want complete and 4000", end, s.Count(schema.CoSpace))
+	}
+}
+
 func TestASyncThatIsDeletedStops(t *testing.T) {
 	s := open(t)
 	set := mustPost(t, s, schema.BulkParameterSet, none, fields{"startIndex": "1", "endIndex": "20000", "coSpaceUriMapping": "room$index$"})
@@ -269,5 +291,26 @@ func TestStatusesAreThoseOfTheTable(t *testing.T) {
 	}
 	if errors.Is(status("failed"), errStopped) {
 		t.Error("a status is taken for a stop")
+	}
+}
+
+// BenchmarkBulk makes 10,000 spaces and removes them again.
+func BenchmarkBulk(b *testing.B) {
+	d := databasetest.NewDurable(b)
+	s, err := store.Open(context.Background(), store.Options{Client: d.Client(), Machine: uuid.New()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(s.Close)
+	set := mustPost(b, s, schema.BulkParameterSet, none, fields{"startIndex": "1", "endIndex": "10000", "coSpaceUriMapping": "room$index$", "coSpaceCallIdMapping": "88$index$"})
+	bulk := NewBulk(s, uuid.New(), nil)
+	for b.Loop() {
+		for _, removeAll := range []string{"false", "true"} {
+			r := mustPost(b, s, schema.BulkSync, none, fields{"cospaceBulkParameterSet": ref(set), "removeAll": removeAll})
+			bulk.carryOut(context.Background(), r)
+			if end := s.Get(schema.BulkSync, r.ID()).Text("status"); end != "complete" {
+				b.Fatalf("it ended as %s", end)
+			}
+		}
 	}
 }

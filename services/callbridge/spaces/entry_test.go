@@ -175,6 +175,13 @@ func TestInvitations(t *testing.T) {
 		t.Errorf("asked for one method, it tells of another:\n%s", m.Body)
 	}
 
+	if m, err := Invite(ctx, s, nil, r, nil, ""); err != nil || m.Language != "en" {
+		t.Errorf("without a language it is in %q, %v", m.Language, err)
+	}
+	if _, err := Invite(ctx, s, nil, r, nil, "../x"); !is(err, "language") {
+		t.Errorf("no language: %v", err)
+	}
+
 	// A template of one's own, by the branding profile.
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if l := r.URL.Query().Get("language"); l != "de_AT" {

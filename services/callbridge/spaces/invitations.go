@@ -3,6 +3,7 @@ package spaces
 import (
 	"context"
 
+	"rotunda/services/callbridge/failure"
 	"rotunda/services/callbridge/profiles"
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/spaces/invitation"
@@ -23,10 +24,14 @@ func Inviting(v store.View, space *store.Record) *store.Record {
 	return nil
 }
 
-// Invite writes the invitation to a space, by an access method or, where method is nil, as [Inviting] says. language is "de", "de_AT"
-// or "" for English. The message is good even where err says why the template of the branding profile was not used, unless the
-// language is not one: that is a *failure.Parameter of the caller's to make.
+// Invite writes the invitation to a space, by an access method or, where method is nil, as [Inviting] says. language is as clients send
+// it, "de", "de_AT" or "" for English; one that is none gives a *failure.Parameter. With any other error the message is good, and the
+// error says why the template of the branding profile was not used.
 func Invite(ctx context.Context, v store.View, f invitation.Fetcher, space, method *store.Record, language string) (invitation.Message, error) {
+	language, err := invitation.ParseLanguage(language)
+	if err != nil {
+		return invitation.Message{}, &failure.Parameter{Name: "language", Fault: failure.Invalid, Why: err.Error()}
+	}
 	if method == nil {
 		method = Inviting(v, space)
 	}
