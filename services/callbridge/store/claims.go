@@ -248,7 +248,9 @@ func (tx *Tx) checkFamily(k *kind, root *Record, field, value string) error {
 			}
 			if with := tx.taken(c, r); with != nil {
 				u := declared(k, c)
-				u.Code = tenantConflict
+				if c.index.Within == schema.TenantGroup {
+					u.Code = tenantConflict
+				}
 				return &Conflict{Unique: u, Field: field, Value: value, With: with}
 			}
 		}

@@ -49,6 +49,30 @@ func (tx *Tx) neededBy(r *Record) (by *Record) {
 	return by
 }
 
+// unname unsets references to an object that goes in what this batch puts, so that nothing is ever put that names what was gone
+// before. Those of other objects are the cleaner's.
+func (tx *Tx) unname(id ID) {
+	type use struct {
+		record *Record
+		field  int
+	}
+	var uses []use
+	tx.batch.changes.referrers(id, func(r *Record, by reference) bool {
+		uses = append(uses, use{r, by.field})
+		return true
+	})
+	for _, u := range uses {
+		k := tx.kind(u.record.object)
+		r := tx.batch.get(k, u.record.id) // it may name it twice
+		values := make([]string, len(k.object.Fields))
+		for at, v := range r.each {
+			values[at] = v
+		}
+		values[u.field] = ""
+		tx.set(k, r.id, pack(k.object, r.id, r.parent, 0, values, r.at(unknown)))
+	}
+}
+
 // checkMost checks that there is room for one more object.
 func (tx *Tx) checkMost(k *kind, r *Record) error {
 	if k.object.Most == 0 {

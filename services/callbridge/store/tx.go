@@ -160,6 +160,7 @@ func (tx *Tx) Delete(r *Record) error {
 			tx.rollback(mark)
 			return &InUse{Record: m, By: by}
 		}
+		tx.unname(m.id)
 	}
 	if err := tx.checkTenants(touched, "", ""); err != nil {
 		tx.rollback(mark)
