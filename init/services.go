@@ -78,7 +78,7 @@ func (m *machine) specs() []supervise.Spec {
 		ReadyWithin: time.Minute,
 		Watchdog:    time.Minute,
 		StopWithin:  5 * time.Second,
-	}), mediaSpecs(m.cores, memory().Total)...)
+	}), append(m.databaseSpecs(), mediaSpecs(m.cores, memory().Total)...)...)
 }
 
 // faultSpecs is the service that a test image asks for.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"rotunda/init/control"
+	"rotunda/init/database"
 	"rotunda/init/durable"
 	"rotunda/init/state"
 )
@@ -17,7 +18,14 @@ var errNoStorage = control.Refuse(http.StatusServiceUnavailable, "the data parti
 func setOptions(r control.Release) state.Options {
 	return state.Options{
 		Version: r.Version, Build: r.Build, Platform: r.Platform,
-		Owners: &state.Owners{Shell: durable.Owner{UID: int(mmpUser.UID), GID: int(mmpUser.GID)}},
+		Owners: &state.Owners{
+			Shell: durable.Owner{UID: int(mmpUser.UID), GID: int(mmpUser.GID)},
+			Services: map[string]durable.Owner{
+				databaseUser.Name:   {UID: int(databaseUser.UID), GID: int(databaseUser.GID)},
+				callbridgeUser.Name: {UID: int(callbridgeUser.UID), GID: int(callbridgeUser.GID)},
+			},
+		},
+		Contributors: []state.Contributor{database.Copy{Socket: databaseClients, Patience: databasePatience}},
 	}
 }
 

@@ -20,6 +20,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+
+	backup "rotunda/init/database"
 )
 
 const (
@@ -129,7 +131,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	n := &Node{opt: o}
 	c := o.config()
 	c.ServiceRegister = n.grpc.Store
-	c.UserHandlers = map[string]http.Handler{SnapshotPath: http.HandlerFunc(n.serveSnapshot)}
+	c.UserHandlers = map[string]http.Handler{backup.Path: http.HandlerFunc(n.serveSnapshot)}
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(n.life.logger(o.Log))
 	err := guarded(func() (err error) {
 		n.etcd, err = embed.StartEtcd(c)

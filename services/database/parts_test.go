@@ -13,6 +13,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	backup "rotunda/init/database"
 )
 
 // testOptions are for a node on a new folder.
@@ -61,7 +63,7 @@ func fetch(t testing.TB, socket string) []byte {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return net.Dial("unix", socket)
 	}}}
-	r, err := client.Get("http://database" + SnapshotPath)
+	r, err := client.Get("http://database" + backup.Path)
 	if err != nil {
 		t.Fatal(err)
 	}

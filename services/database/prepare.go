@@ -22,6 +22,8 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	backup "rotunda/init/database"
 )
 
 // What lies in the folder of the database.
@@ -32,8 +34,6 @@ const (
 	newFolder = "new"
 	// mark says that there was a database: without it an empty folder is a new machine, with it a loss.
 	mark = "made"
-	// SnapshotFile is what a backup holds of a database, and what a rollback leaves for the next start.
-	SnapshotFile = "snapshot.db.zst"
 )
 
 // maxDatabase bounds what a snapshot may unpack to: a little more than the largest quota that etcd recommends.
@@ -62,7 +62,7 @@ func prepare(folder string, say func(string)) error {
 	if err := os.RemoveAll(filepath.Join(folder, newFolder)); err != nil {
 		return fmt.Errorf("remove what was being made: %w", err)
 	}
-	file := filepath.Join(folder, SnapshotFile)
+	file := filepath.Join(folder, backup.File)
 	had, err := exists(filepath.Join(folder, mark))
 	if err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	backup "rotunda/init/database"
 )
 
 func TestSnapshotIsRestoredOnAnotherMachine(t *testing.T) {
@@ -38,7 +40,7 @@ func TestSnapshotIsRestoredOnAnotherMachine(t *testing.T) {
 	if err := os.MkdirAll(other.Folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(other.Folder, SnapshotFile), b, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(other.Folder, backup.File), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	n = open(t, other)
@@ -95,7 +97,7 @@ func TestWhatACutLeavesOfTheFirstStartAndOfARestoreCountsForNothing(t *testing.T
 	wantFiles(t, o.Folder, dataFolder, mark)
 
 	// Cut between the database's name and the snapshot's end: the database counts, it may have been written to.
-	if err := os.WriteFile(filepath.Join(o.Folder, SnapshotFile), b, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(o.Folder, backup.File), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(o.Folder, mark)); err != nil {
@@ -264,7 +266,7 @@ func TestBadSnapshotsAreRefusedAndAreStillThere(t *testing.T) {
 			if err := os.MkdirAll(o.Folder, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(o.Folder, SnapshotFile), test.snapshot, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(o.Folder, backup.File), test.snapshot, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			n, err := Open(context.Background(), o)
@@ -277,7 +279,7 @@ func TestBadSnapshotsAreRefusedAndAreStillThere(t *testing.T) {
 					t.Errorf("wanted %q in %q", want, err)
 				}
 			}
-			wantFiles(t, o.Folder, SnapshotFile)
+			wantFiles(t, o.Folder, backup.File)
 		})
 	}
 }
@@ -303,12 +305,12 @@ func FuzzRestore(f *testing.F) {
 	f.Add([]byte("not packed"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		folder := t.TempDir()
-		if err := os.WriteFile(filepath.Join(folder, SnapshotFile), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, backup.File), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		err := prepare(folder, func(string) {})
 		if err != nil {
-			wantFiles(t, folder, SnapshotFile)
+			wantFiles(t, folder, backup.File)
 			return
 		}
 		wantFiles(t, folder, dataFolder, mark)

@@ -10,13 +10,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// SnapshotPath is where the client socket serves, by HTTP, a consistent copy of everything that was acknowledged before the request: the
-// database file and its SHA-256, compressed with Zstandard. An answer that breaks off is one that HTTP shows to be cut.
-const SnapshotPath = "/rotunda/snapshot"
-
 // maxWindow is what unpacking a snapshot may take of memory; packing takes as much.
 const maxWindow = 4 << 20
 
+// serveSnapshot answers, by HTTP on the client socket, with a consistent copy of everything that was acknowledged before the request: the
+// database file and its SHA-256, compressed with Zstandard. An answer that breaks off is one that HTTP shows to be cut.
 func (n *Node) serveSnapshot(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		http.Error(w, "GET only", http.StatusMethodNotAllowed)
