@@ -31,8 +31,6 @@ type System struct {
 	Customise func(context.Context, *store.Record) error
 	// Diagnose writes down what is known of the meeting of a space, or of a call, for POST …/diagnostics.
 	Diagnose func(c *Call, coSpace *store.Record, call store.ID) (Diagnostics, error)
-	// Domain is that of addresses of spaces of a tenant, false when incoming calls reach no spaces at all.
-	Domain func(v store.View, tenant store.ID) (string, bool)
 }
 
 // Status is system/status.

@@ -351,7 +351,8 @@ func changes(d *store.Draft, p Params) string {
 		switch {
 		case f.Access == schema.Internal:
 		case f.Access.Stored():
-			if d.Changed(f.Key()) {
+			// A new object has its defaults without anybody saying so.
+			if d.Changed(f.Key()) && (d.Before() != nil || d.Text(f.Key()) != f.Default) {
 				names = append(names, f.Name)
 			}
 		default:

@@ -12,8 +12,7 @@ type setting struct {
 	value string
 }
 
-// read takes the parameters that are fields of a type. The error names everything that is wrong. Orders go into the second
-// result, those that were sent empty left out.
+// read takes the parameters that are fields of a type. The error names everything that is wrong. Orders are the second result.
 func read(v store.View, o *schema.Object, p Params, create bool) ([]setting, map[string]string, error) {
 	var (
 		wrong    faults
@@ -50,9 +49,8 @@ func read(v store.View, o *schema.Object, p Params, create bool) ([]setting, map
 		s.value = value
 		switch {
 		case !s.field.Access.Stored():
-			if value != "" {
-				orders[s.field.Name] = value
-			}
+			// An empty one counts as well: it takes the owner of a space away.
+			orders[s.field.Name] = value
 			continue
 		case value == "" && s.field.Required:
 			wrong.add(missing(s.field))

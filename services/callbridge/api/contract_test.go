@@ -1,0 +1,481 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"rotunda/services/callbridge/schema"
+)
+
+// maker makes objects by their tables.
+type maker struct {
+	*desk
+	n int
+}
+
+// texts are tried in turn until a field takes one: its Check decides.
+var texts = []string{"text%d", "%d", "host%d.example.com", "room$index$%d", "user%d.$", "*%d", "9,%d", "1%d:443", "2026-01-01T00:00:0%dZ", "($1/x%d/)", "$1x%d", "q735.%d"}
+
+// value returns a value that a field takes, another one at each call.
+func (m *maker) value(f *schema.Field) string {
+	m.t.Helper()
+	m.n++
+	switch f.Kind {
+	case schema.Number:
+		most := f.Max
+		if most == 0 {
+			most = schema.MaxNumber
+		}
+		return strconv.FormatInt(f.Min+int64(m.n)%(most-f.Min+1), 10)
+	case schema.Bool:
+		return strconv.FormatBool(m.n%2 == 0)
+	case schema.Choice:
+		return f.Values[m.n%len(f.Values)]
+	case schema.URL:
+		return f.Values[0] + "://host" + strconv.Itoa(m.n) + ".example.com/x?y=z"
+	case schema.GUID:
+		return uuid.NewString()
+	case schema.Reference:
+		to := schema.Of(f.To)
+		if to == schema.User {
+			return m.user(fmt.Sprintf("user%d@example.com", m.n)).String()
+		}
+		return id(m.make(m.collection(to), m.minimum(to)))
+	}
+	for _, text := range texts {
+		if strings.Contains(text, "%d") {
+			text = fmt.Sprintf(text, m.n)
+		}
+		if v, err := f.Parse(text); err == nil && v != "" {
+			return v
+		}
+	}
+	m.t.Fatalf("no text is right for %s: add one to texts", f.Name)
+	return ""
+}
+
+// collection is the path of a type's collection, below a new parent where it has one.
+func (m *maker) collection(o *schema.Object) string {
+	m.t.Helper()
+	switch {
+	case o.Parent == nil:
+		return o.URLPath()
+	case o.Parent == schema.User:
+		m.n++
+		return "users/" + m.user(fmt.Sprintf("parent%d@example.com", m.n)).String() + "/" + o.URLPath()
+	}
+	return m.make(m.collection(o.Parent), m.minimum(o.Parent)) + "/" + o.URLPath()
+}
+
+// minimum is what must be sent to create one.
+func (m *maker) minimum(o *schema.Object) url.Values {
+	v := url.Values{}
+	for i := range o.Fields {
+		if f := &o.Fields[i]; f.Required && f.Access.Settable(true) {
+			v.Set(f.Name, m.value(f))
+		}
+	}
+	return v
+}
+
+// settable calls f with every field that clients set and that is stored.
+func settable(o *schema.Object, create bool, f func(*schema.Field)) {
+	for i := range o.Fields {
+		if row := &o.Fields[i]; row.Access.Stored() && row.Access.Settable(create) {
+			f(row)
+		}
+	}
+}
+
+// wrong is a value that a field never takes; false where everything is right.
+func wrong(f *schema.Field) (string, bool) {
+	switch f.Kind {
+	case schema.Number:
+		return "many", true
+	case schema.Bool, schema.Choice:
+		return "perhaps", true
+	case schema.URL:
+		return "gopher://example.com/", true
+	case schema.GUID, schema.Reference:
+		return "7d2c3a5e-4a0c", true
+	}
+	most := f.Max
+	if most == 0 {
+		most = schema.MaxText
+	}
+	return strings.Repeat("1", int(most)+1), true
+}
+
+func TestEveryTypeKeepsTheContract(t *testing.T) {
+	st := openStore(t)
+	for i, o := range schema.All() {
+		if o.Live || o.Singleton || o.Page || o.Methods&schema.Create == 0 {
+			continue
+		}
+		t.Run(o.Plural, func(t *testing.T) {
+			m := &maker{desk: newDesk(t, st), n: 1000 * (1 + i)}
+			for _, part := range []struct {
+				name string
+				do   func(*maker, *schema.Object)
+			}{
+				{"create", created}, {"wrong values", wrongValues}, {"references", references}, {"duplicates", duplicates},
+				{"filters", filters}, {"update", updated}, {"deletion", deleted}, {"paging", paging},
+			} {
+				t.Run(part.name, func(t *testing.T) {
+					was := m.t
+					m.t = t
+					defer func() { m.t = was }()
+					part.do(m, o)
+				})
+			}
+		})
+	}
+}
+
+func created(m *maker, o *schema.Object) {
+	many := m.collection(o)
+	one := m.make(many, m.minimum(o))
+	root := m.read(one, nil)
+	if root.XMLName.Local != o.Name || root.attr("id") != id(one) {
+		m.t.Fatalf("want <%s id=%q>, got %v", o.Name, id(one), root)
+	}
+	for i := range o.Fields {
+		f := &o.Fields[i]
+		have, shown := root.get(f.Name)
+		switch {
+		case f.Access == schema.Hidden || f.Access == schema.Internal || !f.Access.Stored():
+			if shown {
+				m.t.Errorf("%s is shown and must not be", f.Name)
+			}
+		case f.Default != "" && !f.Required && have != f.Default:
+			m.t.Errorf("%s: want the default %q, got %q", f.Name, f.Default, have)
+		case f.Empty && !shown:
+			m.t.Errorf("%s: want an empty element, got none", f.Name)
+		}
+	}
+	// Everything at once, with names in another case.
+	all, sent := url.Values{}, url.Values{}
+	settable(o, true, func(f *schema.Field) {
+		v := m.value(f)
+		all.Set(f.Name, v)
+		sent.Set(strings.ToUpper(f.Name), v)
+	})
+	root = m.read(m.make(many, sent), nil)
+	settable(o, true, func(f *schema.Field) {
+		have, shown := root.get(f.Name)
+		if f.Access == schema.Hidden {
+			if shown {
+				m.t.Errorf("%s is shown and must not be", f.Name)
+			}
+			return
+		}
+		if have != all.Get(f.Name) {
+			m.t.Errorf("%s: want %q, got %q", f.Name, all.Get(f.Name), have)
+		}
+	})
+	// A list shows the fields of lists and no others.
+	list := m.read(many, nil)
+	if list.XMLName.Local != o.Plural || list.attr("total") == "" {
+		m.t.Fatalf("want <%s total=…>, got %v", o.Plural, list)
+	}
+	for _, row := range list.Children {
+		for _, c := range row.Children {
+			if f := o.Field(c.XMLName.Local); f != nil && !f.List {
+				m.t.Errorf("a list shows %s", f.Name)
+			}
+		}
+	}
+}
+
+func wrongValues(m *maker, o *schema.Object) {
+	many := m.collection(o)
+	everything, failures := m.minimum(o), []string{}
+	settable(o, true, func(f *schema.Field) {
+		bad, ok := wrong(f)
+		if !ok {
+			return
+		}
+		v := m.minimum(o)
+		v.Set(f.Name, bad)
+		m.fails(m.api(http.MethodPost, many, v), http.StatusBadRequest, f.Name+":invalidValue")
+		everything.Set(f.Name, bad)
+		failures = append(failures, f.Name+":invalidValue")
+	})
+	if len(failures) > 0 {
+		m.fails(m.api(http.MethodPost, many, everything), http.StatusBadRequest, failures...)
+	}
+	var missing []string
+	settable(o, true, func(f *schema.Field) {
+		if f.Required {
+			missing = append(missing, f.Name+":missing")
+		}
+	})
+	if len(missing) > 0 {
+		m.fails(m.api(http.MethodPost, many, nil), http.StatusBadRequest, missing...)
+	}
+}
+
+func references(m *maker, o *schema.Object) {
+	many := m.collection(o)
+	settable(o, true, func(f *schema.Field) {
+		if f.Kind != schema.Reference {
+			return
+		}
+		to := schema.Of(f.To)
+		v := m.minimum(o)
+		v.Set(f.Name, uuid.NewString())
+		m.fails(m.api(http.MethodPost, many, v), http.StatusBadRequest, to.Missing)
+
+		v.Set(f.Name, m.value(f))
+		one := m.make(many, v)
+		if to.Methods&schema.Delete == 0 || to.Parent != nil {
+			return
+		}
+		target := to.URLPath() + "/" + v.Get(f.Name)
+		a := m.api(http.MethodDelete, target, nil)
+		if f.Required {
+			m.fails(a, http.StatusBadRequest, "invalidOperation")
+			return
+		}
+		if a.status != http.StatusOK {
+			m.t.Fatalf("DELETE %s: want 200, got %d %s", target, a.status, a.body)
+		}
+		if have, _ := m.read(one, nil).get(f.Name); have != "" {
+			m.t.Errorf("%s names what is gone: want it as unset, got %q", f.Name, have)
+		}
+	})
+}
+
+func duplicates(m *maker, o *schema.Object) {
+	many := m.collection(o)
+	for _, u := range o.Unique {
+		for _, name := range u.Fields {
+			f := o.Field(name)
+			if !f.Access.Settable(true) {
+				continue
+			}
+			v := m.minimum(o)
+			v.Set(name, m.value(f))
+			one := m.make(many, v)
+			again := m.minimum(o)
+			again.Set(name, v.Get(name))
+			if u.Fold {
+				again.Set(name, strings.ToUpper(v.Get(name)))
+			}
+			want := u.Code
+			if want == "" {
+				want = name + ":duplicate"
+			}
+			// Access methods of one space never clash with each other by this rule.
+			elsewhere := many
+			if o.Parent != nil && u.Within != schema.Siblings {
+				elsewhere = m.collection(o)
+			}
+			m.fails(m.api(http.MethodPost, elsewhere, again), http.StatusBadRequest, want)
+			// What it has itself is no duplicate.
+			if a := m.api(http.MethodPut, one, url.Values{name: {v.Get(name)}}); a.status != http.StatusOK && o.Methods&schema.Update != 0 {
+				m.t.Errorf("PUT of its own value: want 200, got %d %s", a.status, a.body)
+			}
+		}
+	}
+}
+
+func filters(m *maker, o *schema.Object) {
+	many := m.collection(o)
+	for _, filter := range o.Filters {
+		f := o.Field(filter.Field)
+		if !f.Access.Settable(true) {
+			continue
+		}
+		v := m.minimum(o)
+		v.Set(f.Name, m.value(f))
+		one := m.make(many, v)
+		list := m.read(many, url.Values{strings.ToLower(filter.Name): {strings.ToUpper(v.Get(f.Name))}})
+		if f.Kind == schema.Reference && (list.attr("total") != "1" || list.Children[0].attr("id") != id(one)) {
+			m.t.Errorf("%s: want the one with it, got %v", filter.Name, list)
+		}
+		m.fails(m.api(http.MethodGet, many, url.Values{filter.Name: {"7d2c"}}), http.StatusBadRequest, filter.Name+":invalidValue")
+		all, unfiltered := m.read(many, url.Values{filter.Name: {""}, "filter": {""}}), m.read(many, nil)
+		if all.attr("total") != unfiltered.attr("total") {
+			m.t.Errorf("%s= and filter=: want them as good as absent, %s, got %s", filter.Name, unfiltered.attr("total"), all.attr("total"))
+		}
+	}
+	for _, name := range o.Search {
+		f := o.Field(name)
+		if !f.Access.Settable(true) || f.Kind != schema.Text {
+			continue
+		}
+		v := m.minimum(o)
+		text := m.value(f)
+		v.Set(name, text)
+		one := m.make(many, v)
+		list := m.read(many, url.Values{"FILTER": {strings.ToUpper(text[:len(text)-1]) + text[len(text)-1:]}})
+		found := false
+		for _, row := range list.Children {
+			found = found || row.attr("id") == id(one)
+		}
+		if !found {
+			m.t.Errorf("filter by %s: want the one with %q, got %v", name, text, list)
+		}
+	}
+	if o.UsageFilter {
+		used, err1 := strconv.Atoi(m.read(many, url.Values{"usageFilter": {"Referenced"}}).attr("total"))
+		unused, err2 := strconv.Atoi(m.read(many, url.Values{"usageFilter": {"unreferenced"}}).attr("total"))
+		all, err3 := strconv.Atoi(m.read(many, nil).attr("total"))
+		if err1 != nil || err2 != nil || err3 != nil || used+unused != all || unused == 0 {
+			m.t.Errorf("usageFilter: %d referenced and %d not, of %d", used, unused, all)
+		}
+		m.fails(m.api(http.MethodGet, many, url.Values{"usageFilter": {"often"}}), http.StatusBadRequest, "usageFilter:invalidValue")
+	}
+}
+
+func updated(m *maker, o *schema.Object) {
+	one := m.make(m.collection(o), m.minimum(o))
+	if o.Methods&schema.Update == 0 {
+		m.fails(m.api(http.MethodPut, one, nil), http.StatusBadRequest, "invalidOperation")
+		return
+	}
+	settable(o, false, func(f *schema.Field) {
+		before := m.read(one, nil)
+		v := m.value(f)
+		a := m.api(http.MethodPut, one, url.Values{f.Name: {v}, "thatNobodyKnows": {"x"}})
+		if a.status != http.StatusOK || a.body != "" || a.location != "/api/v1/"+one {
+			m.t.Fatalf("PUT %s=%s: want 200 and its Location, got %d %q %s", f.Name, v, a.status, a.location, a.body)
+		}
+		after := m.read(one, nil)
+		for i := range o.Fields {
+			other := &o.Fields[i]
+			want, _ := before.get(other.Name)
+			if other == f && f.Access != schema.Hidden {
+				want = v
+			}
+			if have, _ := after.get(other.Name); have != want {
+				m.t.Errorf("PUT of %s: %s: want %q, got %q", f.Name, other.Name, want, have)
+			}
+		}
+		if bad, ok := wrong(f); ok {
+			m.fails(m.api(http.MethodPut, one, url.Values{f.Name: {bad}}), http.StatusBadRequest, f.Name+":invalidValue")
+		}
+		a = m.api(http.MethodPut, one, url.Values{f.Name: {""}})
+		if f.Required {
+			m.fails(a, http.StatusBadRequest, f.Name+":missing")
+			return
+		}
+		if a.status != http.StatusOK {
+			m.t.Fatalf("PUT %s=: want 200, got %d %s", f.Name, a.status, a.body)
+		}
+		if have, shown := m.read(one, nil).get(f.Name); have != f.Default && f.Access != schema.Hidden || shown != (f.Empty || f.Default != "") && f.Access != schema.Hidden {
+			m.t.Errorf("PUT %s=: want it unset, or %q, got %q", f.Name, f.Default, have)
+		}
+	})
+}
+
+func deleted(m *maker, o *schema.Object) {
+	many := m.collection(o)
+	one := m.make(many, m.minimum(o))
+	if o.Methods&schema.Delete == 0 {
+		m.fails(m.api(http.MethodDelete, one, nil), http.StatusBadRequest, "invalidOperation")
+		return
+	}
+	if a := m.api(http.MethodDelete, one, nil); a.status != http.StatusOK || a.body != "" {
+		m.t.Fatalf("DELETE: want 200, got %d %s", a.status, a.body)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
+		m.fails(m.api(method, one, nil), http.StatusNotFound, o.Missing)
+		m.fails(m.api(method, many+"/7d2c", nil), http.StatusNotFound, o.Missing)
+	}
+	if o.Parent != nil {
+		// One of another parent is none of this one.
+		other := m.make(m.collection(o), m.minimum(o))
+		m.fails(m.api(http.MethodGet, many+"/"+id(other), nil), http.StatusNotFound, o.Missing)
+	}
+}
+
+func paging(m *maker, o *schema.Object) {
+	many := m.collection(o)
+	want := o.Cap + 3
+	if o.Most > 0 && o.Most < want {
+		want = o.Most
+	}
+	for count(m, many) < want {
+		m.make(many, m.minimum(o))
+	}
+	total := count(m, many)
+	for _, c := range []struct {
+		offset, limit string
+		rows          int
+	}{
+		{"", "", min(o.Cap, total)}, {"0", "1", 1}, {"", "1000", min(o.Cap, total)}, {"1", "1000", min(o.Cap, total-1)},
+		{strconv.Itoa(total), "", 0}, {"2000000000", "5", 0}, {"0", "0", 0},
+	} {
+		list := m.read(many, url.Values{"offset": {c.offset}, "limit": {c.limit}})
+		if len(list.Children) != c.rows || list.attr("total") != strconv.Itoa(total) {
+			m.t.Errorf("offset=%s limit=%s: want %d of %d, got %d of %s", c.offset, c.limit, c.rows, total, len(list.Children), list.attr("total"))
+		}
+	}
+	m.fails(m.api(http.MethodGet, many, url.Values{"offset": {"-1"}, "limit": {"x"}}), http.StatusBadRequest, "offset:invalidValue", "limit:invalidValue")
+	// All pages together are all objects, each once.
+	seen := map[string]bool{}
+	for offset := 0; offset < total; {
+		list := m.read(many, url.Values{"offset": {strconv.Itoa(offset)}})
+		for _, row := range list.Children {
+			if seen[row.attr("id")] {
+				m.t.Fatalf("%s is on two pages", row.attr("id"))
+			}
+			seen[row.attr("id")] = true
+		}
+		offset += len(list.Children)
+		if len(list.Children) == 0 {
+			break
+		}
+	}
+	if len(seen) != total {
+		m.t.Errorf("want %d objects on all pages, got %d", total, len(seen))
+	}
+	if o.Most > 0 && total == o.Most {
+		m.fails(m.api(http.MethodPost, many, m.minimum(o)), http.StatusBadRequest, o.TooMany)
+	}
+}
+
+func count(m *maker, many string) int {
+	n, err := strconv.Atoi(m.read(many, url.Values{"limit": {"0"}}).attr("total"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return n
+}
+
+func TestSingletonsAreReadAndWritten(t *testing.T) {
+	m := &maker{desk: newDesk(t, openStore(t))}
+	for _, o := range schema.All() {
+		if !o.Singleton || o.Live || o.Page {
+			continue
+		}
+		path := o.URLPath()
+		settable(o, false, func(f *schema.Field) {
+			v := m.value(f)
+			for _, method := range []string{http.MethodPut, http.MethodPost} {
+				if a := m.api(method, path, url.Values{f.Name: {v}}); a.status != http.StatusOK || a.location != "/api/v1/"+path {
+					t.Fatalf("%s %s %s=%s: want 200 and its Location, got %d %q %s", method, path, f.Name, v, a.status, a.location, a.body)
+				}
+			}
+			root := m.read(path, nil)
+			if have, _ := root.get(f.Name); have != v || root.XMLName.Local != o.Name || root.attr("id") != "" {
+				t.Errorf("%s: want %q, got %v", f.Name, v, root)
+			}
+			if a := m.api(http.MethodPut, path, url.Values{f.Name: {""}}); a.status != http.StatusOK {
+				t.Errorf("%s=: want 200, got %d %s", f.Name, a.status, a.body)
+			}
+			if have, _ := m.read(path, nil).get(f.Name); have != f.Default {
+				t.Errorf("%s=: want it unset, got %q", f.Name, have)
+			}
+		})
+		m.fails(m.api(http.MethodDelete, path, nil), http.StatusBadRequest, "invalidOperation")
+	}
+}
