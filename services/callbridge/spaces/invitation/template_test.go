@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,35 @@ func TestValuesCannotForgeLines(t *testing.T) {
 	m, _ = tpl.Render(Meeting{Name: "%passcode% {% if uri %}", Passcode: "4711"})
 	if strings.Contains(m.Body, "4711") {
 		t.Errorf("the name was read as a template: %q", m.Body)
+	}
+}
+
+// TestTheTemplateOfTheDocsIsCarriedOut takes the example of docs/spaces.md by its word.
+func TestTheTemplateOfTheDocsIsCarriedOut(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/spaces.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(page), "\n    Subject: ")
+	if !ok {
+		t.Fatal("there is no example in docs/spaces.md")
+	}
+	var example strings.Builder
+	for line := range strings.Lines("    Subject: " + rest) {
+		inside, ok := strings.CutPrefix(line, "    ")
+		if !ok && line != "\n" {
+			break
+		}
+		example.WriteString(inside)
+	}
+	tpl, err := Parse(example.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := tpl.Render(full)
+	want := "You are invited to Weekly.\n\nJoin in a browser: " + full.Hyperlink + "\nBy telephone, meeting ID 123456789, passcode 4711:\nOslo +47 123\n +44 456\n"
+	if err != nil || m.Subject != "Meeting Weekly" || m.Body != want {
+		t.Errorf("subject %q, body %q, %v; want %q", m.Subject, m.Body, err, want)
 	}
 }
 
