@@ -324,7 +324,7 @@ func (v *visit) collection(at *place) {
 	}
 	var columns []*schema.Field
 	for i := range o.Fields {
-		if f := &o.Fields[i]; f.List && f.Group == "" && f.Access != schema.Internal && len(columns) < 6 {
+		if f := &o.Fields[i]; f.List && f.Group == "" && f.Access != schema.Internal && len(columns) < 5 {
 			columns = append(columns, f)
 			p.Columns = append(p.Columns, f.Name)
 		}

@@ -31,8 +31,8 @@ func (v *visit) general() {
 		row{name: "type", label: "Kind of server", names: map[string]string{"cms": "Rotunda or Meeting Server", "expressway": "Expressway", "acano": "Acano", "standard": "Standard"}},
 		row{name: "username", label: "User name"},
 		row{name: "password", label: "Password"},
-		row{name: "useShortTermCredentials", label: "Short-term credentials", help: "Choose true when the server was set up with “turn short_term_credentials_mode enable”.",
-			names: map[string]string{"true": "yes, with the shared secret", "false": "no, with user name and password"}},
+		row{name: "useShortTermCredentials", label: "Credentials", help: "Short-term ones when the server was set up with “turn short_term_credentials_mode enable”.",
+			names: map[string]string{"true": "short-term, shared secret", "false": "user name and password"}},
 		row{name: "sharedSecret", label: "Shared secret", help: "The same as in “turn short_term_credentials” on the TURN server."},
 		row{name: "tcpPortNumberOverride", label: "TCP port", help: "Where clients reach the server by TCP, if that is not its usual port."})
 	if turn != nil {

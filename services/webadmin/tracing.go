@@ -83,7 +83,9 @@ func (v *visit) tracing() {
 		g := traceGroup{Name: f.Name, Title: traceTitle(f.Name), Help: f.Help}
 		if help, ok := strings.CutPrefix(f.Help, "For how many seconds "); ok {
 			help, _, _ = strings.Cut(help, " are traced")
-			g.Help = upper(help) + "."
+			if g.Help = upper(help) + "."; strings.EqualFold(help, g.Title) {
+				g.Help = ""
+			}
 		}
 		if left := n.number(f.Name); left > 0 {
 			g.Left = lasted(left)
