@@ -185,7 +185,7 @@ func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Doc
 			a.Warnings = append(a.Warnings, p.Text)
 		}
 	}
-	if err := m.applyTURN(context.WithoutCancel(ctx), doc); err != nil {
+	if err := m.applyServices(context.WithoutCancel(ctx), doc); err != nil {
 		a.Warnings = append(a.Warnings, err.Error())
 	}
 	return a, nil

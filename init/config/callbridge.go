@@ -39,9 +39,6 @@ type Peer struct {
 // CallBridgeService is what PID 1 gives the service callbridge, in /run/rotunda/callbridge/settings.json, which it alone may read. At
 // SIGHUP it has changed.
 type CallBridgeService struct {
-	// Machine is the GUID that owns what each Call Bridge has for itself. It goes into backups, and comes back with a rollback on
-	// another machine.
-	Machine  string `json:"machine"`
 	Hostname string `json:"hostname"`
 	// Timezone is an IANA name.
 	Timezone string `json:"timezone"`

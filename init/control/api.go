@@ -55,6 +55,10 @@ type Machine interface {
 	// FactoryReset clears the application (scope "app") or everything ("full") in one step and reboots.
 	FactoryReset(ctx context.Context, scope string) error
 
+	// Restart ends a service that is configured and starts it anew, by its settings and files as they are now. It fails with status
+	// 404 for an unknown one and 409 for one that is not enabled.
+	Restart(ctx context.Context, service string) error
+
 	// Power ends this boot: "reboot" or "shutdown".
 	Power(ctx context.Context, action string) error
 }

@@ -149,6 +149,10 @@ func (c *Client) FactoryReset(ctx context.Context, scope string) error {
 	return do(ctx, c, "POST", "/reset", named{scope})
 }
 
+func (c *Client) Restart(ctx context.Context, service string) error {
+	return do(ctx, c, "POST", "/restart", named{service})
+}
+
 func (c *Client) Power(ctx context.Context, action string) error {
 	return do(ctx, c, "POST", "/power", named{action})
 }

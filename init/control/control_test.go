@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +20,7 @@ type recorder struct {
 	Machine
 	generation int
 	power      string
+	restarted  string
 }
 
 func (r *recorder) Config(context.Context) (Config, error) {
@@ -34,6 +36,11 @@ func (r *recorder) SetConfig(_ context.Context, g int, doc *config.Document) (Ap
 }
 
 func (r *recorder) Clock(context.Context) (time.Time, error) { return time.Unix(1e9, 0).UTC(), nil }
+
+func (r *recorder) Restart(_ context.Context, service string) error {
+	r.restarted = service
+	return nil
+}
 
 func (r *recorder) Power(_ context.Context, action string) error {
 	r.power = action
@@ -55,7 +62,12 @@ func serve(t *testing.T, writers map[uint32]bool) (*recorder, *Client, *[]string
 			t.Errorf("serve: %v", err)
 		}
 	})
-	for _, err := os.Stat(path); err != nil; _, err = os.Stat(path) {
+	// The path is there a moment before anybody listens.
+	for c, err := net.Dial("unix", path); ; c, err = net.Dial("unix", path) {
+		if err == nil {
+			c.Close()
+			break
+		}
 	}
 	return r, NewClient(path), &logged
 }
@@ -76,6 +88,10 @@ func TestAWriterChangesAndOthersRead(t *testing.T) {
 	}
 	if err := c.Power(ctx, "reboot"); err != nil || r.power != "reboot" {
 		t.Errorf("want reboot asked, got %q, %v", r.power, err)
+	}
+
+	if err := c.Restart(ctx, "webadmin"); err != nil || r.restarted != "webadmin" {
+		t.Errorf("want webadmin restarted, got %q, %v", r.restarted, err)
 	}
 
 	r, c, logged := serve(t, map[uint32]bool{uint32(os.Getuid()) + 1: true})

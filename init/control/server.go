@@ -89,6 +89,7 @@ var operations = []operation{
 	{"POST", "/backup/check", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return m.CheckBackup(ctx, a.Name) })},
 	{"POST", "/backup/rollback", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.Rollback(ctx, a.Name) })},
 	{"POST", "/reset", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.FactoryReset(ctx, a.Name) })},
+	{"POST", "/restart", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.Restart(ctx, a.Name) })},
 	{"POST", "/power", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.Power(ctx, a.Name) })},
 }
 

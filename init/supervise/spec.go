@@ -11,6 +11,8 @@ type Spec struct {
 	Args    []string
 	Env     []string
 	User    User
+	// Groups are further ones that the user is in.
+	Groups []uint32
 	// Capabilities are ambient (capabilities(7)); every other one is out of reach.
 	Capabilities []uintptr
 	Confine      Confine

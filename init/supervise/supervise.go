@@ -468,7 +468,7 @@ func (v *service) command(group *os.File) (*exec.Cmd, *os.File, error) {
 	cmd.Env = append([]string{"PATH=/bin", "HOME=/", "GOTRACEBACK=all", "NOTIFY_SOCKET=" + v.notifyPath()}, spec.Env...)
 	attr := &syscall.SysProcAttr{Setsid: true, AmbientCaps: spec.Capabilities}
 	if os.Geteuid() == 0 {
-		attr.Credential = &syscall.Credential{Uid: spec.User.UID, Gid: spec.User.GID, Groups: []uint32{}}
+		attr.Credential = &syscall.Credential{Uid: spec.User.UID, Gid: spec.User.GID, Groups: append([]uint32{}, spec.Groups...)}
 	}
 	if group != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(group.Fd())

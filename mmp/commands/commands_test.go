@@ -141,6 +141,11 @@ func (m *machine) FactoryReset(_ context.Context, scope string) error {
 	return nil
 }
 
+func (m *machine) Restart(_ context.Context, service string) error {
+	m.done = append(m.done, "restart "+service)
+	return m.refuse
+}
+
 func (m *machine) Power(_ context.Context, action string) error {
 	m.done = append(m.done, action)
 	return nil
