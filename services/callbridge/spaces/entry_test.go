@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"rotunda/services/callbridge/dialplan"
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/spaces/invitation"
 	"rotunda/services/callbridge/store"
@@ -39,6 +40,14 @@ func TestTheDomainIsThatOfTheHighestRuleForSpaces(t *testing.T) {
 		if all, ours := Domain(s, none), Domain(s, tenant.ID()); all != c.all || ours != c.ours {
 			t.Errorf("after %v the domain is %q, the tenant's %q; want %q and %q", c.f, all, ours, c.all, c.ours)
 		}
+		// Calls must arrive at the domain that invitations tell.
+		plan := dialplan.Follow(s)
+		for _, of := range []store.ID{none, tenant.ID()} {
+			if first, _ := plan.Plan().InvitationDomain(of); !strings.EqualFold(first, Domain(s, of)) {
+				t.Errorf("after %v the dial plan says %q, invitations %q", c.f, first, Domain(s, of))
+			}
+		}
+		plan.Close()
 	}
 }
 
