@@ -17,6 +17,7 @@ import (
 	"rotunda/services/database"
 	"rotunda/services/media/manager"
 	"rotunda/services/turn"
+	"rotunda/services/webadmin"
 )
 
 // services by verb.
@@ -24,6 +25,7 @@ var services = map[string]func(args []string) error{
 	"database": database.Main,
 	"media":    manager.Main,
 	"turn":     turn.Main,
+	"webadmin": webadmin.Main,
 }
 
 func main() {
