@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 	"sort"
-	"strings"
 )
 
 // sorted is the records of a type in the order of lists, in chunks. Neither it nor a chunk is ever changed: a reader goes on with
@@ -83,10 +82,10 @@ func newColumn(records []*Record, at int) column {
 }
 
 // search returns the positions of the records whose text has a folded part.
-func (c *chunk) search(part string) []byte {
+func (c *chunk) search(part needle) []byte {
 	var hits []byte
 	for from, at := 0, 0; ; {
-		i := strings.Index(c.text[from:], part)
+		i := part.index(c.text[from:])
 		if i < 0 {
 			return hits
 		}

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -89,18 +91,41 @@ func (h hits) renew(k *kind, list *sorted, part string, equal conditions) hits {
 			known[c] = i
 		}
 	}
+	var fresh []int
 	for i, c := range list.chunks {
 		if at, ok := known[c]; ok {
 			next.inChunk[i] = h.inChunk[at]
-			continue
+		} else {
+			fresh = append(fresh, i)
 		}
-		next.inChunk[i] = c.matches(k, part, equal)
 	}
+	what := list.needle(part)
+	search := func(chunks []int) {
+		for _, i := range chunks {
+			next.inChunk[i] = list.chunks[i].matches(k, what, equal)
+		}
+	}
+	workers := min(runtime.GOMAXPROCS(0), mostWorkers, len(fresh)/worthwhile)
+	if workers < 2 {
+		search(fresh)
+		return next
+	}
+	var wait sync.WaitGroup
+	for part := range slices.Chunk(fresh, (len(fresh)+workers-1)/workers) {
+		wait.Go(func() { search(part) })
+	}
+	wait.Wait()
 	return next
 }
 
+// A search of many chunks is shared out: a page is waited for.
+const (
+	mostWorkers = 4
+	worthwhile  = 64
+)
+
 // matches returns the positions of the records that meet all conditions.
-func (c *chunk) matches(k *kind, part string, equal conditions) []byte {
+func (c *chunk) matches(k *kind, part needle, equal conditions) []byte {
 	var found []byte
 	narrowed := false
 	narrow := func(next []byte) {
@@ -126,7 +151,7 @@ func (c *chunk) matches(k *kind, part string, equal conditions) []byte {
 		}
 		narrow(next)
 	}
-	if part != "" && (!narrowed || len(found) > 0) {
+	if part.part != "" && (!narrowed || len(found) > 0) {
 		narrow(c.search(part))
 	}
 	return found
