@@ -92,6 +92,10 @@ type core struct {
 var usual = map[string]bool{
 	"Running http and grpc server on single port. This is not recommended for production.": true,
 	"simple token is not cryptographically signed":                                         true,
+	// It looks whether an old segment of the log is still in use by trying to lock it.
+	"failed to lock file": true,
+	// Said of every request beside the line that one took too long.
+	"request stats": true,
 	// Tests elect and flush as no server should.
 	"running etcd with unsafe-no-fsync": true,
 }

@@ -102,6 +102,8 @@ func (o Options) config() *embed.Config {
 	c.MaxSnapFiles, c.MaxWalFiles = 2, 2
 	c.AutoCompactionMode = embed.CompactorModePeriodic
 	c.AutoCompactionRetention = history.String()
+	// etcd's 100 ms are for requests of one key, on better disks.
+	c.WarningApplyDuration, c.WarningUnaryRequestDuration = time.Second, 2*time.Second
 	// Alone a node needs no patience with others: it leads half a second after its start.
 	c.ElectionMs = 500
 	if o.Hasty {
