@@ -1,30 +1,14 @@
 package commands
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"rotunda/init/config"
 	"rotunda/mmp/grammar"
 )
-
-// StoredFiles are the files that administrators have put by SFTP.
-type StoredFiles interface {
-	OpenStored(name string) (io.ReadCloser, error)
-}
-
-// maxPEM bounds what is read of a key or certificate; it is more than the service takes.
-const maxPEM = 1 << 20
-
-// cryptos may change keys and certificates.
-var cryptos = []grammar.Role{grammar.Admin, grammar.Crypto}
 
 func turnKinds() []grammar.Kind {
 	return []grammar.Kind{{
@@ -162,7 +146,7 @@ func (d Deps) listenTURN(c *grammar.Call, names []string) error {
 
 func (d Deps) certifyTURN(c *grammar.Call) error {
 	files := config.Certificates{Key: c.Arg("key"), Certificate: c.Arg("certificate"), Bundle: c.Arg("bundle")}
-	if err := d.checkPair(files); err != nil {
+	if err := d.judgePair(c, files, server); err != nil {
 		return err
 	}
 	return d.changeTURN(c, func(t *config.TURN) error {
@@ -181,10 +165,9 @@ func (d Deps) enableTURN(c *grammar.Call) error {
 		return fmt.Errorf("FAILURE: %s", missing)
 	}
 	if t.Certificates.Key != "" {
-		if err := d.checkPair(t.Certificates); err != nil {
-			return fmt.Errorf("FAILURE: %w", err)
+		if err := d.succeedPair(c, t.Certificates, server); err != nil {
+			return err
 		}
-		c.Printf("SUCCESS: Key and certificate pair match\n")
 	}
 	err = d.changeTURN(c, func(t *config.TURN) error {
 		t.Enabled = true
@@ -211,50 +194,6 @@ func (d Deps) restartTURN(c *grammar.Call) error {
 		return errors.New("the TURN server is not enabled: use turn enable")
 	}
 	return d.enableTURN(c)
-}
-
-// checkPair tells whether the service will be able to use the files.
-func (d Deps) checkPair(files config.Certificates) error {
-	key, err := d.readStored(files.Key)
-	if err != nil {
-		return err
-	}
-	certificate, err := d.readStored(files.Certificate)
-	if err != nil {
-		return err
-	}
-	if _, err := tls.X509KeyPair(certificate, key); err != nil {
-		return fmt.Errorf("%s and %s are not a pair: %s", files.Key, files.Certificate, strings.TrimPrefix(err.Error(), "tls: "))
-	}
-	if files.Bundle == "" {
-		return nil
-	}
-	bundle, err := d.readStored(files.Bundle)
-	if err != nil {
-		return err
-	}
-	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
-		if _, err := x509.ParseCertificate(block.Bytes); err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("%s holds no certificate", files.Bundle)
-}
-
-func (d Deps) readStored(name string) ([]byte, error) {
-	if d.Stored == nil {
-		return nil, fmt.Errorf("%s cannot be read: there is no storage", name)
-	}
-	f, err := d.Stored.OpenStored(name)
-	if err != nil {
-		return nil, fmt.Errorf("there is no file %s: put it by SFTP first", name)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxPEM))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	return b, nil
 }
 
 func (d Deps) showTURN(c *grammar.Call) error {
@@ -318,11 +257,4 @@ func (d Deps) relayAddress(c *grammar.Call, t config.TURN) string {
 		}
 	}
 	return found
-}
-
-func enabledWord(on bool) string {
-	if on {
-		return "enabled"
-	}
-	return "disabled"
 }
