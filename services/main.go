@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"rotunda/services/callbridge"
 	"rotunda/services/database"
 	"rotunda/services/media/manager"
 	"rotunda/services/turn"
@@ -22,10 +23,11 @@ import (
 
 // services by verb.
 var services = map[string]func(args []string) error{
-	"database": database.Main,
-	"media":    manager.Main,
-	"turn":     turn.Main,
-	"webadmin": webadmin.Main,
+	"callbridge": callbridge.Main,
+	"database":   database.Main,
+	"media":      manager.Main,
+	"turn":       turn.Main,
+	"webadmin":   webadmin.Main,
 }
 
 func main() {

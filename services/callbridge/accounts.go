@@ -1,0 +1,42 @@
+package callbridge
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net/netip"
+
+	"rotunda/mmp/admission"
+	"rotunda/services/callbridge/api"
+)
+
+// mmpAccounts asks the management shell.
+type mmpAccounts struct{ client *admission.Client }
+
+// Check implements [api.Accounts].
+func (a *mmpAccounts) Check(ctx context.Context, user, password, source string) ([]string, error) {
+	from, err := netip.ParseAddr(source)
+	if err != nil {
+		// A program of this machine, on a unix socket.
+		from = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	account, err := a.client.Check(ctx, admission.Question{User: user, Password: password, Source: netip.AddrPortFrom(from, 0), Service: "API"})
+	if errors.Is(err, admission.ErrRefused) || errors.Is(err, admission.ErrPassword) {
+		return nil, api.ErrRefused
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []string{account.Role}, nil
+}
+
+// developer is the only account on a developer's machine.
+type developer struct{ name, password string }
+
+// Check implements [api.Accounts].
+func (d developer) Check(_ context.Context, user, password, _ string) ([]string, error) {
+	if subtle.ConstantTimeCompare([]byte(user+"\x00"+password), []byte(d.name+"\x00"+d.password)) == 0 {
+		return nil, api.ErrRefused
+	}
+	return []string{"api"}, nil
+}

@@ -1,0 +1,177 @@
+package callbridge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"rotunda/init/config"
+	"rotunda/mmp/admission"
+	"rotunda/services/callbridge/api"
+	"rotunda/services/callbridge/store"
+)
+
+// bridge is the Call Bridge of this machine.
+type bridge struct {
+	log     *slog.Logger
+	machine store.ID
+	version string
+	started time.Time
+	api     *api.Server
+	store   atomic.Pointer[store.Store]
+	alarms  *alarms
+	traces  *traces
+	rules   *rules
+
+	mu       sync.Mutex
+	settings config.CallBridgeService
+}
+
+func newBridge(o options, machine store.ID, log *slog.Logger) *bridge {
+	b := &bridge{log: log, machine: machine, version: version(), started: time.Now(), alarms: newAlarms(), traces: newTraces()}
+	var accounts api.Accounts = &mmpAccounts{admission.NewClient(o.admission)}
+	if name, password, ok := strings.Cut(o.developer, ":"); ok {
+		accounts = developer{name, password}
+	}
+	b.api = api.New(api.Options{Accounts: accounts, Log: log, Front: o.front, System: b.system()})
+	b.rules = b.hook()
+	return b
+}
+
+// maxSettings bounds the file of settings, certificates included.
+const maxSettings = 1 << 20
+
+// readSettings reads what PID 1 wrote; a developer's machine has none.
+func (b *bridge) readSettings(file string) error {
+	f, err := os.Open(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSettings))
+	if err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	var s config.CallBridgeService
+	if err := json.Unmarshal(text, &s); err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.settings = s
+	return nil
+}
+
+// current are the settings as they are now.
+func (b *bridge) current() config.CallBridgeService {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.settings
+}
+
+// version reads that of the image from os-release(5).
+func version() string {
+	text, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "unknown"
+	}
+	for line := range bytes.Lines(text) {
+		if value, ok := strings.CutPrefix(string(line), "ROTUNDA_VERSION="); ok {
+			return strings.Trim(strings.TrimSpace(value), `"'`)
+		}
+	}
+	return "unknown"
+}
+
+// machineID returns the ID of this machine, drawn at its first start. The file appears under its name when it is whole.
+func machineID(folder string) (store.ID, error) {
+	if err := os.MkdirAll(folder, 0o750); err != nil {
+		return store.ID{}, fmt.Errorf("make the folder of the Call Bridge: %w", err)
+	}
+	file := filepath.Join(folder, "machine")
+	text, err := os.ReadFile(file)
+	if err == nil {
+		if id, ok := store.ParseID(strings.TrimSpace(string(text))); ok {
+			return id, nil
+		}
+		return store.ID{}, fmt.Errorf("%s holds no ID: restore it from a backup, or remove it and configure what belongs to this machine anew", file)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return store.ID{}, fmt.Errorf("read the ID of this machine: %w", err)
+	}
+	id := uuid.New()
+	if err := writeWhole(file, []byte(id.String()+"\n")); err != nil {
+		return store.ID{}, fmt.Errorf("write the ID of this machine: %w", err)
+	}
+	return id, nil
+}
+
+func writeWhole(file string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".new*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), file); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// slowAfter is how long the database may take before the log says that it is waited for.
+const slowAfter = 5 * time.Second
+
+// openStore waits until the database answers, with an alarm meanwhile.
+func (b *bridge) openStore(ctx context.Context, client *clientv3.Client) (*store.Store, error) {
+	b.alarms.raise(databaseError)
+	slow := time.AfterFunc(slowAfter, func() { b.log.Warn("the Call Bridge waits for the database") })
+	defer slow.Stop()
+	began, said := time.Now(), ""
+	for {
+		s, err := store.Open(ctx, store.Options{Client: client, Machine: b.machine, Log: b.log})
+		if err == nil {
+			b.alarms.clear(databaseError)
+			b.log.Info("the database's objects are loaded", "took", time.Since(began).Round(time.Millisecond))
+			return s, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if text := err.Error(); text != said {
+			b.log.Warn("the database's objects cannot be loaded yet", "error", err)
+			said = text
+		}
+		pause := time.NewTimer(time.Second)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, ctx.Err()
+		}
+	}
+}
