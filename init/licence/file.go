@@ -148,7 +148,7 @@ func (l *Licence) line(n int, line string) error {
 		l.Hosts = append(l.Hosts, Host(value))
 		return nil
 	case "Feature":
-		g, err := grant(value)
+		g, err := ParseGrant(value)
 		if err != nil {
 			return err
 		}
@@ -163,9 +163,12 @@ func (l *Licence) line(n int, line string) error {
 	return fmt.Errorf("there is no %q in licences: use Issued to, Serial, Issued, Host, Feature", name)
 }
 
-// grant reads what follows Feature:, as in "recording limit: 10 expiry: 2027-Nov-22 grace: 30".
-func grant(s string) (Grant, error) {
+// ParseGrant reads what follows Feature:, as in "recording limit: 10 expiry: 2027-Nov-22 grace: 30".
+func ParseGrant(s string) (Grant, error) {
 	words := strings.Fields(s)
+	if len(words) == 0 {
+		return Grant{}, errors.New("there is no feature")
+	}
 	g := Grant{Feature: words[0]}
 	if f := Find(words[0]); f != nil {
 		g.Feature = f.API
