@@ -187,7 +187,12 @@ func (b *Bulk) carryOut(ctx context.Context, sync *store.Record) {
 	if err != nil && !errors.As(err, &end) {
 		end = "failed"
 	}
-	b.log.Info("bulk sync ended", "sync", sync.ID(), "status", string(end), "took", time.Since(began).Round(time.Millisecond), "error", err)
+	took := time.Since(began).Round(time.Millisecond)
+	if end == "complete" {
+		b.log.Info("bulk sync is complete", "sync", sync.ID(), "took", took)
+	} else {
+		b.log.Warn("bulk sync ended", "sync", sync.ID(), "status", string(end), "error", err, "took", took)
+	}
 	err = b.edit(ctx, sync.ID(), func(d *store.Draft) error {
 		d.Set("status", string(end))
 		return nil
