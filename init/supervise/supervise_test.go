@@ -36,6 +36,11 @@ func TestMain(m *testing.M) {
 	case "mute":
 		tell("READY=1")
 		select {}
+	case "member":
+		groups, err := os.Getgroups()
+		fmt.Println("groups", groups, err)
+		tell("READY=1")
+		select {}
 	case "pinned":
 		var set unix.CPUSet
 		err := unix.SchedGetaffinity(0, &set)
@@ -232,6 +237,18 @@ func TestAConfinedServiceReachesOnlyWhatItIsGiven(t *testing.T) {
 		Confine: Confine{ReadOnly: []string{dir + "/readable", "/proc", "/sys", "/lib", "/lib64", "/usr/lib"}, ReadWrite: []string{dir + "/writable"}}})
 	if got, want := w.wait(t, "line confined: "), "line confined: read true write false own true other false"; got != want {
 		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
+func TestAServiceIsInItsGroupsAndNoOthers(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("to choose groups takes root")
+	}
+	for want, groups := range map[string][]uint32{"[4713]": {4713}, "[]": nil} {
+		_, w := start(t, os.Args[0], Spec{Name: "member", Groups: groups})
+		if got, want := w.wait(t, "line member: "), "line member: groups "+want+" <nil>"; got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
 	}
 }
 
