@@ -43,7 +43,7 @@ type configured struct {
 }
 
 // configuredServices in the order in which they start. The Web Admin is the Call Bridge's face.
-var configuredServices = []configured{turnServer, webAdmin}
+var configuredServices = []configured{turnServer, callBridge, webAdmin}
 
 func settingsFolder(u supervise.User) string { return "/run/rotunda/" + u.Name }
 
