@@ -69,7 +69,11 @@ func EntryOf(v store.View, space, method *store.Record) Entry {
 	if tenant != nil {
 		tenantID = tenant.ID()
 	}
-	e.URI = address(by.Text("uri"), Domain(v, tenantID))
+	user := by.Text("uri")
+	if user == "" && method == nil {
+		user = space.Text("secondaryUri")
+	}
+	e.URI = address(user, Domain(v, tenantID))
 	e.CallID, e.Passcode = by.Text("callId"), by.Text("passcode")
 	e.Links, e.Numbers = webEntry(v, tenant, e.CallID, by.Text("secret"))
 	return e
