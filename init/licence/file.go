@@ -213,7 +213,7 @@ func (g *Grant) set(name, value string) (err error) {
 			g.Expiry, err = date(value)
 		}
 	default:
-		return fmt.Errorf("there is no %s: use limit:, level:, expiry:, grace:", name)
+		return fmt.Errorf("there is no %s, use limit: level: expiry: or grace: with a value", name)
 	}
 	return err
 }

@@ -132,7 +132,7 @@ func TestErrorsSayWhichLine(t *testing.T) {
 		{head + "Feature: turn expiry: never limit:\n", "line 2: a value is missing after limit:"},
 		{head + "Feature: turn limit: 0 expiry: never\n", "line 2: limit: 0: use a number from 1"},
 		{head + "Feature: turn grace: 91 expiry: never\n", "line 2: grace: 91: use a number from 0 to 90"},
-		{head + "Feature: turn until: x\n", "line 2: there is no until:"},
+		{head + "Feature: turn until: x\n", "line 2: there is no until:, use"},
 		{head + "Feature: turn expiry: never expiry: never\n", "line 2: expiry: is there twice"},
 		{head + "Feature: turn expiry: never\n\nFeature: TURN expiry: never\n", "line 4: the feature turn is there twice"},
 		{head + strings.Repeat("Host: 1\n", maxHosts+1), "line 66: there are more than 64 hosts"},

@@ -72,6 +72,13 @@ func set[T ~string](v values, field string, otherwise T) T {
 	return otherwise
 }
 
+// Of makes a plan of the rules that a view shows at this moment. Pages that let an administrator try an address use it; calls use [Live].
+func Of(v interface {
+	Each(o *schema.Object, f func(*store.Record) bool)
+}) *Plan {
+	return Compile(read(v.Each))
+}
+
 // Source is where rules are kept: a *store.Store.
 type Source interface {
 	Each(o *schema.Object, f func(*store.Record) bool)
@@ -113,7 +120,7 @@ func Follow(source Source) *Live {
 // Close ends following; plans that were handed out stay good.
 func (l *Live) Close() { l.cancel() }
 
-// Plan is that of the rules that reads of the source show now.
+// Plan is that of the rules as they were when the source last told of a change, which it does a moment after it is written.
 func (l *Live) Plan() *Plan {
 	if now := l.current.Load(); now != nil && now.at == l.changes.Load() {
 		return now.plan
@@ -127,7 +134,7 @@ func (l *Live) Plan() *Plan {
 	}
 	before := l.compiled
 	l.compiled = map[store.ID]compiledTransform{}
-	plan := compile(l.read(), func(r TransformRule) (*transformRule, *fault) {
+	plan := compile(read(l.source.Each), func(r TransformRule) (*transformRule, *fault) {
 		c, ok := before[r.ID]
 		if !ok || c.from != r {
 			c = compiledTransform{from: r}
@@ -140,18 +147,20 @@ func (l *Live) Plan() *Plan {
 	return plan
 }
 
-func (l *Live) read() Rules {
+func read(each each) Rules {
 	return Rules{
-		Inbound:    rows(l.source, schema.InboundDialPlanRule, inboundOf),
-		Forwarding: rows(l.source, schema.ForwardingDialPlanRule, forwardingOf),
-		Outbound:   rows(l.source, schema.OutboundDialPlanRule, outboundOf),
-		Transforms: rows(l.source, schema.DialTransform, transformOf),
+		Inbound:    rows(each, schema.InboundDialPlanRule, inboundOf),
+		Forwarding: rows(each, schema.ForwardingDialPlanRule, forwardingOf),
+		Outbound:   rows(each, schema.OutboundDialPlanRule, outboundOf),
+		Transforms: rows(each, schema.DialTransform, transformOf),
 	}
 }
 
-func rows[R any](source Source, o *schema.Object, of func(values) R) []R {
+type each func(o *schema.Object, f func(*store.Record) bool)
+
+func rows[R any](each each, o *schema.Object, of func(values) R) []R {
 	var all []R
-	source.Each(o, func(r *store.Record) bool {
+	each(o, func(r *store.Record) bool {
 		all = append(all, of(r))
 		return true
 	})
