@@ -12,15 +12,16 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"rotunda/init/config"
+	"rotunda/init/durable"
 	"rotunda/mmp/admission"
 	"rotunda/services/callbridge/api"
+	"rotunda/services/callbridge/directory"
 	"rotunda/services/callbridge/store"
 )
 
@@ -31,10 +32,11 @@ type bridge struct {
 	version string
 	started time.Time
 	api     *api.Server
-	store   atomic.Pointer[store.Store]
 	alarms  *alarms
 	traces  *traces
 	rules   *rules
+	// importer has a store once the database answers.
+	importer *directory.Importer
 
 	mu       sync.Mutex
 	settings config.CallBridgeService
@@ -48,6 +50,7 @@ func newBridge(o options, machine store.ID, log *slog.Logger) *bridge {
 	}
 	b.api = api.New(api.Options{Accounts: accounts, Log: log, Front: o.front, System: b.system()})
 	b.rules = b.hook()
+	b.alarms.raise(databaseError)
 	return b
 }
 
@@ -104,7 +107,7 @@ func machineID(folder string) (store.ID, error) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return store.ID{}, fmt.Errorf("make the folder of the Call Bridge: %w", err)
 	}
-	file := filepath.Join(folder, "machine")
+	file := filepath.Join(folder, machineFile)
 	text, err := os.ReadFile(file)
 	if err == nil {
 		if id, ok := store.ParseID(strings.TrimSpace(string(text))); ok {
@@ -115,40 +118,26 @@ func machineID(folder string) (store.ID, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return store.ID{}, fmt.Errorf("read the ID of this machine: %w", err)
 	}
+	disk, err := durable.OpenDisk(folder)
+	if err != nil {
+		return store.ID{}, fmt.Errorf("open the folder of the Call Bridge: %w", err)
+	}
+	defer disk.Close()
 	id := uuid.New()
-	if err := writeWhole(file, []byte(id.String()+"\n")); err != nil {
+	if err := durable.WriteFile(disk, machineFile, []byte(id.String()+"\n"), 0o600, nil); err != nil {
 		return store.ID{}, fmt.Errorf("write the ID of this machine: %w", err)
 	}
 	return id, nil
 }
 
-func writeWhole(file string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".new*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), file); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
+// machineFile holds the ID of this machine.
+const machineFile = "machine"
 
 // slowAfter is how long the database may take before the log says that it is waited for.
 const slowAfter = 5 * time.Second
 
-// openStore waits until the database answers, with an alarm meanwhile.
+// openStore waits until the database answers. The alarm of [newBridge] ends then.
 func (b *bridge) openStore(ctx context.Context, client *clientv3.Client) (*store.Store, error) {
-	b.alarms.raise(databaseError)
 	slow := time.AfterFunc(slowAfter, func() { b.log.Warn("the Call Bridge waits for the database") })
 	defer slow.Stop()
 	began, said := time.Now(), ""

@@ -195,7 +195,7 @@ func (b *bridge) work(ctx context.Context, socket string) error {
 
 // serve runs the parts on a store.
 func (b *bridge) serve(ctx context.Context, s *store.Store) error {
-	b.store.Store(s)
+	b.importer.Store = s
 	parts := b.parts(s)
 	b.api.Use(s)
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -223,6 +223,21 @@ func TestRulesAreOnTheAPI(t *testing.T) {
 			t.Errorf("%s %s: want 400 with %s, got %d %s", c.path, c.body, c.want, status, body)
 		}
 	}
+	if status, body, _ := h.do(http.MethodPost, "/api/v1/ldapMappings", url.Values{"jidMapping": {"$cn"}}, true); status != http.StatusBadRequest || !strings.Contains(body, `parameter="jidMapping"`) {
+		t.Errorf("a mapping that is none: want 400, got %d %s", status, body)
+	}
+	// An import of everything, where there is nothing, is complete at once.
+	_, sync := h.expect(http.MethodPost, "/api/v1/ldapSyncs", url.Values{"removeWhenFinished": {"false"}})
+	for until := time.Now().Add(time.Minute); ; {
+		body, _ := h.expect(http.MethodGet, sync, nil)
+		if strings.Contains(body, "<state>complete</state>") {
+			break
+		}
+		<-time.After(5 * time.Millisecond)
+		if time.Now().After(until) {
+			t.Fatalf("want an import that is complete, got %s", body)
+		}
+	}
 	_, diagnostics := h.expect(http.MethodPost, space+"/diagnostics", nil)
 	body, _ = h.expect(http.MethodGet, diagnostics+"/contents", nil)
 	if !strings.Contains(body, `name: "Room"`) || strings.Contains(body, "4711") {

@@ -23,6 +23,7 @@ type rules struct {
 func (b *bridge) hook() *rules {
 	r := &rules{templates: invitation.NewHTTP(nil)}
 	b.hookSpaces(r)
+	b.hookDirectory()
 	for _, o := range []*schema.Object{schema.InboundDialPlanRule, schema.ForwardingDialPlanRule, schema.OutboundDialPlanRule, schema.DialTransform} {
 		b.api.Hook(o, api.Hooks{Prepare: dialplan.Prepare})
 	}
@@ -36,6 +37,7 @@ func (b *bridge) parts(s *store.Store) []func(context.Context) error {
 			spaces.NewBulk(s, b.machine, b.log).Run(ctx)
 			return nil
 		},
+		b.runDirectory,
 	}
 }
 
