@@ -320,4 +320,3 @@ func TestGUIDsAreReadAsEachDirectoryWritesThem(t *testing.T) {
 		}
 	}
 }
-

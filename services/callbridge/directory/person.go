@@ -152,8 +152,19 @@ type source struct {
 	mapping             *mapping
 }
 
-func sourceOf(r *store.Record, m *mapping) source {
-	return source{id: r.ID().String(), tenant: r.Text("tenant"), profile: r.Text("userProfile"), nonMembers: r.Text("nonMemberAccess") != "false", mapping: m}
+// sourceOf reads a source. A profile that is gone counts as none; users of a tenant that is gone must not become everybody's.
+func sourceOf(v store.View, r *store.Record, m *mapping) (source, error) {
+	s := source{id: r.ID().String(), nonMembers: r.Text("nonMemberAccess") != "false", mapping: m}
+	if r.Has("tenant") {
+		if v.Ref(r, "tenant") == nil {
+			return s, errors.New("its tenant does not exist any more")
+		}
+		s.tenant = r.Text("tenant")
+	}
+	if v.Ref(r, "userProfile") != nil {
+		s.profile = r.Text("userProfile")
+	}
+	return s, nil
 }
 
 // user returns the fields of a person's user.

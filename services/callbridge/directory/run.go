@@ -138,7 +138,10 @@ func (x *run) source(ctx context.Context, r *store.Record) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := sourceOf(r, m)
+	s, err := sourceOf(v, r, m)
+	if err != nil {
+		return nil, err
+	}
 	session, err := connect(ctx, serverOf(servers), x.im.TLS())
 	if err != nil {
 		return nil, err
