@@ -3,6 +3,7 @@ package dialplan_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -112,7 +113,7 @@ func TestRulesOfTheStoreAreFollowed(t *testing.T) {
 		t.Errorf("the attempt is %+v", a)
 	}
 	// One plan serves until the next change.
-	if live.Plan() != live.Plan() {
+	if p := live.Plan(); p != live.Plan() {
 		t.Error("the plan is made anew without a change")
 	}
 	before := live.Plan()
@@ -164,6 +165,37 @@ func TestTheAPIIsToldWhatIsWrong(t *testing.T) {
 		if n := s.Count(c.o); n != 0 {
 			t.Errorf("%d of %s are kept", n, c.o.Plural)
 		}
+	}
+}
+
+// Rules that an older version let in are passed over and named in the log, each once.
+func TestRulesThatCannotBeUnderstoodAreLogged(t *testing.T) {
+	s := open(t)
+	bad := func(match string) {
+		t.Helper()
+		err := s.Write(context.Background(), func(tx *store.Tx) error {
+			d := tx.New(schema.DialTransform, store.ID{})
+			d.Set("match", match)
+			return tx.Put(d)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad("($1/(/)")
+	source := tap{s, make(chan struct{}, 9)}
+	live := dialplan.Follow(source)
+	defer live.Close()
+	var log strings.Builder
+	live.Log = slog.New(slog.NewTextHandler(&log, nil))
+	if got := live.Plan().Transform("1", nil); got.Rule != (store.ID{}) {
+		t.Errorf("the rule makes %+v", got)
+	}
+	bad("nonsense")
+	<-source.told
+	live.Plan()
+	if got := log.String(); strings.Count(got, "passed over") != 2 || strings.Count(got, "never closed") != 1 || !strings.Contains(got, "dialTransforms") {
+		t.Errorf("the log is\n%swant each of the two rules once", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package dialplan
 
 import (
+	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -88,6 +89,9 @@ type Source interface {
 // Live has the plan of the rules as they are now. It makes a new one when it is asked for the plan after a change, so that a script that
 // writes a thousand rules costs no thousand plans; only the expressions of rules that changed are compiled again.
 type Live struct {
+	// Log takes down each rule that cannot be understood, once until it changes; nil for none. It is set before the first plan is asked for.
+	Log *slog.Logger
+
 	source Source
 	cancel func()
 	// changes counts what the source has reported; a plan knows at which count its making began.
@@ -96,6 +100,7 @@ type Live struct {
 
 	making   sync.Mutex
 	compiled map[store.ID]compiledTransform
+	reported map[Problem]bool
 }
 
 type numbered struct {
@@ -143,8 +148,24 @@ func (l *Live) Plan() *Plan {
 		l.compiled[r.ID] = c
 		return c.rule, c.fault
 	})
+	l.report(plan)
 	l.current.Store(&numbered{plan, at})
 	return plan
+}
+
+// report logs the rules that no call uses and that were not logged before.
+func (l *Live) report(p *Plan) {
+	now := map[Problem]bool{}
+	for _, problem := range p.Problems() {
+		if !problem.Ignored {
+			continue
+		}
+		now[problem] = true
+		if l.Log != nil && !l.reported[problem] {
+			l.Log.Warn("a rule of the dial plan is passed over", "table", problem.Table, "rule", problem.Rule, "field", problem.Field, "why", problem.Why)
+		}
+	}
+	l.reported = now
 }
 
 func read(each each) Rules {
