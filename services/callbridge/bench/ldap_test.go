@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"rotunda/qemu"
+	"rotunda/qemu/figures"
+	"rotunda/services/callbridge/directory"
+	"rotunda/services/callbridge/directory/slapdtest"
+	"rotunda/services/callbridge/schema"
+	"rotunda/services/callbridge/store"
+	"rotunda/services/database/databasetest"
+)
+
+var ldapUsers = flag.Int("ldap", 0, "`number` of users that TestLDAPImport imports: 10000 for ldap_10k_s, 300000 for ldap_300k_s")
+
+// TestLDAPImport measures how long an import of users takes, each with a space, a membership and the note that it was made for the user:
+//
+//	go test -count=1 -v -timeout 30m -run TestLDAPImport ./services/callbridge/bench -ldap 10000
+//
+// The directory is slapd on the same machine, by TLS. The database is a process of its own that flushes every write, as the service does;
+// the copy and the importer are in this one. Another writer changes a space twenty times a second meanwhile: the
+// longest that it waits is what an administrator at the API would. The figure is from the request until the import is complete.
+func TestLDAPImport(t *testing.T) {
+	n := *ldapUsers
+	if n == 0 {
+		t.Skip("a measurement: -ldap 10000")
+	}
+	dir := slapdtest.Start(t, slapdtest.Options{}, func(w io.Writer) {
+		for i := range n {
+			p := personOf(i)
+			fmt.Fprintf(w, "dn: uid=%s,%s\nobjectClass: inetOrgPerson\nobjectClass: user\nuid: %[1]s\ncn: %[3]s\nsn: %[4]s\ngivenName: %[5]s\nmail: %[1]s@example.com\n"+
+				"telephoneNumber: +49 30 %07[6]d\nipPhone: %[7]d\nsAMAccountName: %[1]s\n\n", p.login, slapdtest.People, p.name,
+				last[i/len(first)%len(last)], first[i%len(first)], i, 100_000_000+i)
+		}
+	})
+	database := databasetest.NewProcess(t)
+	s, err := store.Open(t.Context(), store.Options{Client: database.Client(), Machine: uuid.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	im := directory.New(directory.Options{Store: s, Machine: uuid.New(), TLS: func() directory.TLS { return directory.TLS{Verify: true, Roots: dir.Roots} }})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- im.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	var busy store.ID
+	put := func(tx *store.Tx, o *schema.Object, fields ...string) (store.ID, error) {
+		d := tx.New(o, store.ID{})
+		for i := 0; i < len(fields); i += 2 {
+			d.Set(fields[i], fields[i+1])
+		}
+		return d.ID(), tx.Put(d)
+	}
+	err = s.Write(t.Context(), func(tx *store.Tx) error {
+		server, err := put(tx, schema.LDAPServer, "address", "127.0.0.1", "portNumber", strconv.Itoa(dir.TLSPort), "secure", "true",
+			"username", slapdtest.Reader, "password", slapdtest.Password)
+		if err != nil {
+			return err
+		}
+		mapping, err := put(tx, schema.LDAPMapping, "jidMapping", "$sAMAccountName$@meet.example.com", "nameMapping", "$cn$",
+			"coSpaceUriMapping", "$mail|'/@.*//'$.space", "coSpaceNameMapping", "$cn$'s space", "coSpaceCallIdMapping", "$ipPhone$")
+		if err != nil {
+			return err
+		}
+		if _, err = put(tx, schema.LDAPSource, "server", server.String(), "mapping", mapping.String(), "baseDn", slapdtest.People, "filter", "(mail=*)"); err != nil {
+			return err
+		}
+		busy, err = put(tx, schema.CoSpace, "name", "busy")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan time.Duration, 1)
+	writing, stop := context.WithCancel(t.Context())
+	go func() {
+		var longest time.Duration
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for i := 0; writing.Err() == nil; i++ {
+			began := time.Now()
+			err := s.Write(t.Context(), func(tx *store.Tx) error {
+				d := tx.Edit(tx.Get(schema.CoSpace, busy))
+				d.Set("name", strconv.Itoa(i))
+				return tx.Put(d)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			longest = max(longest, time.Since(began))
+			<-tick.C
+		}
+		waited <- longest
+	}()
+	took := importAll(t, s, im, n)
+	stop()
+	longest := <-waited
+	again := importAll(t, s, im, n)
+	if users, spaces := s.Count(schema.User), s.Count(schema.CoSpace); users != n || spaces != n+1 {
+		t.Fatalf("wanted %d users with a space each, got %d and %d", n, users, spaces)
+	}
+	mine, its := peak(t, os.Getpid()), peak(t, database.Pid())
+	conditions := fmt.Sprintf("slapd by TLS, %d users with a space each; again without changes %.1f s; another writer waits at most %.0f ms; at most %d MiB for copy and importer, %d MiB for the database",
+		n, again.Seconds(), float64(longest.Microseconds())/1000, mine, its)
+	t.Logf("%.1f s: %s", took.Seconds(), conditions)
+	f := figures.Figure{Value: took.Seconds(), Unit: "s", Peer: figures.None, Conditions: conditions}
+	switch n {
+	case 10_000:
+		f.Name, f.Goal = "ldap_10k_s", "<= 20"
+	case 300_000:
+		f.Name, f.Goal = "ldap_300k_s", "<= 600, and <= 1536 MiB"
+	default:
+		return
+	}
+	tree, err := qemu.FindTree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := figures.Store(filepath.Join(tree.Root, "build", "bench.jsonl"), []figures.Figure{f}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// importAll asks for an import of everything and waits for its end.
+func importAll(t *testing.T, s *store.Store, im *directory.Importer, users int) time.Duration {
+	t.Helper()
+	done := make(chan *store.Record, 1)
+	cancel := s.Subscribe(func(_, after *store.Record) {
+		if after != nil && (after.Text("state") == "complete" || after.Text("state") == "failed") {
+			done <- after
+		}
+	}, schema.LDAPSync)
+	defer cancel()
+	began := time.Now()
+	err := s.Write(t.Context(), func(tx *store.Tx) error {
+		d := tx.New(schema.LDAPSync, store.ID{})
+		d.SetBool("removeWhenFinished", false)
+		if err := im.PrepareSync(tx, d, nil); err != nil {
+			return err
+		}
+		return tx.Put(d)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := <-done
+	took := time.Since(began)
+	if n, _ := r.Number("numUsersImported"); r.Text("state") != "complete" || int(n) != users {
+		t.Fatalf("the import ended with %s, %d users: %s", r.Text("state"), n, r.Text("detail"))
+	}
+	return took
+}
+
+// peak is the largest resident memory that a process has had, in MiB.
+func peak(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := bytes.Cut(text, []byte("VmHWM:"))
+	var kib int
+	if _, err := fmt.Sscan(string(rest), &kib); err != nil {
+		t.Fatal(err)
+	}
+	return kib >> 10
+}
