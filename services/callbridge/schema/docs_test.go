@@ -73,6 +73,10 @@ func reference(t *testing.T) string {
 	}
 	section("Objects", "What is configured, and kept.", func(o *schema.Object) bool { return !o.Live && !o.Page })
 	section("What is going on", "Kept while it lasts, and never stored. A change is an order to the meeting.", func(o *schema.Object) bool { return o.Live })
+	b.WriteString("\n## Orders\n\nRequests to what is going on.\n")
+	for _, o := range schema.Orders() {
+		describe(&b, o)
+	}
 	section("Pages", "What pages of the Web Admin keep. No path of the API reaches it.", func(o *schema.Object) bool { return o.Page })
 	failureTable(t, &b, objects)
 	return b.String()
@@ -81,9 +85,14 @@ func reference(t *testing.T) string {
 func describe(b *strings.Builder, o *schema.Object) {
 	path := "`" + schema.FullPath(o) + "`"
 	if o.Page {
-		path = "the page `" + o.Name + "`"
+		path = "The page `" + o.Name + "`"
 	}
-	fmt.Fprintf(b, "\n### %s\n\n%s\n\n%s: %s.", o.Plural, o.Help, path, strings.Join(methods(o), ", "))
+	title := o.Plural
+	if o.Methods&schema.Read == 0 {
+		title = strings.ReplaceAll(o.Path, "*", `\*`)
+		title = strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(title)
+	}
+	fmt.Fprintf(b, "\n### %s\n\n%s\n\n%s: %s.", title, o.Help, path, strings.Join(methods(o), ", "))
 	if o.Since != "" {
 		fmt.Fprintf(b, " Since %s.", o.Since)
 	}
@@ -97,7 +106,7 @@ func describe(b *strings.Builder, o *schema.Object) {
 	if o.Local {
 		b.WriteString(" Each Call Bridge has its own.")
 	}
-	if !o.Singleton && !o.Page {
+	if o.Methods&schema.Read != 0 && !o.Singleton && !o.Page {
 		fmt.Fprintf(b, " Pages of %d.", o.Cap)
 	}
 	if o.Most > 0 {
@@ -150,7 +159,7 @@ func methods(o *schema.Object) []string {
 }
 
 func parameters(o *schema.Object) []string {
-	if o.Singleton {
+	if o.Singleton || o.Methods&schema.Read == 0 {
 		return nil
 	}
 	var s []string

@@ -224,6 +224,41 @@ func pick(from []Field, group string, names ...string) []Field {
 	return picked
 }
 
+// AllParticipants changes those of a call at once.
+var AllParticipants = order(Object{
+	Name: "participants", Plural: "participants", Path: "calls/<id>/participants/*", Methods: Update,
+	Help: "Changes all participants of a meeting at once, or all but some, or some.",
+	Fields: []Field{
+		{Name: "rxAudioMute", Kind: Bool, Access: Order, Help: "Whether others do not hear them."},
+		{Name: "txAudioMute", Kind: Bool, Access: Order, Help: "Whether they do not hear others."},
+		{Name: "rxVideoMute", Kind: Bool, Access: Order, Help: "Whether others do not see them."},
+		{Name: "txVideoMute", Kind: Bool, Access: Order, Help: "Whether they do not see others."},
+		{Name: "layout", Kind: Choice, Values: Layouts, Access: Order, Help: "Their layout from now on."},
+		{Name: "importance", Kind: Number, Access: Order, Help: "Their importance; unset, they have none."},
+		{Name: "deactivated", Kind: Bool, Access: Order, Since: "2.9", Help: "False lets them in from the lobby, true sends back."},
+		{Name: "filterIds", Kind: Text, Check: IDList, Access: Order, Help: "The participants that mode is about."},
+		{Name: "mode", Kind: Choice, Values: []string{"exclude", "selected"}, Access: Order, Fallback: "exclude", Help: "Whether those of filterIds are left out, or are the only ones."},
+	},
+})
+
+// CameraControl moves the camera at the far end.
+var CameraControl = order(Object{
+	Name: "cameraControl", Plural: "cameraControl", Path: "callLegs/<id>/cameraControl", Methods: Update,
+	Since: "2.9", Help: "Moves the camera at the far end by one step.",
+	Fields: []Field{
+		{Name: "pan", Kind: Choice, Values: []string{"left", "right"}, Access: Order, Help: "To the side."},
+		{Name: "tilt", Kind: Choice, Values: []string{"up", "down"}, Access: Order, Help: "Up and down."},
+		{Name: "zoom", Kind: Choice, Values: []string{"in", "out"}, Access: Order, Help: "Nearer and wider."},
+		{Name: "focus", Kind: Choice, Values: []string{"in", "out"}, Access: Order, Help: "Nearer and farther."},
+	},
+})
+
+// GenerateKeyframe asks the far end for a whole picture.
+var GenerateKeyframe = order(Object{
+	Name: "generateKeyframe", Plural: "generateKeyframe", Path: "callLegs/<id>/generateKeyframe", Methods: Create,
+	Help: "Asks the far end for a whole picture, to find out about trouble with video.",
+})
+
 // TimedLogging is detailed tracing: for how many seconds from now what is traced.
 var TimedLogging = declare(Object{
 	Name: "timedLogging", Plural: "timedLogging", Path: "system/timedLogging", Methods: Read | Update, Singleton: true, Live: true, Local: true,

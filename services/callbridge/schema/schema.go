@@ -256,13 +256,35 @@ func Of(plural string) *Object { return byPlural[plural] }
 // All are the types in the order of the reference page: a parent before those below it.
 func All() []*Object { return all }
 
+// Orders are requests to what is going on that are no object of their own, such as moving a camera. They are tables like the others:
+// Path is the whole path, Methods has the one method, and every field is an [Order].
+func Orders() []*Object { return orders }
+
 var (
 	all      []*Object
 	byPlural = map[string]*Object{}
+	orders   []*Object
 )
 
 // declare makes a table known. Fields are in the order in which XML and forms show them.
 func declare(o Object) *Object {
+	p := table(o)
+	if byPlural[p.Plural] != nil {
+		panic("schema: two types " + p.Plural)
+	}
+	byPlural[p.Plural] = p
+	all = append(all, p)
+	return p
+}
+
+// order makes the table of an order known.
+func order(o Object) *Object {
+	p := table(o)
+	orders = append(orders, p)
+	return p
+}
+
+func table(o Object) *Object {
 	p := &o
 	if p.Cap == 0 {
 		p.Cap = 20
@@ -284,10 +306,5 @@ func declare(o Object) *Object {
 			}
 		}
 	}
-	if byPlural[p.Plural] != nil {
-		panic("schema: two types " + p.Plural)
-	}
-	byPlural[p.Plural] = p
-	all = append(all, p)
 	return p
 }

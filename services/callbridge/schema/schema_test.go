@@ -262,6 +262,27 @@ func TestMethodsAndAccessAgree(t *testing.T) {
 	}
 }
 
+func TestOrdersAreActedUponAndNotKept(t *testing.T) {
+	paths := map[string]bool{}
+	for _, o := range schema.Orders() {
+		if paths[o.Path] || o.Path == "" || o.Methods != schema.Create && o.Methods != schema.Update || o.Help == "" {
+			t.Errorf("%s: path %q, methods %b, help %q", o.Name, o.Path, o.Methods, o.Help)
+		}
+		paths[o.Path] = true
+		for i, f := range o.Fields {
+			if f.Access != schema.Order || o.Field(strings.ToUpper(f.Name)) != &o.Fields[i] || f.Required || f.Default != "" {
+				t.Errorf("%s.%s is no order", o.Name, f.Name)
+			}
+		}
+	}
+	for _, name := range []string{"rxAudioMute", "layout", "deactivated"} {
+		of, one := schema.AllParticipants.Field(name), schema.Participant.Field(name)
+		if of.Kind != one.Kind || !slices.Equal(of.Values, one.Values) {
+			t.Errorf("%s: of all participants it is another one than of one", name)
+		}
+	}
+}
+
 func TestACallLegHasEveryFieldOfItsProfile(t *testing.T) {
 	for _, live := range []*schema.Object{schema.CallLeg, schema.Participant} {
 		for _, f := range schema.CallLegProfile.Fields {
@@ -396,7 +417,7 @@ func failureCodes(t *testing.T) (codes []failureCode) {
 }
 
 func each(f func(*schema.Object, *schema.Field)) {
-	for _, o := range schema.All() {
+	for _, o := range slices.Concat(schema.All(), schema.Orders()) {
 		for i := range o.Fields {
 			f(o, &o.Fields[i])
 		}
