@@ -37,21 +37,26 @@ type bridge struct {
 	rules   *rules
 	// importer has a store once the database answers.
 	importer *directory.Importer
+	licences *licences
 
 	mu       sync.Mutex
 	settings config.CallBridgeService
 }
 
-func newBridge(o options, machine store.ID, log *slog.Logger) *bridge {
+func newBridge(o options, machine store.ID, log *slog.Logger) (*bridge, error) {
 	b := &bridge{log: log, machine: machine, version: version(), started: time.Now(), alarms: newAlarms(), traces: newTraces()}
 	var accounts api.Accounts = &mmpAccounts{admission.NewClient(o.admission)}
 	if name, password, ok := strings.Cut(o.developer, ":"); ok {
 		accounts = developer{name, password}
 	}
+	var err error
+	if b.licences, err = b.openLicences(o.folder); err != nil {
+		return nil, err
+	}
 	b.api = api.New(api.Options{Accounts: accounts, Log: log, Front: o.front, System: b.system()})
 	b.rules = b.hook()
 	b.alarms.raise(databaseError)
-	return b
+	return b, nil
 }
 
 // maxSettings bounds the file of settings, certificates included.
@@ -75,6 +80,7 @@ func (b *bridge) readSettings(file string) error {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return fmt.Errorf("read settings: %w", err)
 	}
+	b.licences.SetFile(s.Licence)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.settings = s

@@ -85,7 +85,11 @@ func run(ctx context.Context, o options, log *slog.Logger, reread <-chan os.Sign
 	if err != nil {
 		return err
 	}
-	b := newBridge(o, machine, log)
+	b, err := newBridge(o, machine, log)
+	if err != nil {
+		return err
+	}
+	defer b.licences.close()
 	if err := b.readSettings(o.settings); err != nil {
 		return err
 	}

@@ -369,3 +369,48 @@ func TestLogLinesStayLines(t *testing.T) {
 		t.Errorf("want %q, got %q", want, b.String())
 	}
 }
+
+func TestLicencesAreOnTheAPI(t *testing.T) {
+	h := open(t, databasetest.New(t).Socket())
+	for path, want := range map[string]string{
+		"system/licensing": "<callBridge><status>activated</status></callBridge>", "clusterLicensing": "<recording><status>activated</status></recording>",
+		"system/multipartyLicensing": "<users>0</users><personalLicenses>0</personalLicenses>", "system/MPLicenseUsage": `<MPLicenseUsage total="0"/>`,
+		"system/MPLicenseUsage/knownHosts": `<knownHosts total="0"/>`, "system/multipartyLicensing/activePersonalLicenses": `<activePersonalLicenses total="0"/>`,
+	} {
+		if body, _ := h.expect(http.MethodGet, "/api/v1/"+path, nil); !strings.Contains(body, want) {
+			t.Errorf("%s: want %s, got %s", path, want, body)
+		}
+	}
+	h.expect(http.MethodPost, "/api/v1/callLegProfiles", url.Values{"sipMediaEncryption": {"required"}})
+	put := func(document string) int {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodPut, "http://callbridge/api/v1/clusterLicensing/raw", strings.NewReader(document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Rotunda-User", "anna")
+		answer, err := h.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	for _, document := range []string{"", "features=x", `{"features":{"tea":"2026-Dec-31"}}`, `{"features":{"callBridge":"2999-Dec-31"}}`} {
+		if status := put(document); status != http.StatusBadRequest {
+			t.Errorf("%s: want 400, got %d", document, status)
+		}
+	}
+	day := time.Now().AddDate(0, 0, 30).Format("2006-Jan-02")
+	if status := put(`{"features":{"callBridgeNoEncryption":"` + day + `"}}`); status != http.StatusOK {
+		t.Fatalf("want 200, got %d", status)
+	}
+	if body, _ := h.expect(http.MethodGet, "/api/v1/clusterLicensing", nil); !strings.Contains(body, "<callBridgeNoEncryption><status>activated</status><expiry>"+day+"</expiry></callBridgeNoEncryption>") {
+		t.Errorf("got %s", body)
+	}
+	// A licence without encryption of media allows no profile that asks for it (guide appendix D).
+	if status, body, _ := h.do(http.MethodPost, "/api/v1/callLegProfiles", url.Values{"sipMediaEncryption": {"required"}}, true); status != http.StatusBadRequest || !strings.Contains(body, `parameter="sipMediaEncryption"`) {
+		t.Errorf("want 400, got %d %s", status, body)
+	}
+	h.expect(http.MethodPost, "/api/v1/callLegProfiles", url.Values{"sipMediaEncryption": {"prohibited"}})
+}

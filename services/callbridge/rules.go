@@ -24,6 +24,7 @@ func (b *bridge) hook() *rules {
 	r := &rules{templates: invitation.NewHTTP(nil)}
 	b.hookSpaces(r)
 	b.hookDirectory()
+	b.hookLicences()
 	for _, o := range []*schema.Object{schema.InboundDialPlanRule, schema.ForwardingDialPlanRule, schema.OutboundDialPlanRule, schema.DialTransform} {
 		b.api.Hook(o, api.Hooks{Prepare: dialplan.Prepare})
 	}
@@ -38,6 +39,10 @@ func (b *bridge) parts(s *store.Store) []func(context.Context) error {
 			return nil
 		},
 		b.runDirectory,
+		func(ctx context.Context) error {
+			b.runLicences(ctx, s)
+			return nil
+		},
 	}
 }
 

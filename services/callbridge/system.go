@@ -25,9 +25,10 @@ func (b *bridge) system() api.System {
 				Uptime: time.Since(b.started), CDRTime: time.Now(),
 			}
 		},
-		Alarms:   b.alarms.list,
-		Tracing:  b.traces,
-		Diagnose: b.diagnose,
+		Alarms:    b.alarms.list,
+		Licensing: b.licences,
+		Tracing:   b.traces,
+		Diagnose:  b.diagnose,
 	}
 }
 

@@ -40,7 +40,7 @@ func (s *Server) queryRoutes() {
 		}
 		return Answer{Type: "application/json", Content: []byte(document)}, nil
 	})
-	s.root.at("layoutTemplates/{id}/template").handle(http.MethodPut, &route{handler: s.setTemplate, json: true})
+	s.HandleDocument(http.MethodPut, "layoutTemplates/{id}/template", s.setTemplate)
 	s.Hook(schema.LayoutTemplate, Hooks{Show: func(_ store.View, r *store.Record, _ bool) []Element {
 		return []Element{number("templateSize", len(r.Text("template")))}
 	}})

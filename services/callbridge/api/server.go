@@ -114,6 +114,11 @@ func (s *Server) Handle(method, pattern string, h Handler) {
 	s.root.at(pattern).handle(method, &route{handler: h})
 }
 
+// HandleDocument is Handle for what takes a document of JSON, in Call.Body, where everything else takes forms.
+func (s *Server) HandleDocument(method, pattern string, h Handler) {
+	s.root.at(pattern).handle(method, &route{handler: h, json: true})
+}
+
 // handleAlone is Handle for what needs no database.
 func (s *Server) handleAlone(method, pattern string, h Handler) {
 	s.root.at(pattern).handle(method, &route{handler: h, alone: true})
