@@ -47,7 +47,7 @@ func New(o Options) *Importer {
 // restarted ends what detail says of a synchronisation that a restart interrupted.
 const restarted = "begun again after a restart of the Call Bridge"
 
-// Run carries out synchronisations until ctx ends. One that goes on then is begun again at the next Run.
+// Run carries out synchronisations until ctx ends, and returns its error. One that goes on then is begun again at the next Run.
 func (im *Importer) Run(ctx context.Context) error {
 	wake := make(chan struct{}, 1)
 	cancel := im.Store.Subscribe(func(before, after *store.Record) {
@@ -57,6 +57,21 @@ func (im *Importer) Run(ctx context.Context) error {
 		}
 	}, schema.LDAPSync)
 	defer cancel()
+	for {
+		err := im.serve(ctx, wake)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		// The database refuses: it is full, say. Imports wait for better times; they do not end the Call Bridge.
+		im.Log.Warn("LDAP synchronisations stand still", "error", err)
+		if err := rest(ctx, 10*time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// serve carries out what is queued until something fails that is no failure of one synchronisation.
+func (im *Importer) serve(ctx context.Context, wake <-chan struct{}) error {
 	if err := im.resume(ctx); err != nil {
 		return err
 	}
@@ -92,10 +107,10 @@ func (im *Importer) resume(ctx context.Context) error {
 		for _, r := range interrupted {
 			d := tx.Edit(r)
 			if strings.HasSuffix(r.Text("detail"), restarted) {
-				if err := end(tx, r, "ldapError", "interrupted twice by restarts of the Call Bridge"); err != nil {
+				if err := end(tx, r, "ldapError", "interrupted twice: the Call Bridge or its database went away meanwhile"); err != nil {
 					return err
 				}
-				im.Log.Warn("LDAP synchronisation given up: interrupted twice by restarts of the Call Bridge", "ldapSync", r.ID())
+				im.Log.Warn("LDAP synchronisation given up: interrupted twice", "ldapSync", r.ID())
 				continue
 			}
 			d.Set("state", "pending")

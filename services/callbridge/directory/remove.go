@@ -19,9 +19,9 @@ func (x *run) removeGone(ctx context.Context) error {
 		}
 		return ctx.Err() == nil
 	})
+	atOnce := batch
 	for len(gone) > 0 {
-		some := gone[:min(batch, len(gone))]
-		gone = gone[len(some):]
+		some := gone[:min(atOnce, len(gone))]
 		began := time.Now()
 		removed := 0
 		err := x.im.write(ctx, func(tx *store.Tx) error {
@@ -38,9 +38,14 @@ func (x *run) removeGone(ctx context.Context) error {
 			}
 			return nil
 		})
+		if tooBig(err) && len(some) > 1 {
+			atOnce = len(some) / 2
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("remove users: %w", err)
 		}
+		gone = gone[len(some):]
 		x.removed += removed
 		if err := rest(ctx, min(time.Since(began)/4, 50*time.Millisecond)); err != nil {
 			return err

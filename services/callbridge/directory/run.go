@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/store"
 )
@@ -251,6 +253,12 @@ func (x *run) writeBatch(ctx context.Context, s *source, people []person) error 
 		}
 		return nil
 	})
+	if tooBig(err) && len(people) > 1 {
+		if err := x.writeBatch(ctx, s, people[:len(people)/2]); err != nil {
+			return err
+		}
+		return x.writeBatch(ctx, s, people[len(people)/2:])
+	}
 	if err != nil {
 		return fmt.Errorf("write users: %w", err)
 	}
@@ -269,6 +277,11 @@ func (x *run) writeBatch(ctx context.Context, s *source, people []person) error 
 		return err
 	}
 	return rest(ctx, min(time.Since(began)/4, 50*time.Millisecond))
+}
+
+// tooBig says that a transaction has more changes than the database takes at once, as that of users with many memberships.
+func tooBig(err error) bool {
+	return errors.Is(err, rpctypes.ErrTooManyOps) || errors.Is(err, rpctypes.ErrRequestTooLarge)
 }
 
 // again tries those for whom a value was taken: before others are removed, to let an entry that was made anew have the user of the

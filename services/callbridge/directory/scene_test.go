@@ -24,11 +24,13 @@ const patience = 4 * time.Minute
 // scene is a directory, a database and an Importer that runs.
 type scene struct {
 	*testing.T
-	dir    *slapdtest.Directory
-	ldap   *ldap.Conn
-	store  *store.Store
-	im     *Importer
-	server *store.Record
+	dir *slapdtest.Directory
+	// database can be stopped and started.
+	database *databasetest.Database
+	ldap     *ldap.Conn
+	store    *store.Store
+	im       *Importer
+	server   *store.Record
 }
 
 func newScene(t *testing.T, entries func(io.Writer)) *scene {
@@ -42,12 +44,13 @@ func newScene(t *testing.T, entries func(io.Writer)) *scene {
 func prepareScene(t *testing.T, entries func(io.Writer)) *scene {
 	t.Helper()
 	dir := slapdtest.Start(t, slapdtest.Options{}, entries)
-	s, err := store.Open(t.Context(), store.Options{Client: databasetest.Start(t), Machine: uuid.New()})
+	database := databasetest.New(t)
+	s, err := store.Open(t.Context(), store.Options{Client: database.Client(), Machine: uuid.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	x := &scene{T: t, dir: dir, ldap: dir.Conn(), store: s}
+	x := &scene{T: t, dir: dir, database: database, ldap: dir.Conn(), store: s}
 	x.im = New(Options{Store: s, Machine: uuid.New(), TLS: func() TLS { return TLS{Verify: true, Roots: dir.Roots} }})
 	x.server = x.add(schema.LDAPServer, store.ID{}, "address", "127.0.0.1", "portNumber", fmt.Sprint(dir.TLSPort), "secure", "true",
 		"username", slapdtest.Reader, "password", slapdtest.Password)

@@ -495,5 +495,58 @@ func TestARestartBeginsAgainOnce(t *testing.T) {
 	// Interrupted a second time.
 	again := x.edit(x.ask("ldapSource", from.ID().String()), "state", "inProgress", "callBridge", x.im.Machine.String(), "detail", ofSource+", "+restarted)
 	x.run()
-	x.want(x.wait(again.ID(), ended), "state", "failed", "failureReason", "ldapError", "detail", "interrupted twice by restarts of the Call Bridge")
+	x.want(x.wait(again.ID(), ended), "state", "failed", "failureReason", "ldapError", "detail", "interrupted twice: the Call Bridge or its database went away meanwhile")
+}
+
+func TestAnImportOutlivesTheDatabasesAbsence(t *testing.T) {
+	x := prepareScene(t, some(1000))
+	x.source(nil)
+	written := make(chan struct{}, 1)
+	cancel := x.store.Subscribe(func(_, _ *store.Record) {
+		select {
+		case written <- struct{}{}:
+		default:
+		}
+	}, schema.User)
+	defer cancel()
+	id := x.ask().ID()
+	x.run()
+	<-written
+	x.database.Stop()
+	x.database.Start()
+	x.want(x.wait(id, ended), "state", "complete", "numUsersImported", "1000")
+	x.count(1000, 1000)
+}
+
+// A transaction of the database has room for 8192 changes.
+func TestUsersWhoAreMembersOfManySpacesAreRemoved(t *testing.T) {
+	x := newScene(t, some(210))
+	x.source(nil)
+	x.succeed(210)
+	var users []store.ID
+	x.store.Each(schema.User, func(u *store.Record) bool { users = append(users, u.ID()); return true })
+	for range 45 {
+		x.write(func(tx *store.Tx) error {
+			space := tx.New(schema.CoSpace, store.ID{})
+			if err := tx.Put(space); err != nil {
+				return err
+			}
+			for _, u := range users {
+				m := tx.New(schema.CoSpaceUser, space.ID())
+				m.SetRef("userId", u)
+				if err := tx.Put(m); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for i := range 205 {
+		x.leave(fmt.Sprintf("u%d", i))
+	}
+	x.succeed(5)
+	x.count(5, 50)
+	if n := x.store.Count(schema.CoSpaceUser); n != 5*46 {
+		t.Errorf("wanted the memberships of those who stayed, got %d", n)
+	}
 }
