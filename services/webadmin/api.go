@@ -84,7 +84,7 @@ func (b *bridge) get(ctx context.Context, who caller, path string, query url.Val
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	response, err := b.do(ctx, who, http.MethodGet, path, nil)
+	response, err := b.do(ctx, who, http.MethodGet, path, nil, "")
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,11 @@ func (b *bridge) get(ctx context.Context, who caller, path string, query url.Val
 
 // send changes something; it returns the ID in Location.
 func (b *bridge) send(ctx context.Context, who caller, method, path string, values url.Values) (id string, err error) {
-	response, err := b.do(ctx, who, method, path, values)
+	var body []byte
+	if values != nil {
+		body = []byte(values.Encode())
+	}
+	response, err := b.do(ctx, who, method, path, body, formType)
 	if err != nil {
 		return "", err
 	}
@@ -104,10 +108,23 @@ func (b *bridge) send(ctx context.Context, who caller, method, path string, valu
 	return location[strings.LastIndexByte(location, '/')+1:], nil
 }
 
-func (b *bridge) do(ctx context.Context, who caller, method, path string, values url.Values) (*http.Response, error) {
+// exchange gives an answer as it came.
+func (b *bridge) exchange(ctx context.Context, who caller, method, path string, body []byte, kind string) (*reply, error) {
+	response, err := b.do(ctx, who, method, path, body, kind)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	return readReply(response)
+}
+
+// formType is the content type of forms.
+const formType = "application/x-www-form-urlencoded"
+
+func (b *bridge) do(ctx context.Context, who caller, method, path string, content []byte, kind string) (*http.Response, error) {
 	var body io.Reader
-	if values != nil {
-		body = bytes.NewReader([]byte(values.Encode()))
+	if content != nil {
+		body = bytes.NewReader(content)
 	}
 	if !strings.HasPrefix(path, "/") {
 		path = apiPrefix + path
@@ -116,8 +133,8 @@ func (b *bridge) do(ctx context.Context, who caller, method, path string, values
 	if err != nil {
 		return nil, fmt.Errorf("call the API: %w", err)
 	}
-	if values != nil {
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if content != nil {
+		request.Header.Set("Content-Type", kind)
 	}
 	request.Header.Set("Rotunda-User", who.user)
 	request.Header.Set("Rotunda-Source", who.source)

@@ -133,7 +133,7 @@ type explorerGroup struct {
 }
 
 type explorerType struct {
-	Name, Path, Help, Methods, Page string
+	Path, Help, Methods, Page string
 }
 
 func (v *visit) explorerIndex() {
@@ -141,14 +141,21 @@ func (v *visit) explorerIndex() {
 	filter := strings.ToLower(p.Filter)
 	groups := map[string]*explorerGroup{}
 	var order []string
+	add := func(title string, t explorerType) {
+		if filter != "" && !strings.Contains(strings.ToLower(t.Path+" "+t.Help), filter) {
+			return
+		}
+		if groups[title] == nil {
+			groups[title] = &explorerGroup{Title: title}
+			order = append(order, title)
+		}
+		groups[title].Types = append(groups[title].Types, t)
+	}
 	for _, o := range schema.All() {
 		if o.Page || o.Methods == 0 {
 			continue
 		}
-		t := explorerType{Name: o.Plural, Path: "/api/v1/" + apiPattern(o), Help: o.Help}
-		if filter != "" && !strings.Contains(strings.ToLower(t.Path+" "+t.Help), filter) {
-			continue
-		}
+		t := explorerType{Path: apiPrefix + apiPattern(o), Help: o.Help}
 		for _, m := range []struct {
 			is   schema.Methods
 			name string
@@ -160,17 +167,19 @@ func (v *visit) explorerIndex() {
 				t.Methods += m.name
 			}
 		}
-		if o.Parent == nil {
-			t.Page = explorerPath + "/" + o.Plural
-		} else {
-			t.Page = explorerPath + "/" + root(o).Plural
+		// What lives below an object is reached by it.
+		t.Page = explorerPath + "/" + root(o).Plural
+		add(groupOf(o), t)
+	}
+	for i, t := range reportTypes() {
+		switch r := reports[i]; {
+		case r.of != "":
+			add(groupOf(schema.Of(r.of)), t)
+		case strings.HasSuffix(r.path, "Query"):
+			add("Questions", t)
+		default:
+			add("System", t)
 		}
-		title := groupOf(o)
-		if groups[title] == nil {
-			groups[title] = &explorerGroup{Title: title}
-			order = append(order, title)
-		}
-		groups[title].Types = append(groups[title].Types, t)
 	}
 	slices.Sort(order)
 	for _, title := range order {
@@ -230,6 +239,10 @@ func groupOf(o *schema.Object) string {
 
 // explorer serves a collection or an object.
 func (v *visit) explorer() {
+	if at, r := reportOf(v.r.PathValue("path")); r != nil {
+		v.report(at, r)
+		return
+	}
 	at, ok := parsePlace(v.r.PathValue("path"))
 	if !ok {
 		v.problem(http.StatusNotFound, "There is no such object", "The address names no type of the API, or an ID that is none.")

@@ -118,7 +118,7 @@ func (f *Field) Bounds() string {
 		return fmt.Sprintf("A number from %d to %d.", f.Min, f.Max)
 	case schema.Text:
 		if f.Check.Name != "" && f.plain {
-			return upper(f.Check.Name) + "."
+			return "Form: " + f.Check.Name + "."
 		}
 	case schema.GUID:
 		return "An ID such as 7d2c3a5e-4a0c-4b1f-9e54-0d4f5a9f4a11."

@@ -63,6 +63,9 @@ func (v *visit) object(at *place) {
 			}
 		}
 	}
+	if !create {
+		p.Children = append(p.Children, reportsOf(at)...)
+	}
 	title := o.Name
 	if create {
 		title = "New " + o.Name

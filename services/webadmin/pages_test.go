@@ -2,6 +2,7 @@ package webadmin
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -15,6 +16,11 @@ func allPages() []string {
 	list := []string{"/status", "/status/calls", "/status/users", "/status/database", "/configuration/general", "/configuration/directory", "/configuration/calls",
 		"/configuration/outbound", "/configuration/outbound?add=1", "/configuration/incoming", "/configuration/incoming?match.add=1", "/configuration/incoming?forward.add=1",
 		"/configuration/cdr", "/configuration/cdr?add=1", "/configuration/spaces", "/configuration/spaces?add=1", "/configuration/api", "/logs/events", "/logs/tracing", "/user"}
+	for _, r := range reports {
+		if r.of == "" {
+			list = append(list, explorerPath+"/view/"+r.path)
+		}
+	}
 	for _, o := range schema.All() {
 		if o.Parent != nil || o.Page || o.Methods&schema.Read == 0 {
 			continue
@@ -32,7 +38,7 @@ func TestEveryPageIsThereAndCanBeUsedByAScreenReader(t *testing.T) {
 	v := s.signedIn("admin")
 	pages := append([]string{}, allPages()...)
 	space := made(t, v, "coSpaces", "v.name", "Weekly", "v.uri", "weekly")
-	pages = append(pages, space, space+"/coSpaceUsers", space+"/accessMethods", space+"/accessMethods?new", "/configuration/spaces?edit="+space[len(space)-36:])
+	pages = append(pages, space, space+"/coSpaceUsers", space+"/accessMethods", space+"/accessMethods?new", space+"/view/meetingEntryDetail", space+"/view/emailInvitation", explorerPath+"/profiles/view/effectiveWebBridgeProfile", "/configuration/spaces?edit="+space[len(space)-36:])
 	for _, path := range pages {
 		p := v.get(path)
 		if p.status != http.StatusOK {
@@ -99,7 +105,7 @@ func accessible(t *testing.T, path string, p *seen) {
 			}
 		}
 		switch n.Data {
-		case "input", "select":
+		case "input", "select", "textarea":
 			if attribute(n, "type") == "hidden" {
 				continue
 			}
@@ -241,6 +247,37 @@ func TestAValueThatTheAPIRefusesIsToldBesideItsField(t *testing.T) {
 	}
 	if got := attribute(p.find("input", "id", "f-streamUrl")[0], "value"); got != "rtmp://a/b" {
 		t.Errorf("what was typed: want it kept, got %q", got)
+	}
+}
+
+func TestTheExplorerShowsWhatBelongsToNoTable(t *testing.T) {
+	s := newSite(t, startBridge(t))
+	v := s.signedIn("admin")
+	wants(t, "the list", v.get("/configuration/api").main(), "/api/v1/system/licensing", "/api/v1/coSpaces/<space id>/meetingEntryDetail", "/api/v1/system/profiles/effectiveWebBridgeProfile")
+	wants(t, "a filter", v.get("/configuration/api?filter=LICENS").main(), "/api/v1/clusterLicensing")
+	wants(t, "the licences", v.get(explorerPath+"/view/system/licensing").main(), "licensing", "features", "callBridge", "status")
+	wants(t, "the status", v.get(explorerPath+"/view/system/status").main(), "softwareVersion")
+	space := made(t, v, "coSpaces", "v.name", "Weekly", "v.uri", "weekly", "v.callId", "4711")
+	wants(t, "the space", v.get(space).main(), "meetingEntryDetail", "emailInvitation")
+	made(t, v, "inboundDialPlanRules", "v.domain", "cms.example.com")
+	p := v.get(explorerPath + "/view/accessQuery")
+	p = v.send(p.path, url.Values{"token": {v.token}, "uri": {"weekly"}}, nil)
+	wants(t, "the answer", p.main(), "accessQuery", "uri weekly@cms.example.com")
+	p = v.send(p.path, url.Values{"token": {v.token}, "callId": {"4711"}, "tenant": {"nobody"}}, nil)
+	if p.status != http.StatusUnprocessableEntity || len(p.find("p", "id", "f-tenant-error")) != 1 {
+		t.Errorf("a tenant that is no ID: want the error at its field, got %d: %s", p.status, p.main())
+	}
+	if got := attribute(p.find("input", "id", "f-callId")[0], "value"); got != "4711" {
+		t.Errorf("what was typed: want it kept, got %q", got)
+	}
+	template := made(t, v, "layoutTemplates", "v.name", "Corners")
+	p = v.get(template + "/view/template")
+	if len(p.find("textarea", "id", "body")) != 1 {
+		t.Fatalf("the template: want a field for the document, got %s", p.main())
+	}
+	p = v.send(p.path, url.Values{"token": {v.token}, "body": {"{"}}, nil)
+	if p.status != http.StatusUnprocessableEntity || wordsOf(p.find("textarea", "id", "body")[0]) != "{" {
+		t.Errorf("a document that is no JSON: want it refused and kept, got %d: %s", p.status, p.main())
 	}
 }
 

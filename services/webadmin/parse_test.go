@@ -102,6 +102,37 @@ func TestThePlacesOfTheExplorerAreThoseOfTheAPI(t *testing.T) {
 	}
 }
 
+func TestEveryReportHasItsPlace(t *testing.T) {
+	const id = "7d2c3a5e-4a0c-4b1f-9e54-0d4f5a9f4a11"
+	for _, r := range reports {
+		o := schema.Of(r.of)
+		path := viewSegment + r.path
+		switch {
+		case r.of == "":
+		case o == nil:
+			t.Errorf("%s: there is no type %s", r.path, r.of)
+			continue
+		default:
+			p := &place{Object: o, ID: id}
+			if o.Singleton {
+				p.ID = ""
+			}
+			if o.Parent != nil {
+				p.Above = &place{Object: o.Parent, ID: id}
+			}
+			path = strings.TrimPrefix(p.Path(), explorerPath+"/") + "/" + path
+		}
+		if _, got := reportOf(path); got == nil || got.path != r.path || got.of != r.of {
+			t.Errorf("%s: want the report %s of %q, got %+v", path, r.path, r.of, got)
+		}
+	}
+	for _, path := range []string{"view/", "view/coSpaces", "view/../users", "coSpaces/view/meetingEntryDetail", "coSpaces/x/view/usage", "coSpaces/" + id + "/view/usage", "system/status"} {
+		if _, got := reportOf(path); got != nil {
+			t.Errorf("%s: want nothing, got %+v", path, got)
+		}
+	}
+}
+
 func TestFailuresFindTheirFields(t *testing.T) {
 	all := func(string) bool { return true }
 	r := &refusal{Status: 400, Failures: []fault{{Code: "parameterError", Parameter: "streamurl", Error: "invalidValue", Detail: "use rtmp://"}, {Code: "duplicateCoSpaceId"}, {Code: "tenantDoesNotExist"}, {Code: "somethingNew"}}}
