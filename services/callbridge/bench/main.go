@@ -13,7 +13,8 @@
 // resident memory of both after that, pages of the database file that are in memory included. api_read_us is the
 // median of reads of one space by its ID with all its fields. api_page_ms is the slowest of several kinds of filters, each the median of
 // queries that were never asked before, with the count of all that match; further pages of a query take microseconds. db_writes_s
-// is how many spaces sixteen writers add in a second, each in a Write of its own and durable, on the full database.
+// is how many spaces sixteen writers add in a second, each in a Write of its own and durable, on the full database. api_requests_s is
+// how many requests of the API sixteen clients with a connection each make in a second, one of ten of them a durable write.
 package main
 
 import (
@@ -151,6 +152,12 @@ func (b *bench) measure(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("%+v\n", m)
+	reader.end()
+	perSecond, err := b.requests(ctx, dir)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%.0f requests/s\n", perSecond)
 	if b.users != 300_000 {
 		fmt.Println("figures are kept for 300,000 users only")
 		return nil
@@ -164,6 +171,8 @@ func (b *bench) measure(ctx context.Context) error {
 		{Name: "users_300k_mib", Value: float64(database + copied), Unit: "MiB", Peer: figures.None, Goal: "<= 1536", Conditions: peak},
 		{Name: "users_300k_load_s", Value: load.Seconds(), Unit: "s", Peer: figures.None, Goal: "<= 20",
 			Conditions: fmt.Sprintf("%s; %.1f s of it until the database serves", over, ready.Seconds())},
+		{Name: "api_requests_s", Value: perSecond, Unit: "/s", Peer: figures.None, Goal: "none",
+			Conditions: fmt.Sprintf("%s; %d clients on the same machine, one of %d requests is a durable write", over, clients, writeEvery)},
 	}
 	if err := figures.Store(filepath.Join(tree.Root, "build", "bench.jsonl"), all); err != nil {
 		return err
