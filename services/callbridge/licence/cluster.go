@@ -50,33 +50,46 @@ func clusterFeatures() []*licence.Feature {
 	return all
 }
 
-// parse reads a document. It does not look at how far ahead it reaches.
-func parse(raw []byte) (document, error) {
-	var d document
+// strict decodes one JSON object with no other members than those of to.
+func strict(raw []byte, to any) error {
 	if len(raw) > maxDocument {
-		return d, fmt.Errorf("the document has %d bytes, at most %d are taken", len(raw), maxDocument)
+		return fmt.Errorf("the document has %d bytes, at most %d are taken", len(raw), maxDocument)
 	}
 	in := json.NewDecoder(bytes.NewReader(raw))
 	in.DisallowUnknownFields()
-	if err := in.Decode(&d); err != nil {
-		return document{}, fmt.Errorf("the document is no JSON object with features: %w", err)
+	if err := in.Decode(to); err != nil {
+		return fmt.Errorf("the document is no JSON object with features: %w", err)
 	}
 	if _, err := in.Token(); err != io.EOF {
-		return document{}, errors.New("something follows the document")
+		return errors.New("something follows the document")
 	}
+	return nil
+}
+
+// parse reads a document that was kept. It does not look at how far ahead it reaches.
+func parse(raw []byte) (document, error) {
+	var d document
+	if err := strict(raw, &d); err != nil {
+		return document{}, err
+	}
+	return d, d.check()
+}
+
+// check looks at names and days.
+func (d document) check() error {
 	for name, expiry := range d.Features {
 		if !slices.ContainsFunc(clusterFeatures(), func(f *licence.Feature) bool { return f.API == name }) {
 			var names []string
 			for _, f := range clusterFeatures() {
 				names = append(names, f.API)
 			}
-			return document{}, fmt.Errorf("there is no feature %q of clusters: use %s", name, strings.Join(names, ", "))
+			return fmt.Errorf("there is no feature %q of clusters: use %s", name, strings.Join(names, ", "))
 		}
 		if _, err := time.Parse(licence.DateLayout, expiry); err != nil {
-			return document{}, fmt.Errorf("the expiry of %s is %q: write it as 2026-Dec-31", name, expiry)
+			return fmt.Errorf("the expiry of %s is %q: write it as 2026-Dec-31", name, expiry)
 		}
 	}
-	return d, nil
+	return nil
 }
 
 func load(s Shelf) (document, error) {
@@ -113,14 +126,35 @@ func (d document) states(now time.Time) []licence.State {
 }
 
 // SetCluster takes another document of the cluster: {"features": {"callBridge": "2026-Dec-31", …}}. {"features": null} takes it away; what
-// is not bound then is open again.
+// is not bound then is open again. {"trial": true} is [Licensing.StartTrial].
 func (l *Licensing) SetCluster(raw []byte) error {
-	d, err := parse(raw)
-	if err != nil {
+	var asked struct {
+		Features *map[string]string `json:"features"`
+		Trial    bool               `json:"trial"`
+	}
+	if err := strict(raw, &asked); err != nil {
 		return err
 	}
-	if d.Trial != "" || d.Applied {
-		return errors.New("give features alone: whether there was a document or a trial is for the system to know")
+	// A null and none are different things here.
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return err
+	}
+	_, some := members["features"]
+	switch {
+	case asked.Trial && some:
+		return errors.New("a trial has every feature: give features or trial, not both")
+	case asked.Trial:
+		return l.StartTrial()
+	case !some:
+		return errors.New(`the document has no features: use {"features": {"callBridge": "2026-Dec-31"}}`)
+	}
+	d := document{Applied: true}
+	if asked.Features != nil {
+		d.Features = *asked.Features
+	}
+	if err := d.check(); err != nil {
+		return err
 	}
 	furthest := today(l.o.Now()).AddDate(0, 0, MaxAhead)
 	for name, text := range d.Features {
@@ -128,7 +162,6 @@ func (l *Licensing) SetCluster(raw []byte) error {
 			return fmt.Errorf("the expiry of %s is %s: at most %d days ahead, %s, are taken", name, text, MaxAhead, furthest.Format(licence.DateLayout))
 		}
 	}
-	d.Applied = true
 	return l.save(func(document) (document, error) { return d, nil })
 }
 

@@ -237,8 +237,12 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		`{"features": {}} x`: "something follows",
 		`[]`:                 "no JSON object",
 		``:                   "no JSON object",
-		`{"features": {}, "trial": "2026-Nov-22"}`:          "give features alone",
-		`{"features": {}, "applied": true}`:                 "give features alone",
+		`{"features": {}, "trial": "2026-Nov-22"}`: "no JSON object with features",
+		`{"features": {}, "trial": true}`:          "not both",
+		`{}`:                                       "no features",
+		`{"trial": false}`:                         "no features",
+		`null`:                                     "no features",
+		`{"features": {}, "applied": true}`:        "no JSON object with features",
 		`{"features":` + strings.Repeat(" ", 70000) + `{}}`: "bytes",
 	} {
 		if err := w.SetCluster([]byte(raw)); err == nil || !strings.Contains(err.Error(), want) {
@@ -253,7 +257,7 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 
 func TestTrial(t *testing.T) {
 	w := newWorld(t, FileShelf{powercut.New()})
-	if err := w.StartTrial(); err != nil {
+	if err := w.SetCluster([]byte(`{"trial": true}`)); err != nil {
 		t.Fatal(err)
 	}
 	w.wantCluster("callBridge activated 2027-Feb-20, recording activated 2027-Feb-20, customizations activated 2027-Feb-20")
