@@ -45,7 +45,10 @@ type configured struct {
 // configuredServices in the order in which they start. The Web Admin is the Call Bridge's face.
 var configuredServices = []configured{turnServer, callBridge, webAdmin}
 
-func settingsFolder(u supervise.User) string { return "/run/rotunda/" + u.Name }
+// settingsRoot has a folder for each service; a test has its own.
+var settingsRoot = "/run/rotunda"
+
+func settingsFolder(u supervise.User) string { return filepath.Join(settingsRoot, u.Name) }
 
 func settingsFile(u supervise.User) string { return filepath.Join(settingsFolder(u), "settings.json") }
 

@@ -4,18 +4,163 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"rotunda/boards"
 	"rotunda/init/config"
 	"rotunda/init/control"
 	"rotunda/init/licence"
+	"rotunda/init/notify"
 	"rotunda/init/supervise"
 )
+
+// TestMain lets the test binary play PID 1's verb "exec", and a service that prints its settings whenever it reads them.
+func TestMain(m *testing.M) {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "exec":
+		fmt.Println(supervise.Exec(os.Args[2:]))
+		os.Exit(1)
+	case os.Getenv("STANDIN") != "":
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		for {
+			b, err := os.ReadFile(os.Getenv("STANDIN"))
+			fmt.Println("reads", strings.Join(strings.Fields(string(b)), ""), err)
+			if err := notify.Ready(); err != nil {
+				panic(err)
+			}
+			<-hangup
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// heard collects what services print, and lets a test wait for a line.
+type heard struct {
+	mu    sync.Mutex
+	cond  *sync.Cond
+	lines []string
+}
+
+func (h *heard) add(text string) {
+	h.mu.Lock()
+	h.lines = append(h.lines, text)
+	h.mu.Unlock()
+	h.cond.Broadcast()
+}
+
+// wait returns when there are n lines, and the last of them.
+func (h *heard) wait(t *testing.T, n int) string {
+	t.Helper()
+	timer := time.AfterFunc(20*time.Second, h.cond.Broadcast)
+	defer timer.Stop()
+	deadline := time.Now().Add(20 * time.Second)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for len(h.lines) < n {
+		if time.Now().After(deadline) {
+			t.Fatalf("wanted %d lines, got %q", n, h.lines)
+		}
+		h.cond.Wait()
+	}
+	return h.lines[n-1]
+}
+
+func TestAServiceFollowsTheDocument(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("to give folders to root takes root")
+	}
+	old := settingsRoot
+	settingsRoot = t.TempDir()
+	t.Cleanup(func() { settingsRoot = old })
+	h := &heard{}
+	h.cond = sync.NewCond(&h.mu)
+	ready := make(chan struct{}, 16)
+	m := newMachine()
+	s, err := supervise.New(&m.reaper, supervise.Report{
+		Line: func(_, text string) { h.add(text) },
+		Event: func(_, text string) {
+			if text == "ready" {
+				ready <- struct{}{}
+			}
+		},
+		Alarm: func(string, string) {},
+	}, os.Args[0], t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	m.supervisor = s
+	user := supervise.User{Name: "standin", UID: me.UID, GID: me.GID}
+	standin := configured{
+		user:   user,
+		wanted: func(doc *config.Document) bool { return doc.WebAdmin.Enabled },
+		settings: func(g *gathering, doc *config.Document) any {
+			g.file(doc.WebAdmin.Certificates.Key)
+			return doc.WebAdmin.ListenPort()
+		},
+		spec: func(*machine, *config.Document) supervise.Spec {
+			return supervise.Spec{Name: user.Name, Program: os.Args[0], User: user, Env: []string{"STANDIN=" + settingsFile(user)}, ReadyWithin: 20 * time.Second}
+		},
+	}
+	services := configuredServices
+	configuredServices = []configured{standin}
+	t.Cleanup(func() { configuredServices = services })
+	apply := func(doc *config.Document) {
+		t.Helper()
+		if err := m.applyServices(t.Context(), doc); err != nil {
+			t.Error(err)
+		}
+	}
+	doc := config.Factory()
+	m.config.Document = doc
+	apply(doc)
+	if s.Runs("standin") {
+		t.Error("one that is not enabled: wanted it not to run")
+	}
+	if err := m.Restart(t.Context(), "standin"); !control.IsConflict(err) {
+		t.Errorf("wanted a service that is not enabled not restarted, got %v", err)
+	}
+
+	doc.WebAdmin.Enabled = true
+	apply(doc)
+	if got := h.wait(t, 1); got != "reads 443 <nil>" {
+		t.Errorf("started: got %q", got)
+	}
+	<-ready
+	pid := s.Services()[0].PID
+	// The same again is no news: the next line is that of the change after it.
+	apply(doc)
+	doc.WebAdmin.Port = 445
+	apply(doc)
+	if got := h.wait(t, 2); got != "reads 445 <nil>" || s.Services()[0].PID != pid {
+		t.Errorf("changed: wanted the same process to read it anew, got %q", got)
+	}
+	if err := m.Restart(t.Context(), "standin"); err != nil {
+		t.Error(err)
+	}
+	if got := h.wait(t, 3); got != "reads 445 <nil>" {
+		t.Errorf("restarted: got %q", got)
+	}
+	<-ready
+	if now := s.Services()[0].PID; now == pid {
+		t.Error("restarted: wanted another process")
+	}
+	doc.WebAdmin.Enabled = false
+	apply(doc)
+	if _, err := os.Stat(settingsFolder(user)); s.Runs("standin") || !os.IsNotExist(err) {
+		t.Errorf("disabled: wanted it ended and its settings gone, got %v", err)
+	}
+}
 
 var me = supervise.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
 
