@@ -189,9 +189,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	if s.system.Tracing.Remaining("api") > 0 {
+		w = &traced{ResponseWriter: w}
+		defer s.trace(w.(*traced), r, who, time.Now())
+	}
 	if err := s.serve(w, r, who); err != nil {
 		s.fail(w, r, err)
 	}
+}
+
+// traced remembers the status of an answer.
+type traced struct {
+	http.ResponseWriter
+	status int
+}
+
+func (t *traced) WriteHeader(status int) {
+	t.status = status
+	t.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for [http.ResponseController].
+func (t *traced) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// trace logs a request while detailed tracing of the API is on. Queries and bodies are left out, since they may have passcodes.
+func (s *Server) trace(t *traced, r *http.Request, who caller, began time.Time) {
+	s.log.Info("API trace", "source", who.source, "user", who.user, "method", r.Method, "path", r.URL.EscapedPath(), "status", t.status,
+		"took", time.Since(began).Round(time.Microsecond))
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, who caller) error {

@@ -92,6 +92,13 @@ func TestTheSystemShowsItsParts(t *testing.T) {
 	if a := d.api(http.MethodPut, "system/timedLogging", url.Values{"SIP": {""}, "dns": {"600"}}); a.status != http.StatusOK || clock.times["sip"] != 0 || clock.times["dns"] != 10*time.Minute {
 		t.Errorf("got %d %v", a.status, clock.times)
 	}
+	clock.times["api"] = time.Minute
+	d.read("coSpaces", url.Values{"filter": {"passcode4711"}})
+	clock.times["api"] = 0
+	d.read("coSpaces", nil)
+	if log := d.log.String(); strings.Count(log, "API trace") != 1 || !strings.Contains(log, "user=script method=GET path=/api/v1/coSpaces status=200") || strings.Contains(log, "4711") {
+		t.Errorf("want one request traced, without its query, got %s", log)
+	}
 	d.fails(d.api(http.MethodPut, "system/timedLogging", url.Values{"sip": {"5"}, "bfcp": {"-1"}, "ice": {"100000000"}}), http.StatusBadRequest, "bfcp:invalidValue", "ice:invalidValue")
 	if clock.times["sip"] != 0 {
 		t.Error("a request with a wrong parameter has had an effect")
