@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// page is how many entries are asked for at once; Active Directory gives at most 1000.
-	page = 1000
+	// pageSize is how many entries are asked for at once; Active Directory gives at most 1000.
+	pageSize = 1000
 	// mostEntries bounds one search.
 	mostEntries = 1_000_000
 )
@@ -23,7 +23,7 @@ func (x *session) search(ctx context.Context, base, filter string, attributes []
 	request := ldap.NewSearchRequest(base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, nil)
 	var paging *ldap.ControlPaging
 	if paged {
-		paging = ldap.NewControlPaging(page)
+		paging = ldap.NewControlPaging(pageSize)
 		request.Controls = []ldap.Control{paging}
 	}
 	entries := 0

@@ -37,7 +37,9 @@ type run struct {
 	finished map[store.ID]bool
 
 	imported, created, changed, removed, skipped, complete int
-	told                                                   time.Time
+	// unfit counts values that their field does not take, up to where they are no longer told of.
+	unfit int
+	told  time.Time
 
 	// missing is tenantDoesNotExist or ldapSourceDoesNotExist.
 	missing string
@@ -171,6 +173,9 @@ func (x *run) source(ctx context.Context, r *store.Record) (*source, error) {
 		}
 		people++
 		for _, why := range p.leftOut {
+			if x.unfit++; x.unfit > mostTold {
+				break
+			}
 			x.im.Log.Warn("LDAP synchronisation: a value does not fit and is left out", "dn", clipTo(e.dn, 200), "why", why)
 		}
 		if x.unchanged(&s, p) {
