@@ -2,8 +2,10 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"sort"
+	"sync/atomic"
 )
 
 // sorted is the records of a type in the order of lists, in chunks. Neither it nor a chunk is ever changed: a reader goes on with
@@ -13,10 +15,16 @@ type sorted struct {
 	length int
 }
 
-// chunk is some neighbours and the text that filters look into, so that a filter reads memory from front to back and looks at
-// a record only where it matches.
+// chunk is some neighbours.
 type chunk struct {
 	records []*Record
+	// seen is what filters look into. It is made at the first look, or by warm: an import changes most chunks again and again.
+	seen atomic.Pointer[face]
+}
+
+// face is the text that filters look into, so that a filter reads memory from front to back and looks at a record only where it
+// matches.
+type face struct {
 	// text is the searched fields of every record, folded, each with a NUL behind it; ends are where records end in it.
 	text string
 	ends []uint32
@@ -38,22 +46,37 @@ const (
 	fewRecords  = 96
 )
 
-func newChunk(k *kind, records []*Record) *chunk {
-	c := &chunk{records: records, ends: make([]uint32, len(records)), columns: make([]column, len(k.filters))}
+// face makes the face at the first look. Two who look at the same time make the same one.
+func (c *chunk) face(k *kind) *face {
+	if f := c.seen.Load(); f != nil {
+		return f
+	}
+	f := &face{ends: make([]uint32, len(c.records)), columns: make([]column, len(k.filters))}
 	var text []byte
-	for i, r := range records {
+	for i, r := range c.records {
 		for _, at := range k.search {
 			if v := r.at(at); v != "" {
 				text = append(appendFold(text, v), 0)
 			}
 		}
-		c.ends[i] = uint32(len(text))
+		f.ends[i] = uint32(len(text))
 	}
-	c.text = string(text)
+	f.text = string(text)
 	for i, at := range k.filters {
-		c.columns[i] = newColumn(records, at)
+		f.columns[i] = newColumn(c.records, at)
 	}
-	return c
+	c.seen.Store(f)
+	return f
+}
+
+// warm makes every face, before somebody waits for it.
+func (s *sorted) warm(ctx context.Context, k *kind) {
+	for _, c := range s.chunks {
+		if ctx.Err() != nil {
+			return
+		}
+		c.face(k)
+	}
 }
 
 func newColumn(records []*Record, at int) column {
@@ -82,7 +105,7 @@ func newColumn(records []*Record, at int) column {
 }
 
 // search returns the positions of the records whose text has a folded part.
-func (c *chunk) search(part needle) []byte {
+func (c *face) search(part needle) []byte {
 	var hits []byte
 	for from, at := 0, 0; ; {
 		i := part.index(c.text[from:])
@@ -135,7 +158,7 @@ func newSorted(k *kind, records []*Record) *sorted {
 	s := &sorted{length: len(records)}
 	for len(records) > 0 {
 		n := min(fullRecords, len(records))
-		s.chunks = append(s.chunks, newChunk(k, records[:n:n]))
+		s.chunks = append(s.chunks, &chunk{records: records[:n:n]})
 		records = records[n:]
 	}
 	return s
@@ -205,7 +228,7 @@ func (s *sorted) changed(k *kind, changes []change) *sorted {
 		parts := (len(records) + mostRecords - 1) / mostRecords
 		for ; parts > 0; parts-- {
 			n := len(records) / parts
-			next.chunks = append(next.chunks, newChunk(k, records[:n:n]))
+			next.chunks = append(next.chunks, &chunk{records: records[:n:n]})
 			records = records[n:]
 		}
 	}

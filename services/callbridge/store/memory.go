@@ -99,7 +99,7 @@ func (h hits) renew(k *kind, list *sorted, part string, equal conditions) hits {
 			fresh = append(fresh, i)
 		}
 	}
-	what := list.needle(part)
+	what := list.needle(k, part)
 	search := func(chunks []int) {
 		for _, i := range chunks {
 			next.inChunk[i] = list.chunks[i].matches(k, what, equal)
@@ -127,7 +127,7 @@ const (
 // matches returns the positions of the records that meet all conditions.
 func (c *chunk) matches(k *kind, part needle, equal conditions) []byte {
 	var found []byte
-	narrowed := false
+	f, narrowed := c.face(k), false
 	narrow := func(next []byte) {
 		if !narrowed {
 			found, narrowed = next, true
@@ -140,7 +140,7 @@ func (c *chunk) matches(k *kind, part needle, equal conditions) []byte {
 			return nil
 		}
 		if i := k.filterAt(e.field); i >= 0 {
-			narrow(c.columns[i].equal(len(c.records), e.value))
+			narrow(f.columns[i].equal(len(c.records), e.value))
 			continue
 		}
 		var next []byte
@@ -152,7 +152,7 @@ func (c *chunk) matches(k *kind, part needle, equal conditions) []byte {
 		narrow(next)
 	}
 	if part.part != "" && (!narrowed || len(found) > 0) {
-		narrow(c.search(part))
+		narrow(f.search(part))
 	}
 	return found
 }

@@ -17,12 +17,12 @@ const (
 	seldom = 16
 )
 
-func (s *sorted) needle(part string) needle {
+func (s *sorted) needle(k *kind, part string) needle {
 	n := needle{part, -1}
 	step := max(1, len(s.chunks)/samples)
 	size := 0
 	for i := 0; i < len(s.chunks); i += step {
-		size += len(s.chunks[i].text)
+		size += len(s.chunks[i].face(k).text)
 	}
 	best := size / seldom
 	for at := range len(part) {
@@ -31,7 +31,7 @@ func (s *sorted) needle(part string) needle {
 		}
 		count := 0
 		for i := 0; i < len(s.chunks); i += step {
-			count += strings.Count(s.chunks[i].text, part[at:at+1])
+			count += strings.Count(s.chunks[i].face(k).text, part[at:at+1])
 		}
 		if count < best {
 			best, n.rare = count, at

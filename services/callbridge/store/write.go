@@ -51,15 +51,19 @@ func (s *Store) Write(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 const (
-	// patience is how long a write waits for its turn, and again for its commit.
-	patience = 4 * time.Second
-	// attemptTimeout is how long one attempt to commit may take. A database that comes back answers the next one.
-	attemptTimeout = 2 * time.Second
+	// patience is how long a write waits for its turn, and again for the database to take it.
+	patience = 5 * time.Second
+	// attemptTimeout is how long one attempt to commit may take. One that nobody is there to answer fails at once, and is made again.
+	attemptTimeout = 4 * time.Second
+	// arrival is how long what was committed may be on its way back into the copy. The caller is better told late than told wrong.
+	arrival = 20 * time.Second
 	// mostAttempts is how often a write runs while other Call Bridges are faster.
 	mostAttempts = 60
 	// A batch takes no further write from here on. One write alone may be as big as the database takes.
 	fullObjects = 1000
 	fullBytes   = 1 << 20
+	// mostOps is what the database takes in one transaction (package database: MaxTxnOps), less a few of the Store's own.
+	mostOps = 8192 - 8
 	// bigObjects is what a write may bring a batch to; beyond, it is committed by itself.
 	bigObjects = 2500
 )
@@ -164,16 +168,18 @@ func (s *Store) commit(requests []*request) (left []*request) {
 		if len(then) == 0 {
 			return append(s.settle(ctx, results, b.revision), left...)
 		}
+		if len(compare) > mostOps || len(then) > mostOps {
+			// It ran alone: whatever is smaller than this is never joined to so much.
+			fail(results, fmt.Errorf("the change is too big for one transaction: %d operations, and %d is the most", max(len(compare), len(then)), mostOps))
+			return left
+		}
 		revision, ok, err := s.writer.send(ctx, s.client, compare, then)
-		if reached := s.reach(ctx, revision); err == nil && reached != nil {
-			// The copy is behind, and what was written is not shown.
-			err = fmt.Errorf("%w: its changes do not arrive", ErrUnavailable)
+		if err == nil {
+			err = s.arrive(revision)
 		}
 		switch {
 		case err != nil:
-			for _, r := range results {
-				r.request.done <- err
-			}
+			fail(results, err)
 			return left
 		case ok:
 			if revision != b.revision+1 {
@@ -198,6 +204,16 @@ func (s *Store) commit(requests []*request) (left []*request) {
 		}
 		pause(ctx, time.Duration(rand.Int64N(int64(time.Millisecond)<<min(attempt, 5))))
 	}
+}
+
+// arrive waits until reads show what was committed.
+func (s *Store) arrive(revision int64) error {
+	ctx, cancel := context.WithTimeout(s.ctx, arrival)
+	defer cancel()
+	if s.reach(ctx, revision) != nil {
+		return fmt.Errorf("%w: its changes do not arrive", ErrUnavailable)
+	}
+	return nil
 }
 
 // pause waits, unless ctx ends.
@@ -252,6 +268,13 @@ func (s *Store) report(results []result, again bool) (left []*request) {
 		r.request.done <- r.err
 	}
 	return left
+}
+
+// fail ends requests that could not be committed.
+func fail(results []result, err error) {
+	for _, r := range results {
+		r.request.done <- err
+	}
 }
 
 // settle ends requests that change nothing. Those that failed ran on a copy that may be behind: they run again when it was.
