@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,7 +30,7 @@ func BenchmarkDurableWrites(b *testing.B) {
 	defer c.Close()
 	value := strings.Repeat("x", 500)
 	var next atomic.Int64
-	b.SetParallelism(16)
+	b.SetParallelism(max(1, 16/runtime.GOMAXPROCS(0)))
 	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {

@@ -125,10 +125,16 @@ func (k *keeper) look(ctx context.Context) error {
 		case d.Admit:
 			return k.admit(ctx, s)
 		case d.Defrag && (s.Full || k.now().Sub(k.defragged) >= defragPause):
+			if !k.node.copying.TryLock() {
+				// A backup is being taken; there is another look in a minute.
+				return nil
+			}
 			if s.Full {
 				k.revision = k.node.etcd.Server.KV().Rev()
 			}
-			if err := k.defrag(s); err != nil {
+			err := k.defrag(s)
+			k.node.copying.Unlock()
+			if err != nil {
 				return err
 			}
 			if s.Full {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -78,6 +79,8 @@ type Node struct {
 	// grpc is set by a goroutine of etcd's, soon after it is ready.
 	grpc atomic.Pointer[grpc.Server]
 	life life
+	// copying is held by snapshots for reading. A defragmentation would wait for their end with everything stopped.
+	copying sync.RWMutex
 }
 
 // config is etcd's configuration for one node.

@@ -13,11 +13,19 @@ import (
 // maxWindow is what unpacking a snapshot may take of memory; packing takes as much.
 const maxWindow = 4 << 20
 
+// snapshotLimit is what 2 GiB take to a slow disk.
+const snapshotLimit = 10 * time.Minute
+
 // serveSnapshot answers, by HTTP on the client socket, with a consistent copy of everything that was acknowledged before the request: the
 // database file and its SHA-256, compressed with Zstandard. An answer that breaks off is one that HTTP shows to be cut.
 func (n *Node) serveSnapshot(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		http.Error(w, "GET only", http.StatusMethodNotAllowed)
+		return
+	}
+	// Until it ends, the pages of its revision cannot be used anew: whoever reads it is not waited for without end.
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(snapshotLimit)); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	begin := time.Now()
@@ -34,6 +42,8 @@ func (n *Node) serveSnapshot(w http.ResponseWriter, r *http.Request) {
 
 // snapshot packs the database file, as it is now, and returns its size.
 func (n *Node) snapshot(to io.Writer) (int64, error) {
+	n.copying.RLock()
+	defer n.copying.RUnlock()
 	z, err := zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(maxWindow))
 	if err != nil {
 		return 0, err
