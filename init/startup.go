@@ -78,7 +78,7 @@ func (m *machine) start(ctx context.Context) []func() {
 }
 
 func (m *machine) startMounts(ctx context.Context) (func(), error) {
-	err := errors.Join(mountAll(earlyMounts), os.MkdirAll("/run/rotunda", 0o755), setSysctls("/proc/sys"), settleHugePages("/sys", memory().Total), raiseFileLimit(), traceToKernelLog())
+	err := errors.Join(mountAll(earlyMounts), os.MkdirAll("/run/rotunda", 0o755), setSysctls("/proc/sys"), settleHugePages("/sys", memory().Total), goFirst("/proc"), raiseFileLimit(), traceToKernelLog())
 	go m.reaper.Run(ctx)
 	go m.followKernel()
 	// Ctrl-Alt-Del becomes SIGINT, so that the machine goes down in order.

@@ -22,6 +22,11 @@ func Exec(args []string) error {
 	if err := json.Unmarshal([]byte(args[0]), &c); err != nil {
 		return fmt.Errorf("exec: read confinement: %w", err)
 	}
+	// exec keeps the mask and the priority of the thread that calls it, so this goroutine stays on its thread.
+	runtime.LockOSThread()
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, 0); err != nil {
+		fmt.Printf("<28>init: start %s: give PID 1's priority back: %v\n", args[1], err)
+	}
 	if err := pin(c.CPUs); err != nil {
 		// A service on the wrong processor is better than none. 28 is daemon.warning.
 		fmt.Printf("<28>init: start %s: %v\n", args[1], err)
@@ -42,13 +47,12 @@ type order struct {
 }
 
 // pin gives this process its processors: those of PID 1, which it has inherited, may be others, and a cpuset alone does not
-// widen what a process was given by sched_setaffinity(2). Where a cgroup is missing it is the only bound. exec keeps the
-// mask of the thread that calls it, so this goroutine stays on its thread.
+// widen what a process was given by sched_setaffinity(2). Where a cgroup is missing it is the only bound. The caller stays on
+// its thread.
 func pin(processors []int) error {
 	if len(processors) == 0 {
 		return nil
 	}
-	runtime.LockOSThread()
 	var set unix.CPUSet
 	for _, n := range processors {
 		set.Set(n)
