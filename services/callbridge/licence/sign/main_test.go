@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,5 +73,66 @@ func TestSignSaysWhatIsMissing(t *testing.T) {
 		if err := run(c.args, &bytes.Buffer{}, time.Now()); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: %v, want %s", c.args, err, c.want)
 		}
+	}
+}
+
+// The commands and the example of the manual do what it says.
+func TestExamplesOfTheManual(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/licensing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(page), "\\\n", " ")
+	folder := t.TempDir()
+	keyFile := filepath.Join(folder, "licence.pem")
+	der, err := x509.MarshalPKCS8PrivateKey(licence.DevelopmentKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC)
+	made := map[string]bool{}
+	for line := range strings.Lines(text) {
+		_, command, is := strings.Cut(line, "go run ./services/callbridge/licence/sign ")
+		if !is {
+			continue
+		}
+		command, _, _ = strings.Cut(command, " >")
+		var args []string
+		for i, part := range strings.Split(strings.TrimSpace(command), `"`) {
+			if i%2 == 1 {
+				args = append(args, part)
+			} else {
+				args = append(args, strings.Fields(part)...)
+			}
+		}
+		for i, a := range args {
+			switch a {
+			case "licence.pem":
+				args[i] = keyFile
+			case "cms.lic":
+				args = append(args[:i-1], args[i+1:]...)
+			}
+		}
+		var out bytes.Buffer
+		if err := run(args, &out, now); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		made[out.String()] = true
+	}
+	if len(made) != 3 {
+		t.Errorf("the manual has %d commands, want 3", len(made))
+	}
+	_, example, _ := strings.Cut(text, "    Rotunda licence 1\n")
+	example, _, _ = strings.Cut(example, "    Signature:")
+	want := strings.ReplaceAll("Rotunda licence 1\n"+example, "    ", "")
+	found := false
+	for file := range made {
+		found = found || strings.HasPrefix(file, want+"Signature: ")
+	}
+	if !found {
+		t.Errorf("no command makes the example:\n%s", want)
 	}
 }
