@@ -139,6 +139,41 @@ func machineID(folder string) (store.ID, error) {
 // machineFile holds the ID of this machine.
 const machineFile = "machine"
 
+const (
+	// lookEvery is how often the database is asked whether it is there, lookFor how long it has for an answer: an election in a
+	// cluster takes a second or two.
+	lookEvery = 5 * time.Second
+	lookFor   = 5 * time.Second
+)
+
+// watchDatabase keeps the alarm of a database that does not answer. Reads go on meanwhile, from the copy.
+func (b *bridge) watchDatabase(ctx context.Context, client clientv3.KV, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	away := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		look, cancel := context.WithTimeout(ctx, lookFor)
+		_, err := client.Get(look, "\x00")
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !away:
+			b.alarms.raise(databaseError)
+			b.log.Error("the database does not answer: nothing can be changed", "error", err)
+		case err == nil && away:
+			b.alarms.clear(databaseError)
+			b.log.Info("the database answers again")
+		}
+		away = err != nil
+	}
+}
+
 // slowAfter is how long the database may take before the log says that it is waited for.
 const slowAfter = 5 * time.Second
 

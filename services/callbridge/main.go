@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"rotunda/init/notify"
 	"rotunda/mmp/admission"
 	"rotunda/services/callbridge/store"
@@ -194,13 +196,13 @@ func (b *bridge) work(ctx context.Context, socket string) error {
 		return err
 	}
 	defer s.Close()
-	return b.serve(ctx, s)
+	return b.serve(ctx, s, client)
 }
 
 // serve runs the parts on a store.
-func (b *bridge) serve(ctx context.Context, s *store.Store) error {
+func (b *bridge) serve(ctx context.Context, s *store.Store, client *clientv3.Client) error {
 	b.importer.Store = s
-	parts := b.parts(s)
+	parts := append(b.parts(s), func(ctx context.Context) error { return b.watchDatabase(ctx, client, lookEvery) })
 	b.api.Use(s)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

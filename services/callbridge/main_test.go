@@ -414,3 +414,59 @@ func TestLicencesAreOnTheAPI(t *testing.T) {
 	}
 	h.expect(http.MethodPost, "/api/v1/callLegProfiles", url.Values{"sipMediaEncryption": {"prohibited"}})
 }
+
+func TestADatabaseThatGoesAwayIsAnAlarm(t *testing.T) {
+	d := databasetest.New(t)
+	b := &bridge{log: slog.New(slog.DiscardHandler), alarms: newAlarms()}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- b.watchDatabase(ctx, d.Client(), time.Millisecond) }()
+	until := func(want int) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); len(b.alarms.list()) != want; <-time.After(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("want %d alarms, got %v", want, b.alarms.list())
+			}
+		}
+	}
+	d.Stop()
+	until(1)
+	d.Start()
+	until(0)
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInvitationsDoNotTakeAllPlaces(t *testing.T) {
+	h := open(t, databasetest.New(t).Socket())
+	_, space := h.expect(http.MethodPost, "/api/v1/coSpaces", url.Values{"name": {"Room"}})
+	// A web server that takes its time.
+	asked, hold := make(chan struct{}, 100), make(chan struct{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-hold
+	})}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	_, profile := h.expect(http.MethodPost, "/api/v1/callBrandingProfiles", url.Values{"invitationTemplate": {"http://" + l.Addr().String() + "/t"}})
+	h.expect(http.MethodPut, "/api/v1/system/profiles", url.Values{"callBrandingProfile": {profile[len(profile)-36:]}})
+	var group sync.WaitGroup
+	for range maxInviting {
+		group.Go(func() { h.do(http.MethodGet, space+"/emailInvitation", nil, false) })
+	}
+	for range maxInviting {
+		<-asked
+	}
+	if status, body, _ := h.do(http.MethodGet, space+"/emailInvitation", nil, false); status != http.StatusServiceUnavailable {
+		t.Errorf("want 503, got %d %s", status, body)
+	}
+	h.expect(http.MethodGet, space, nil)
+	close(hold)
+	group.Wait()
+}

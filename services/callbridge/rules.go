@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"rotunda/services/callbridge/api"
 	"rotunda/services/callbridge/dialplan"
@@ -17,11 +18,16 @@ import (
 // rules are the parts that outlive a request.
 type rules struct {
 	templates invitation.Fetcher
+	// inviting are the invitations under way: each may wait for a web server, and must not keep the API's places from others.
+	inviting chan struct{}
 }
+
+// maxInviting is an eighth of what the API works on at a time.
+const maxInviting = 8
 
 // hook puts the rules onto the API.
 func (b *bridge) hook() *rules {
-	r := &rules{templates: invitation.NewHTTP(nil)}
+	r := &rules{templates: invitation.NewHTTP(nil), inviting: make(chan struct{}, maxInviting)}
 	b.hookSpaces(r)
 	b.hookDirectory()
 	b.hookLicences()
@@ -111,6 +117,12 @@ func (b *bridge) invite(c *api.Call, r *rules) (api.Answer, error) {
 	space, method, err := spaceOf(c)
 	if err != nil {
 		return api.Answer{}, err
+	}
+	select {
+	case r.inviting <- struct{}{}:
+		defer func() { <-r.inviting }()
+	default:
+		return api.Answer{}, api.Busy{Code: failure.CallBridgeUnavailable, After: time.Second}
 	}
 	m, err := spaces.Invite(c.Context(), c.View(), r.templates, space, method, c.Params.Get("language"))
 	var wrong *failure.Parameter
