@@ -19,36 +19,80 @@ func (x *run) removeGone(ctx context.Context) error {
 		}
 		return ctx.Err() == nil
 	})
-	atOnce := batch
 	for len(gone) > 0 {
-		some := gone[:min(atOnce, len(gone))]
+		some := gone[:min(batch, len(gone))]
 		began := time.Now()
-		removed := 0
-		err := x.im.write(ctx, func(tx *store.Tx) error {
-			removed = 0
-			for _, id := range some {
-				u := tx.Get(schema.User, id)
-				if u == nil {
-					continue
+		var removed, done int
+		err := x.lighten(ctx, some[0])
+		if err == nil {
+			err = x.im.write(ctx, func(tx *store.Tx) error {
+				removed = 0
+				load := 0
+				for i, id := range some {
+					u := tx.Get(schema.User, id)
+					if u == nil {
+						continue
+					}
+					load += weight(tx, id)
+					if done = i; i > 0 && load > mostLoad {
+						return nil
+					}
+					if err := x.removeUser(tx, u); err != nil {
+						return err
+					}
+					removed++
 				}
-				if err := x.removeUser(tx, u); err != nil {
-					return err
-				}
-				removed++
-			}
-			return nil
-		})
-		if tooBig(err) && len(some) > 1 {
-			atOnce = len(some) / 2
-			continue
+				done = len(some)
+				return nil
+			})
 		}
 		if err != nil {
 			return fmt.Errorf("remove users: %w", err)
 		}
-		gone = gone[len(some):]
+		gone = gone[done:]
 		x.removed += removed
 		if err := rest(ctx, min(time.Since(began)/4, 50*time.Millisecond)); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// weight is how many objects go with a user and the space that was made for it.
+func weight(v store.View, user store.ID) int {
+	n := len(v.Lookup(schema.CoSpaceUser, "userId", user.String())) + len(v.Below(schema.UserCoSpaceTemplate, user))
+	if _, space := provisioned(v, user); space != nil {
+		n += len(v.Below(schema.CoSpaceUser, space.ID())) + len(v.Below(schema.AccessMethod, space.ID()))
+	}
+	return n
+}
+
+// lighten removes memberships of a user, or of the user's space, that are more than one transaction takes with the user.
+func (x *run) lighten(ctx context.Context, user store.ID) error {
+	for weight(x.im.Store, user) > mostLoad {
+		err := x.im.write(ctx, func(tx *store.Tx) error {
+			all := tx.Lookup(schema.CoSpaceUser, "userId", user.String())
+			if _, space := provisioned(tx, user); space != nil {
+				all = append(all, tx.Below(schema.CoSpaceUser, space.ID())...)
+			}
+			for _, m := range all[:min(mostLoad, len(all))] {
+				// The owner is in both.
+				if m = tx.Get(schema.CoSpaceUser, m.ID()); m == nil {
+					continue
+				}
+				if err := tx.Delete(m); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if len(x.im.Store.Lookup(schema.CoSpaceUser, "userId", user.String())) == 0 {
+			if _, space := provisioned(x.im.Store, user); space == nil || len(x.im.Store.Below(schema.CoSpaceUser, space.ID())) == 0 {
+				return nil
+			}
 		}
 	}
 	return nil

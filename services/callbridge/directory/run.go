@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/store"
 )
@@ -16,6 +14,8 @@ import (
 const (
 	// batch is how many users one transaction writes, each with a space, its member and a template or two.
 	batch = 200
+	// mostLoad is how much of what [weight] counts one transaction takes on before it ends: the database takes some 8000 changes.
+	mostLoad = 1500
 	// mostDeferred bounds those that wait for a value which another user may give up.
 	mostDeferred = 10_000
 	// mostTold is how many troubles are told of one by one.
@@ -218,15 +218,23 @@ func (x *run) writeBatch(ctx context.Context, s *source, people []person) error 
 	var now claims
 	var created, changed, imported int
 	var later []deferred
+	var done int
 	err := x.im.write(ctx, func(tx *store.Tx) error {
 		now, later = claims{}, nil
 		created, changed, imported = 0, 0, 0
-		for _, p := range people {
+		load := 0
+		for i, p := range people {
+			if done = i; load > mostLoad {
+				return nil
+			}
 			at := x.place(tx, overlay{x.claimed, now}, s, p, store.ID{}, false)
 			if at.elsewhere {
 				continue
 			}
 			if at.user != nil {
+				if !p.space {
+					load += weight(tx, at.user.ID())
+				}
 				now[at.user.ID()] = struct{}{}
 			}
 			wait := deferred{person: p, source: s}
@@ -256,14 +264,9 @@ func (x *run) writeBatch(ctx context.Context, s *source, people []person) error 
 				changed++
 			}
 		}
+		done = len(people)
 		return nil
 	})
-	if tooBig(err) && len(people) > 1 {
-		if err := x.writeBatch(ctx, s, people[:len(people)/2]); err != nil {
-			return err
-		}
-		return x.writeBatch(ctx, s, people[len(people)/2:])
-	}
 	if err != nil {
 		return fmt.Errorf("write users: %w", err)
 	}
@@ -281,12 +284,10 @@ func (x *run) writeBatch(ctx context.Context, s *source, people []person) error 
 	if err := x.progress(ctx); err != nil {
 		return err
 	}
-	return rest(ctx, min(time.Since(began)/4, 50*time.Millisecond))
-}
-
-// tooBig says that a transaction has more changes than the database takes at once, as that of users with many memberships.
-func tooBig(err error) bool {
-	return errors.Is(err, rpctypes.ErrTooManyOps) || errors.Is(err, rpctypes.ErrRequestTooLarge)
+	if err := rest(ctx, min(time.Since(began)/4, 50*time.Millisecond)); err != nil || done == len(people) {
+		return err
+	}
+	return x.writeBatch(ctx, s, people[done:])
 }
 
 // again tries those for whom a value was taken: before others are removed, to let an entry that was made anew have the user of the

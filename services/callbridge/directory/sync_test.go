@@ -541,11 +541,28 @@ func TestUsersWhoAreMembersOfManySpacesAreRemoved(t *testing.T) {
 			return nil
 		})
 	}
+	// One has so many that they alone are more than a transaction takes.
+	for range 3 {
+		x.write(func(tx *store.Tx) error {
+			for range 600 {
+				space := tx.New(schema.CoSpace, store.ID{})
+				if err := tx.Put(space); err != nil {
+					return err
+				}
+				m := tx.New(schema.CoSpaceUser, space.ID())
+				m.SetRef("userId", x.user("u7@meet.example.com").ID())
+				if err := tx.Put(m); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
 	for i := range 205 {
 		x.leave(fmt.Sprintf("u%d", i))
 	}
 	x.succeed(5)
-	x.count(5, 50)
+	x.count(5, 50+1800)
 	if n := x.store.Count(schema.CoSpaceUser); n != 5*46 {
 		t.Errorf("wanted the memberships of those who stayed, got %d", n)
 	}
