@@ -243,7 +243,8 @@ func TestEveryPageFitsOntoAPhone(t *testing.T) {
 	p := openBrowser(t, s)
 	p.signIn("admin")
 	p.wide(390)
-	for _, path := range append([]string{space, "/configuration/spaces?edit=" + space[len(space)-36:]}, allPages()...) {
+	for _, path := range append([]string{space, "/configuration/spaces?edit=" + space[len(space)-36:], explorerPath + "/callLegProfiles?new", explorerPath + "/coSpaces",
+		explorerPath + "/view/system/status"}, allPages()[:20]...) {
 		p.visit(path)
 		if w := chromium.Eval[int](p.Tab, "document.documentElement.scrollWidth"); w > 390 {
 			t.Errorf("%s is %d wide", path, w)
@@ -282,7 +283,7 @@ func TestTheDirectoryPageKeepsThreeObjects(t *testing.T) {
 	}
 	source := v.get(explorerPath + "/ldapSources").main()
 	wants(t, "the source", source, "dc=example,dc=com", "(mail=*)")
-	page = v.submit(v.get("/configuration/directory"), "save", "v.mapping.nameMapping", "$displayName$")
+	v.submit(v.get("/configuration/directory"), "save", "v.mapping.nameMapping", "$displayName$")
 	if n := strings.Count(v.get(explorerPath+"/ldapMappings").main(), "View or edit"); n != 1 {
 		t.Errorf("a change made another mapping: want 1, got %d", n)
 	}

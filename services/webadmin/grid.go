@@ -37,7 +37,6 @@ type grid struct {
 	object *schema.Object
 	rows   []row
 	detail bool // lists do not show all columns
-	order  func(a, b *node) int
 }
 
 // EditShown says whether the object that is edited is among the rows; it may be on another page of the list.

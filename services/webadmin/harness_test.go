@@ -268,8 +268,9 @@ func (v *visitor) submit(p *seen, do string, pairs ...string) *seen {
 	}
 	values := url.Values{"do": {do}}
 	for n := range p.root.Descendants() {
-		owner := form
-		for owner = n; owner != nil && owner != form; owner = owner.Parent {
+		owner := n
+		for owner != nil && owner != form {
+			owner = owner.Parent
 		}
 		if attribute(n, "form") != "" {
 			owner = nil

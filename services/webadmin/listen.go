@@ -73,13 +73,15 @@ func (p *port) follow(wanted []netip.AddrPort) error {
 
 // serve serves a listener until its server is closed. The caller holds mu.
 func (p *port) serve(a netip.AddrPort, l net.Listener) {
-	server := &http.Server{Handler: p.handler, TLSConfig: p.tls, ReadHeaderTimeout: headerLimit, ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: keepLimit,
+	// Each server adds to its own.
+	config := p.tls.Clone()
+	server := &http.Server{Handler: p.handler, TLSConfig: config, ReadHeaderTimeout: headerLimit, ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: keepLimit,
 		MaxHeaderBytes: maxHeader, ErrorLog: log.New(discard{}, "", 0)}
 	p.open[a] = server
 	l = &bounded{l, p.slots}
 	p.wait.Go(func() {
 		var err error
-		if p.tls != nil {
+		if config != nil {
 			err = server.ServeTLS(l, "", "")
 		} else {
 			err = server.Serve(l)

@@ -4,13 +4,43 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // loginPage is what the form to sign in shows.
 type loginPage struct {
 	User, Next, Error, Notice string
+	// Carried is a form that was sent after its session had ended; it can be sent again after signing in.
+	Carried []carried
 }
+
+// carriedPrefix is before the names of a form's inputs on the page to sign in.
+const carriedPrefix = "c."
+
+// carry are the inputs of a form, without its token and with another prefix.
+func carry(values url.Values, from, to string) (list []carried) {
+	for name, all := range values {
+		rest, ok := strings.CutPrefix(name, from)
+		if !ok || rest == "token" {
+			continue
+		}
+		for _, value := range all {
+			list = append(list, carried{to + rest, value})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b carried) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// resumePage sends a form once more.
+type resumePage struct {
+	Path    string
+	Carried []carried
+}
+
+// maxName bounds a user name and a password.
+const maxName = 1024
 
 // home is where somebody begins.
 func home(in *session) string {
@@ -34,6 +64,14 @@ func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request, background 
 	if background {
 		http.Error(w, "signed out", http.StatusUnauthorized)
 		return
+	}
+	if r.Method == http.MethodPost {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err == nil && len(r.PostForm) > 0 {
+			s.renderLogin(w, http.StatusUnauthorized, loginPage{Next: within(r.URL.RequestURI()), Carried: carry(r.PostForm, "", carriedPrefix),
+				Notice: "You were signed out meanwhile. What you typed is kept: sign in, and send it once more."})
+			return
+		}
 	}
 	query := url.Values{}
 	if r.Method == http.MethodGet && r.URL.Path != "/user" {
@@ -65,12 +103,12 @@ func (s *Server) renderLogin(w http.ResponseWriter, status int, p loginPage) {
 }
 
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	if err := r.ParseForm(); err != nil {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm+maxForm/2)
+	if err := r.ParseForm(); err != nil || len(r.PostForm.Get("user")) > maxName || len(r.PostForm.Get("password")) > maxName {
 		s.renderLogin(w, http.StatusBadRequest, loginPage{Error: "The form could not be read. Try again."})
 		return
 	}
-	p := loginPage{User: strings.TrimSpace(r.PostForm.Get("user")), Next: within(r.PostForm.Get("next"))}
+	p := loginPage{User: strings.TrimSpace(r.PostForm.Get("user")), Next: within(r.PostForm.Get("next")), Carried: carry(r.PostForm, carriedPrefix, carriedPrefix)}
 	password := r.PostForm.Get("password")
 	if p.User == "" || password == "" {
 		p.Error = "Enter your user name and your password."
@@ -103,6 +141,11 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	in = s.sessions.begin(w, p.User, roles, source)
 	s.options.Audit(fmt.Sprintf("login of user %q, source %s", p.User, source))
+	if kept := carry(r.PostForm, carriedPrefix, ""); len(kept) > 0 && p.Next != "" {
+		v := &visit{Server: s, w: w, r: r, session: in, who: caller{in.user, source}}
+		v.show("resume", "Send what you typed?", resumePage{p.Next, kept})
+		return
+	}
 	next := p.Next
 	if next == "" || next == "/" {
 		next = home(in)

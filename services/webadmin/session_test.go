@@ -24,7 +24,7 @@ func TestNoPageWithoutASession(t *testing.T) {
 			t.Errorf("%s: want the form to sign in, got %s", path, p.path)
 		}
 	}
-	if p := v.post("/configuration/spaces", "do", "add", "v.name", "x"); !strings.HasPrefix(p.path, "/login") {
+	if p := v.post("/configuration/spaces", "do", "add", "v.name", "x"); len(p.find("input", "type", "password")) != 1 {
 		t.Errorf("a form without a session: want the form to sign in, got %s", p.path)
 	}
 	p := v.get("/logs/events?level=err")
@@ -144,6 +144,29 @@ func TestASessionEndsByItsLimitsAndByHand(t *testing.T) {
 		t.Error("the cookie of a session that was signed out still counts")
 	}
 	wants(t, "the audit log", s.audit.String(), `logout of user "audit"`)
+}
+
+func TestWhatWasTypedOutlivesTheSession(t *testing.T) {
+	s := newSite(t, startBridge(t))
+	v := s.signedIn("admin")
+	form := v.get("/configuration/spaces?add=1")
+	s.pass(absoluteLimit)
+	p := v.submit(form, "add", "v.name", "Typed for long", "v.uri", "typed")
+	if p.status != http.StatusUnauthorized {
+		t.Errorf("after the limit: want 401, got %d at %s", p.status, p.path)
+	}
+	wants(t, "the form to sign in", p.main(), "What you typed is kept")
+	p = v.submitFirst(p, "user", "admin", "password", "wrong")
+	p = v.submitFirst(p, "user", "admin", "password", password)
+	wants(t, "after signing in", p.main(), "Send what you typed?", "Nothing was changed yet.")
+	sent := url.Values{}
+	for n := range p.find("form", "action", "/configuration/spaces")[0].Descendants() {
+		if n.Data == "input" {
+			sent.Add(attribute(n, "name"), attribute(n, "value"))
+		}
+	}
+	p = v.send("/configuration/spaces", sent, nil)
+	wants(t, "after sending it", p.main(), "Space “Typed for long” added.")
 }
 
 func TestAFormNeedsTheTokenAndTheSameOrigin(t *testing.T) {

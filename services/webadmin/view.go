@@ -147,7 +147,7 @@ func (s *Server) parse() map[string]*template.Template {
 	}
 	shared := template.Must(template.New("").Funcs(functions).ParseFS(files, "pages/frame.html", "pages/icons.html", "pages/fields.html", "pages/grid.html"))
 	views := map[string]*template.Template{}
-	for _, name := range []string{"login", "problem", "status", "calls", "users", "database", "sections", "progress", "grids", "confirm",
+	for _, name := range []string{"login", "resume", "problem", "status", "calls", "users", "database", "sections", "progress", "grids", "confirm",
 		"explorer", "report", "collection", "object", "choose", "events", "tracing", "user"} {
 		views[name] = template.Must(template.Must(shared.Clone()).ParseFS(files, "pages/"+name+".html"))
 	}
