@@ -85,6 +85,11 @@ bench-turn:
 	@image/install-packages bench
 	@$(GO) run ./services/turn/bench $(FIGURES)
 
+# The store of application objects with 300,000 users, in 5 minutes.
+.PHONY: bench-api
+bench-api:
+	@$(GO) run ./services/callbridge/bench
+
 mediaworker: codecs
 	@image/install-packages bench
 	@$(GO) build -o $(BUILD)/mediaworker ./services/media/worker

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -110,7 +111,7 @@ func (b *bench) fill(ctx context.Context) error {
 				if from >= b.users {
 					return
 				}
-				err := s.Write(ctx, func(tx *store.Tx) error {
+				err := writeOnce(ctx, s, func(tx *store.Tx) error {
 					for i := from; i < min(from+atOnce, b.users); i++ {
 						// Every other one belongs to the tenant.
 						if err := personOf(i).put(tx, source, []string{"", tenant}[i%2]); err != nil {
@@ -129,4 +130,20 @@ func (b *bench) fill(ctx context.Context) error {
 	wait.Wait()
 	close(failed)
 	return <-failed
+}
+
+// writeOnce writes on a machine that has too much to do. Whether what gave ErrUnavailable was written shows the next time: somebody
+// has the names already.
+func writeOnce(ctx context.Context, s *store.Store, f func(tx *store.Tx) error) error {
+	for attempt := 0; ; attempt++ {
+		err := s.Write(ctx, f)
+		var taken *store.Conflict
+		switch {
+		case attempt > 0 && errors.As(err, &taken):
+			return nil
+		case !errors.Is(err, store.ErrUnavailable) || attempt == 20:
+			return err
+		}
+		fmt.Println("again:", err)
+	}
 }

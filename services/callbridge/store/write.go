@@ -51,10 +51,12 @@ func (s *Store) Write(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 const (
-	// patience is how long a write waits for its turn, and again for the database to take it.
+	// patience is how long a write waits for its turn, and then for a database that is away.
 	patience = 5 * time.Second
-	// attemptTimeout is how long one attempt to commit may take. One that nobody is there to answer fails at once, and is made again.
-	attemptTimeout = 4 * time.Second
+	// attemptTimeout is how long a database that is there may take for one transaction.
+	attemptTimeout = 15 * time.Second
+	// settleTimeout is how long it may take to say where it is.
+	settleTimeout = 3 * time.Second
 	// arrival is how long what was committed may be on its way back into the copy. The caller is better told late than told wrong.
 	arrival = 20 * time.Second
 	// mostAttempts is how often a write runs while other Call Bridges are faster.
@@ -159,21 +161,20 @@ type result struct {
 // commit brings the first of some requests into the database, as many as go into one transaction, and returns those that are to
 // run, or to run again.
 func (s *Store) commit(requests []*request) (left []*request) {
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
-	defer cancel()
+	until := time.Now().Add(patience)
 	most := len(requests)
 	for attempt := 0; ; attempt++ {
 		b, results, left := s.runAll(requests, most)
 		compare, then := b.transaction()
 		if len(then) == 0 {
-			return append(s.settle(ctx, results, b.revision), left...)
+			return append(s.settle(results, b.revision), left...)
 		}
 		if len(compare) > mostOps || len(then) > mostOps {
 			// It ran alone: whatever is smaller than this is never joined to so much.
 			fail(results, fmt.Errorf("the change is too big for one transaction: %d operations, and %d is the most", max(len(compare), len(then)), mostOps))
 			return left
 		}
-		revision, ok, err := s.writer.send(ctx, s.client, compare, then)
+		revision, ok, err := s.writer.send(s.ctx, s.client, compare, then, until)
 		if err == nil {
 			err = s.arrive(revision)
 		}
@@ -192,7 +193,7 @@ func (s *Store) commit(requests []*request) (left []*request) {
 		// Somebody else was faster. A short batch meets others more seldom than a long one.
 		requests = requests[:0:0]
 		for _, r := range results {
-			if r.request.attempts < mostAttempts {
+			if r.request.attempts < mostAttempts && s.ctx.Err() == nil {
 				requests = append(requests, r.request)
 			} else {
 				r.request.done <- fmt.Errorf("%w: others write all the time", ErrUnavailable)
@@ -202,7 +203,7 @@ func (s *Store) commit(requests []*request) (left []*request) {
 		if attempt > 1 {
 			most = max(1, most/2)
 		}
-		pause(ctx, time.Duration(rand.Int64N(int64(time.Millisecond)<<min(attempt, 5))))
+		pause(s.ctx, time.Duration(rand.Int64N(int64(time.Millisecond)<<min(attempt, 5))))
 	}
 }
 
@@ -278,7 +279,7 @@ func fail(results []result, err error) {
 }
 
 // settle ends requests that change nothing. Those that failed ran on a copy that may be behind: they run again when it was.
-func (s *Store) settle(ctx context.Context, results []result, revision int64) (left []*request) {
+func (s *Store) settle(results []result, revision int64) (left []*request) {
 	failed := false
 	for _, r := range results {
 		failed = failed || r.err != nil
@@ -286,7 +287,7 @@ func (s *Store) settle(ctx context.Context, results []result, revision int64) (l
 	if !failed {
 		return s.report(results, false)
 	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(s.ctx, settleTimeout)
 	defer cancel()
 	now, err := s.client.Get(ctx, fencesKey, clientv3.WithCountOnly())
 	if err == nil {

@@ -17,14 +17,17 @@ import (
 // writer commits transactions once. When the database goes away under one, nobody knows whether it was committed; so each puts its number
 // under the Store's own key and compares that nothing put another one there. It can be sent again then: the second time it fails, and
 // finds its own number.
+//
+// A database that is away is noticed at once; one that is slow, with much of an import to write to a slow disk, is waited for.
 type writer struct {
 	key      string
 	number   uint64
 	revision int64 // of key
 }
 
-// send commits a transaction. ok is false when its comparisons failed; revision is then one at which they did.
-func (w *writer) send(ctx context.Context, c *clientv3.Client, compare []clientv3.Cmp, then []clientv3.Op) (revision int64, ok bool, err error) {
+// send commits a transaction, and makes no further attempt after a time. ok is false when its comparisons failed; revision is then one at
+// which they did.
+func (w *writer) send(ctx context.Context, c *clientv3.Client, compare []clientv3.Cmp, then []clientv3.Op, until time.Time) (revision int64, ok bool, err error) {
 	w.number++
 	number := strconv.FormatUint(w.number, 10)
 	compare = append(compare, clientv3.Compare(clientv3.ModRevision(w.key), "=", w.revision))
@@ -48,7 +51,7 @@ func (w *writer) send(ctx context.Context, c *clientv3.Client, compare []clientv
 			return r.Header.Revision, false, nil
 		case !isAway(err):
 			return 0, false, refused(err)
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || !time.Now().Before(until):
 			return 0, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		pause(ctx, 50*time.Millisecond)
@@ -85,7 +88,7 @@ func refused(err error) error {
 
 // forgetOthers removes the keys that Stores of this machine left behind when they were killed. A machine has one Store.
 func (w *writer) forgetOthers(ctx context.Context, c *clientv3.Client) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	mine := w.key[:strings.LastIndexByte(w.key, '/')+1]
 	_, _ = c.Delete(ctx, mine, clientv3.WithPrefix())
