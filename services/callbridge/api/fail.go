@@ -47,16 +47,25 @@ func (f faults) err() error {
 	return errors.Join(f...)
 }
 
-// flatten takes what errors.Join joined apart again.
+// flatten takes failures that were joined apart again. Any other error stays whole: what it wraps says what kind it is, and the
+// rest of it is for the log.
 func flatten(err error) []error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, e := range several.Unwrap() {
-			all = append(all, flatten(e)...)
-		}
-		return all
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
-	return []error{err}
+	var all faults
+	for _, e := range several.Unwrap() {
+		for _, one := range flatten(e) {
+			switch one.(type) {
+			case failure.Code, *failure.Parameter, NotFound:
+				all.add(one)
+			default:
+				return []error{err}
+			}
+		}
+	}
+	return all
 }
 
 // fail answers with an error. What is no failure of the client's is logged under an event number, which is all that the

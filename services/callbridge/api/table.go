@@ -230,6 +230,9 @@ func (s *Server) create(c *Call, o *schema.Object) (Answer, error) {
 	if o.Parent != nil {
 		parent = c.last()
 	}
+	if err := c.precheck(o, true); err != nil {
+		return Answer{}, err
+	}
 	var made *store.Draft
 	err := c.Write(func(tx *store.Tx) error {
 		settings, orders, err := read(tx, o, c.Params, true)
@@ -254,6 +257,9 @@ func (s *Server) create(c *Call, o *schema.Object) (Answer, error) {
 }
 
 func (s *Server) update(c *Call, o *schema.Object) (Answer, error) {
+	if err := c.precheck(o, false); err != nil {
+		return Answer{}, err
+	}
 	var made *store.Draft
 	err := c.Write(func(tx *store.Tx) error {
 		before := current(tx, o, c)
@@ -283,6 +289,21 @@ func (s *Server) update(c *Call, o *schema.Object) (Answer, error) {
 	}
 	c.Audit("modified " + name + changes(made, c.Params))
 	return Answer{Location: c.Path}, nil
+}
+
+// precheck refuses what is wrong in itself before there is a transaction: a refusal in one asks the database whether the copy was behind,
+// and bad requests are not to cost that. Whether references exist is the transaction's to say.
+func (c *Call) precheck(o *schema.Object, create bool) error {
+	_, _, err := read(c.View(), o, c.Params, create)
+	if err == nil {
+		return nil
+	}
+	for _, one := range flatten(err) {
+		if _, ok := one.(*failure.Parameter); !ok {
+			return nil
+		}
+	}
+	return err
 }
 
 // current is the object that a path names, as a transaction sees it.
