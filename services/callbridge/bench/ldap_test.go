@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"testing"
 	"time"
@@ -20,7 +22,6 @@ import (
 	"rotunda/services/callbridge/directory/slapdtest"
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/store"
-	"rotunda/services/database/databasetest"
 )
 
 var ldapUsers = flag.Int("ldap", 0, "`number` of users that TestLDAPImport imports: 10000 for ldap_10k_s, 300000 for ldap_300k_s")
@@ -29,7 +30,7 @@ var ldapUsers = flag.Int("ldap", 0, "`number` of users that TestLDAPImport impor
 //
 //	go test -count=1 -v -timeout 30m -run TestLDAPImport ./services/callbridge/bench -ldap 10000
 //
-// The directory is slapd on the same machine, by TLS. The database is a process of its own that flushes every write, as the service does;
+// The directory is slapd on the same machine, by TLS. The database is the service, as a process of its own;
 // the copy and the importer are in this one. Another writer changes a space twenty times a second meanwhile: the
 // longest that it waits is what an administrator at the API would. The figure is from the request until the import is complete.
 func TestLDAPImport(t *testing.T) {
@@ -45,12 +46,19 @@ func TestLDAPImport(t *testing.T) {
 				last[i/len(first)%len(last)], first[i%len(first)], i, 100_000_000+i)
 		}
 	})
-	database := databasetest.NewProcess(t)
-	s, err := store.Open(t.Context(), store.Options{Client: database.Client(), Machine: uuid.New()})
+	b := service(t)
+	database, err := b.database(t.Context(), filepath.Join(t.TempDir(), "data"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer database.end()
+	// As PID 1 sets it for the Call Bridge.
+	debug.SetMemoryLimit(2 << 30 / 10 * 9)
+	s, end, err := b.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
 	im := directory.New(directory.Options{Store: s, Machine: uuid.New(), TLS: func() directory.TLS { return directory.TLS{Verify: true, Roots: dir.Roots} }})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -112,7 +120,7 @@ func TestLDAPImport(t *testing.T) {
 	if users, spaces := s.Count(schema.User), s.Count(schema.CoSpace); users != n || spaces != n+1 {
 		t.Fatalf("wanted %d users with a space each, got %d and %d", n, users, spaces)
 	}
-	mine, its := peak(t, os.Getpid()), peak(t, database.Pid())
+	mine, its := peak(t, os.Getpid()), database.memory("VmHWM:")
 	conditions := fmt.Sprintf("slapd by TLS, %d users with a space each; again without changes %.1f s; another writer waits at most %.0f ms; at most %d MiB for copy and importer, %d MiB for the database",
 		n, again.Seconds(), float64(longest.Microseconds())/1000, mine, its)
 	t.Logf("%.1f s: %s", took.Seconds(), conditions)
@@ -132,6 +140,28 @@ func TestLDAPImport(t *testing.T) {
 	if err := figures.Store(filepath.Join(tree.Root, "build", "bench.jsonl"), []figures.Figure{f}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// service builds the program whose database is measured.
+func service(t *testing.T) *bench {
+	t.Helper()
+	tree, err := qemu.FindTree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// t.TempDir may be longer than the path of a socket can be.
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	b := &bench{services: filepath.Join(dir, "services"), socket: filepath.Join(dir, "client.sock")}
+	build := exec.Command("go", "build", "-o", b.services, "./services")
+	build.Dir, build.Env = tree.Root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build services: %v\n%s", err, out)
+	}
+	return b
 }
 
 // importAll asks for an import of everything and waits for its end.

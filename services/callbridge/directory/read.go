@@ -17,7 +17,7 @@ const (
 )
 
 // search calls f with every entry below base that fits the filter, until f returns an error. Entries come while the directory sends
-// them; no more than a few are in memory. Referrals to other servers are not followed: they would send our
+// them; those of one batch, at most, wait in memory while another is written. Referrals to other servers are not followed: they would send our
 // credentials to whom the directory names.
 func (x *session) search(ctx context.Context, base, filter string, attributes []string, paged bool, f func(entry) error) error {
 	request := ldap.NewSearchRequest(base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, nil)
@@ -50,7 +50,7 @@ func (x *session) page(ctx context.Context, request *ldap.SearchRequest, f func(
 	})
 	defer late.Stop()
 	var cookie []byte
-	answers := x.conn.SearchAsync(ctx, request, 64)
+	answers := x.conn.SearchAsync(ctx, request, batch)
 	// The library's Close waits for ever for a search that nobody reads.
 	defer func() {
 		cancel(nil)
