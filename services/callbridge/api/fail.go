@@ -77,19 +77,24 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	status := http.StatusBadRequest
-	root := Element{Name: "failureDetails"}
+	var elements []Element
 	for _, one := range flatten(err) {
 		e, code := s.failureOf(w, r, one)
-		root.Elements = append(root.Elements, e)
+		elements = append(elements, e)
 		// Wrong parameters beside each other are 400; anything else is more important than they are.
 		if code != http.StatusBadRequest {
 			status = code
 		}
 	}
+	send(w, r, status, "text/xml", failures(elements...))
+}
+
+// failures is the document of an answer that is none of 200.
+func failures(elements ...Element) []byte {
 	var b bytes.Buffer
 	b.WriteString(declaration)
-	root.write(&b, " />")
-	send(w, r, status, "text/xml", b.Bytes())
+	Element{Name: "failureDetails", Elements: elements}.write(&b, " />")
+	return b.Bytes()
 }
 
 func (s *Server) failureOf(w http.ResponseWriter, r *http.Request, err error) (Element, int) {

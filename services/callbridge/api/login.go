@@ -333,12 +333,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &slow):
 		w.Header().Set("Retry-After", strconv.Itoa(int((slow.wait+time.Second-1)/time.Second)))
-		send(w, r, http.StatusTooManyRequests, "text/xml", document(Element{Name: "failureDetails", Elements: []Element{{Name: "tooManyLogins"}}}))
+		send(w, r, http.StatusTooManyRequests, "text/xml", failures(Element{Name: "tooManyLogins"}))
 	case errors.Is(err, errRole):
-		send(w, r, http.StatusForbidden, "text/xml", document(Element{Name: "failureDetails", Elements: []Element{{Name: "accessDenied"}}}))
+		send(w, r, http.StatusForbidden, "text/xml", failures(Element{Name: "accessDenied"}))
 	case errors.Is(err, ErrRefused):
 		w.Header().Set("WWW-Authenticate", `Basic realm="api", charset="UTF-8"`)
-		send(w, r, http.StatusUnauthorized, "text/xml", document(Element{Name: "failureDetails", Elements: []Element{{Name: "authenticationRequired"}}}))
+		send(w, r, http.StatusUnauthorized, "text/xml", failures(Element{Name: "authenticationRequired"}))
 	default:
 		s.fail(w, r, err)
 	}

@@ -236,7 +236,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, who caller) error
 			return failure.InvalidOperation
 		}
 		send(w, r, http.StatusMethodNotAllowed, "text/xml",
-			document(Element{Name: "failureDetails", Elements: []Element{{Name: string(failure.InvalidOperation)}}}))
+			failures(Element{Name: string(failure.InvalidOperation)}))
 		return nil
 	}
 	if c.store == nil && !found.alone {
