@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"context"
 	"slices"
 	"sort"
 	"sync/atomic"
@@ -70,11 +69,8 @@ func (c *chunk) face(k *kind) *face {
 }
 
 // warm makes every face, before somebody waits for it.
-func (s *sorted) warm(ctx context.Context, k *kind) {
+func (s *sorted) warm(k *kind) {
 	for _, c := range s.chunks {
-		if ctx.Err() != nil {
-			return
-		}
 		c.face(k)
 	}
 }
@@ -154,7 +150,27 @@ func positions(length int) []byte { return everyPosition[:length:length] }
 
 // newSorted arranges records, and keeps the slice's array.
 func newSorted(k *kind, records []*Record) *sorted {
-	slices.SortFunc(records, k.compare)
+	// Looking the text up at each comparison would take most of the time.
+	type row struct {
+		text   string
+		record *Record
+	}
+	rows := make([]row, len(records))
+	for i, r := range records {
+		rows[i].record = r
+		if k.order >= 0 {
+			rows[i].text = r.at(k.order)
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int {
+		if c := compareFold(a.text, b.text); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.record.id[:], b.record.id[:])
+	})
+	for i, r := range rows {
+		records[i] = r.record
+	}
 	s := &sorted{length: len(records)}
 	for len(records) > 0 {
 		n := min(fullRecords, len(records))

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -90,13 +91,17 @@ func (s *Store) load(ctx context.Context, earlier *set) (*loaded, error) {
 			return nil, err
 		}
 	}
-	c.set.arrange()
+	var wait sync.WaitGroup
+	wait.Go(c.set.arrange)
 	for i, k := range s.model.kinds {
 		if k.parent == nil {
-			c.lists[i] = newSorted(k, rows[i])
+			wait.Go(func() {
+				c.lists[i] = newSorted(k, rows[i])
+				c.lists[i].warm(k)
+			})
 		}
-		rows[i] = nil
 	}
+	wait.Wait()
 	return c, nil
 }
 

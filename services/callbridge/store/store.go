@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -82,17 +81,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.set, s.lists, s.revision, s.origin = c.set, c.lists, c.revision, c.origin
 	s.cleaner.add(c.set.dangling()...)
 	s.Subscribe(s.noticeGone)
-	cold := slices.Clone(c.lists)
 	s.wait.Go(s.follow)
 	s.wait.Go(s.commitAll)
 	s.wait.Go(s.clean)
-	s.wait.Go(func() {
-		for i, l := range cold {
-			if l != nil {
-				l.warm(s.ctx, s.model.kinds[i])
-			}
-		}
-	})
 	return s, nil
 }
 
