@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-ldap/ldap/v3"
+
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/store"
 )
@@ -30,12 +32,13 @@ const (
 	searchPatience = 8 * time.Second
 )
 
-// Search looks for people in the directorySearchLocations of a tenant, the zero ID for users without, and of none, those with the highest
+// Search looks for people on behalf of a user in the directorySearchLocations of the user's tenant and of none, those with the highest
 // priority first. It returns up to most people, at most 50 of one location, each address for e-mail or SIP once. What was found
 // is returned with the error of a location that did not answer.
 //
-// Text is what somebody typed: it never becomes a part of the filter's syntax. Fewer than 2 characters find nobody.
-func (im *Importer) Search(ctx context.Context, tenant store.ID, text string, most int) ([]Person, error) {
+// Text is what somebody typed: it never becomes a part of the filter's syntax. Fewer than 2 characters find nobody. Where the general settings
+// restrict searches, only what is below the node that the user's own entry is in is looked at (guide 5.2).
+func (im *Importer) Search(ctx context.Context, user *store.Record, text string, most int) ([]Person, error) {
 	text = strings.TrimSpace(text)
 	if utf8.RuneCountInString(text) < 2 {
 		return nil, nil
@@ -48,11 +51,15 @@ func (im *Importer) Search(ctx context.Context, tenant store.ID, text string, mo
 	var people []Person
 	var failed []error
 	seen := map[string]bool{}
-	for _, at := range im.locations(tenant) {
+	for _, at := range im.locations(user) {
 		if len(people) >= most {
 			break
 		}
-		found, err := im.searchAt(ctx, at, text)
+		base, ok := im.baseFor(at, user)
+		if !ok {
+			continue
+		}
+		found, err := im.searchAt(ctx, at, base, text)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("search %s: %w", at.Text("label"), err))
 		}
@@ -68,8 +75,9 @@ func (im *Importer) Search(ctx context.Context, tenant store.ID, text string, mo
 	return people, errors.Join(failed...)
 }
 
-// locations are those of a tenant and of none.
-func (im *Importer) locations(tenant store.ID) []*store.Record {
+// locations are those of a user's tenant and of none.
+func (im *Importer) locations(user *store.Record) []*store.Record {
+	tenant, _ := user.Ref("tenant")
 	var all []*store.Record
 	im.Store.Each(schema.DirectorySearchLocation, func(r *store.Record) bool {
 		if id, ok := r.Ref("tenant"); !ok || id == tenant {
@@ -85,10 +93,34 @@ func (im *Importer) locations(tenant store.ID) []*store.Record {
 	return all
 }
 
+// baseFor returns where a location is searched for a user; false when nothing of it may be. A user whose entry is not known finds nobody
+// where searches are restricted.
+func (im *Importer) baseFor(at, user *store.Record) (string, bool) {
+	base := at.Text("baseDn")
+	if !im.Store.Only(schema.GeneralSettings).Bool("restrictSearchToSearcherOu") {
+		return base, true
+	}
+	own, err := ldap.ParseDN(user.Text("distinguishedName"))
+	if err != nil || len(own.RDNs) < 2 {
+		return "", false
+	}
+	unit := &ldap.DN{RDNs: own.RDNs[1:]}
+	node, err := ldap.ParseDN(base)
+	switch {
+	case err != nil:
+		return "", false
+	case node.EqualFold(unit) || unit.AncestorOfFold(node):
+		return base, true
+	case node.AncestorOfFold(unit):
+		return unit.String(), true
+	}
+	return "", false
+}
+
 // errEnough ends a search that has found its share.
 var errEnough = errors.New("enough")
 
-func (im *Importer) searchAt(ctx context.Context, at *store.Record, text string) ([]Person, error) {
+func (im *Importer) searchAt(ctx context.Context, at *store.Record, base, text string) ([]Person, error) {
 	r := im.Store.Ref(at, "ldapServer")
 	if r == nil || !at.Has("filterFormat") {
 		return nil, errors.New("it has no server or no filterFormat")
@@ -112,7 +144,7 @@ func (im *Importer) searchAt(ctx context.Context, at *store.Record, text string)
 		return nil, errors.New("it names no attributes")
 	}
 	var found []Person
-	err = session.search(ctx, at.Text("baseDn"), filter, attributes, serverOf(r).paged, func(e entry) error {
+	err = session.search(ctx, base, filter, attributes, serverOf(r).paged, func(e entry) error {
 		p := Person{Location: at.Text("label")}
 		for field, into := range map[string]*string{"firstName": &p.FirstName, "lastName": &p.LastName, "displayName": &p.DisplayName,
 			"phone": &p.Phone, "mobile": &p.Mobile, "email": &p.Email, "sip": &p.SIP, "organisation": &p.Organisation} {

@@ -3,8 +3,11 @@ package directory
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"rotunda/services/callbridge/directory/slapdtest"
 	"rotunda/services/callbridge/failure"
@@ -19,6 +22,12 @@ func (x *scene) location(fields ...string) *store.Record {
 		"phone", "telephoneNumber", "mobile", "mobile", "sip", "sAMAccountName", "organisation", "ou"}, fields...)...)
 }
 
+// searcher is a user who looks for others.
+func (x *scene) searcher(fields ...string) *store.Record {
+	x.Helper()
+	return x.add(schema.User, store.ID{}, append([]string{"userJid", uuid.NewString() + "@example.com"}, fields...)...)
+}
+
 func names(people []Person) string {
 	var list []string
 	for _, p := range people {
@@ -30,16 +39,17 @@ func names(people []Person) string {
 func TestPeopleAreFoundInTheDirectory(t *testing.T) {
 	x := prepareScene(t, three)
 	x.location()
-	found, err := x.im.Search(t.Context(), store.ID{}, " fre ", 10)
+	anybody := x.searcher()
+	found, err := x.im.Search(t.Context(), anybody, " fre ", 10)
 	want := Person{Location: "Everybody", FirstName: "Fred", LastName: "Of fred", DisplayName: "Name fred", Phone: "+1 408 5550", Mobile: "+1 408 5551",
 		Email: "fred@example.com", SIP: "fred", Organisation: "Sales"}
 	if err != nil || len(found) != 1 || found[0] != want {
 		t.Fatalf("wanted fred, got %+v, %v", found, err)
 	}
-	if found, _ := x.im.Search(t.Context(), store.ID{}, "name", 2); len(found) != 2 {
+	if found, _ := x.im.Search(t.Context(), anybody, "name", 2); len(found) != 2 {
 		t.Errorf("wanted 2 people at most, got %v", names(found))
 	}
-	if found, err := x.im.Search(t.Context(), store.ID{}, "f", 10); len(found) != 0 || err != nil {
+	if found, err := x.im.Search(t.Context(), anybody, "f", 10); len(found) != 0 || err != nil {
 		t.Errorf("one letter: wanted nobody, got %v, %v", names(found), err)
 	}
 }
@@ -51,19 +61,20 @@ func TestWhatIsTypedIsNoFilter(t *testing.T) {
 		writePerson(w, "star", "ou: a*b(c)\\d\n")
 	})
 	at := x.location("filterFormat", "(ou=$1)")
+	anybody := x.searcher()
 	for _, c := range []struct{ typed, want string }{
 		{"Sales", "Everybody/fred"}, {"S*", ""}, {"**", ""}, {"x)(uid=*", ""}, {"*)(objectClass=*", ""}, {`a*b(c)\d`, "Everybody/star"}, {"\x00\x00", ""}, {"$1", ""},
 	} {
-		found, err := x.im.Search(t.Context(), store.ID{}, c.typed, 10)
+		found, err := x.im.Search(t.Context(), anybody, c.typed, 10)
 		if got := names(found); got != c.want || err != nil {
 			t.Errorf("%q: wanted %q, got %q, %v", c.typed, c.want, got, err)
 		}
 	}
-	if _, err := x.im.Search(t.Context(), store.ID{}, strings.Repeat("x", 201), 10); err == nil {
+	if _, err := x.im.Search(t.Context(), anybody, strings.Repeat("x", 201), 10); err == nil {
 		t.Error("201 bytes were searched for")
 	}
 	x.edit(at, "filterFormat", "")
-	if _, err := x.im.Search(t.Context(), store.ID{}, "fred", 10); err == nil {
+	if _, err := x.im.Search(t.Context(), anybody, "fred", 10); err == nil {
 		t.Error("wanted an error without a filter")
 	}
 }
@@ -76,20 +87,21 @@ func TestLocationsAreOfATenantAndInOrder(t *testing.T) {
 		}
 	})
 	tenant := x.add(schema.Tenants, store.ID{}, "name", "Example")
+	anybody, ours := x.searcher(), x.searcher("tenant", tenant.ID().String())
 	x.location("priority", "1")
 	own := x.location("priority", "5", "label", "Ours", "tenant", tenant.ID().String(), "filterFormat", "(uid=fred*)")
-	if found, err := x.im.Search(t.Context(), tenant.ID(), "name", 10); err != nil || names(found[:1]) != "Ours/fred" || strings.Count(names(found), "/fred") != 1 {
+	if found, err := x.im.Search(t.Context(), ours, "name", 10); err != nil || names(found[:1]) != "Ours/fred" || strings.Count(names(found), "/fred") != 1 {
 		t.Errorf("wanted the tenant's fred first, and once, got %s, %v", names(found), err)
 	}
-	if found, err := x.im.Search(t.Context(), store.ID{}, "fred", 10); err != nil || names(found) != "Everybody/fred" {
+	if found, err := x.im.Search(t.Context(), anybody, "fred", 10); err != nil || names(found) != "Everybody/fred" {
 		t.Errorf("no tenant: got %s, %v", names(found), err)
 	}
-	if found, err := x.im.Search(t.Context(), store.ID{}, "many", 1000); err != nil || len(found) != mostFound {
+	if found, err := x.im.Search(t.Context(), anybody, "many", 1000); err != nil || len(found) != mostFound {
 		t.Errorf("wanted %d people, got %d, %v", mostFound, len(found), err)
 	}
 	// A location that does not answer keeps nobody from being found elsewhere.
 	x.edit(own, "baseDn", "ou=gone,"+slapdtest.Suffix)
-	found, err := x.im.Search(t.Context(), tenant.ID(), "fred", 10)
+	found, err := x.im.Search(t.Context(), ours, "fred", 10)
 	if err == nil || !strings.Contains(err.Error(), "search Ours") || names(found) != "Everybody/fred" {
 		t.Errorf("wanted fred and an error about Ours, got %s, %v", names(found), err)
 	}
@@ -125,4 +137,39 @@ func TestSettingsThatWouldFailAreRefusedWhenTheyAreWritten(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+func TestASearchIsRestrictedToTheSearchersOwnUnit(t *testing.T) {
+	x := prepareScene(t, func(w io.Writer) {
+		three(w)
+		fmt.Fprintf(w, "dn: ou=north,%s\nobjectClass: organizationalUnit\nou: north\n\n", slapdtest.People)
+		fmt.Fprintf(w, "dn: uid=nora,ou=north,%s\nobjectClass: inetOrgPerson\nobjectClass: user\nuid: nora\ncn: Name nora\nsn: n\nsAMAccountName: nora\n\n", slapdtest.People)
+	})
+	x.location()
+	north := x.searcher("distinguishedName", "uid=nils,OU=North,"+slapdtest.People)
+	people := x.searcher("distinguishedName", dn("fred"))
+	other := x.searcher("distinguishedName", "uid=olaf,ou=elsewhere,"+slapdtest.Suffix)
+	unknown := x.searcher()
+	look := func(who *store.Record, want string) {
+		t.Helper()
+		found, err := x.im.Search(t.Context(), who, "name", 10)
+		list := strings.Fields(names(found))
+		slices.Sort(list)
+		if got := strings.Join(list, " "); got != want || err != nil {
+			t.Errorf("%s: wanted %q, got %q, %v", who.Text("distinguishedName"), want, got, err)
+		}
+	}
+	everybody := "Everybody/anna Everybody/ben Everybody/fred Everybody/nora"
+	for _, who := range []*store.Record{north, people, other, unknown} {
+		look(who, everybody)
+	}
+	x.write(func(tx *store.Tx) error {
+		d := tx.Edit(tx.Only(schema.GeneralSettings))
+		d.SetBool("restrictSearchToSearcherOu", true)
+		return tx.Put(d)
+	})
+	look(north, "Everybody/nora")
+	look(people, everybody)
+	look(other, "")
+	look(unknown, "")
 }
