@@ -1,0 +1,191 @@
+//go:build qemu
+
+package qemu
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestObjectsOutliveRebootAndMoveToASecondMachine is the application database as an administrator meets it: the pages and the API are
+// brought up, a space is made and changed, and it is there after a reboot, and on another machine from a backup.
+func TestObjectsOutliveRebootAndMoveToASecondMachine(t *testing.T) {
+	t.Parallel()
+	ports := []NIC{{Forward: []Forward{{Guest: 22}, {Guest: 443}}}}
+	m := boot(t, Options{NICs: ports})
+	m.firstLogin()
+	m.await("ipv4 a", "10.0.2.15/24")
+	certificate, key := selfSigned(t)
+	m.sftp("put "+certificate, "put "+key)
+	m.in("webadmin says what is missing, and comes up", func(m *trial) {
+		m.sshFails("webadmin enable", "certificate")
+		m.ssh("webadmin listen a 443")
+		m.sshFails("webadmin certs web.crt web.key", "web.")
+		m.ssh("webadmin certs web.key web.crt")
+		m.ssh("webadmin enable")
+		m.await("webadmin", "webadmin running")
+	})
+	var space string
+	m.in("a space by the API", func(m *trial) {
+		m.awaitAPI("coSpaces")
+		wantContains(m.t, "status", m.api("GET", "system/status", nil), "<softwareVersion>", "<uptimeSeconds>")
+		space = m.apiCreates("coSpaces", url.Values{"name": {"Weekly"}, "uri": {"weekly"}, "callId": {"88001"}})
+		got := m.api("GET", "coSpaces/"+space, nil)
+		wantContains(m.t, "the space", got, "<name>Weekly</name>", "<uri>weekly</uri>", "<callId>88001</callId>", "<nonMemberAccess>true</nonMemberAccess>")
+		if !regexp.MustCompile(`<secret>[A-Za-z0-9_-]{22}</secret>`).MatchString(got) {
+			m.t.Errorf("the space: got\n%s\nwant a secret of 22 characters", got)
+		}
+		m.apiFails("POST", "coSpaces", url.Values{"uri": {"WEEKLY"}}, 400, "duplicateCoSpaceUri")
+		m.apiFails("GET", "coSpaces/"+strings.Replace(space, space[:4], "0000", 1), nil, 404, "coSpaceDoesNotExist")
+		m.api("PUT", "cospaces/"+strings.ToUpper(space)+"/", url.Values{"Name": {"Weekly & more"}, "passcode": {"4711"}})
+		wantContains(m.t, "the list", m.api("GET", "coSpaces?filter=weekly", nil), `<coSpaces total="1">`, "Weekly &amp; more")
+	})
+	m.in("curl, as scripts use it", func(m *trial) {
+		out, err := exec.CommandContext(m.within(commandLimit), "curl", "-sS", "-k", "-u", "admin:"+password, "-d", "name=by curl", "-i",
+			fmt.Sprintf("https://127.0.0.1:%d/api/v1/coSpaces", m.Port(443))).CombinedOutput()
+		if err != nil || !regexp.MustCompile(`(?s)^HTTP/[0-9.]+ 200.*(?i:location): /api/v1/coSpaces/[0-9a-f-]{36}\r`).Match(out) {
+			m.t.Errorf("curl: got %v\n%s\nwant 200 and the space's place", err, out)
+		}
+	})
+	m.in("wrong passwords and other roles stay out", func(m *trial) {
+		if got, _ := m.apiAs("admin", "wrong", "GET", "coSpaces", nil); got.StatusCode != 401 {
+			m.t.Errorf("a wrong password: want 401, got %d", got.StatusCode)
+		}
+		request, err := http.NewRequest("GET", fmt.Sprintf("https://127.0.0.1:%d/", m.Port(443)), nil)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		r, body := m.https(request)
+		if r.StatusCode != 200 || !strings.Contains(body, `type="password"`) {
+			m.t.Errorf("the first page: got %d\n%s\nwant a login form", r.StatusCode, body)
+		}
+	})
+	m.in("after a reboot it is all there", func(m *trial) {
+		m.Serial.Drain()
+		m.typed("reboot\r")
+		m.login()
+		m.awaitAPI("coSpaces")
+		wantContains(m.t, "the space", m.api("GET", "coSpaces/"+space, nil), "Weekly &amp; more", "<passcode>4711</passcode>")
+	})
+	backup := filepath.Join(t.TempDir(), "objects.bak")
+	m.in("it is in a backup", func(m *trial) {
+		wantContains(m.t, "backup snapshot", m.ssh("backup snapshot objects"), "objects.bak ready for download")
+		m.sftp("get objects.bak " + backup)
+		m.api("DELETE", "coSpaces/"+space, nil)
+		m.apiFails("GET", "coSpaces/"+space, nil, 404, "coSpaceDoesNotExist")
+	})
+	m.in("factory_reset app leaves no space", func(m *trial) {
+		m.confirmed("factory_reset app")
+		m.login()
+		m.awaitAPI("coSpaces")
+		wantContains(m.t, "the spaces", m.api("GET", "coSpaces", nil), `<coSpaces total="0"`)
+		m.off()
+	})
+	other := boot(t, Options{NICs: ports})
+	other.firstLogin()
+	other.await("ipv4 a", "10.0.2.15/24")
+	other.in("a second machine has it from the backup", func(m *trial) {
+		m.sftp("put " + backup)
+		m.confirmed("backup rollback objects")
+		m.login()
+		m.awaitAPI("coSpaces")
+		wantContains(m.t, "the space", m.api("GET", "coSpaces/"+space, nil), "Weekly &amp; more", "<passcode>4711</passcode>")
+	})
+}
+
+// https sends a request to the guest's Web Admin, whose certificate is self-signed.
+func (m *trial) https(request *http.Request) (*http.Response, string) {
+	m.t.Helper()
+	client := http.Client{Timeout: commandLimit, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	r, err := client.Do(request)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return r, string(b)
+}
+
+// apiAs calls the API as a user. values are the body of POST and PUT.
+func (m *trial) apiAs(user, secret, method, path string, values url.Values) (*http.Response, string) {
+	m.t.Helper()
+	request, err := http.NewRequestWithContext(m.within(commandLimit), method, fmt.Sprintf("https://127.0.0.1:%d/api/v1/%s", m.Port(443), path),
+		strings.NewReader(values.Encode()))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	request.SetBasicAuth(user, secret)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return m.https(request)
+}
+
+// api calls the API as the administrator, which must succeed, and returns the body.
+func (m *trial) api(method, path string, values url.Values) string {
+	m.t.Helper()
+	r, body := m.apiAs("admin", password, method, path, values)
+	if r.StatusCode != 200 {
+		m.t.Fatalf("%s %s: got %d\n%s\nwant 200", method, path, r.StatusCode, body)
+	}
+	return body
+}
+
+// apiCreates makes an object and returns its ID.
+func (m *trial) apiCreates(path string, values url.Values) string {
+	m.t.Helper()
+	r, body := m.apiAs("admin", password, "POST", path, values)
+	place := regexp.MustCompile(`^/api/v1/` + path + `/([0-9a-f-]{36})$`).FindStringSubmatch(r.Header.Get("Location"))
+	if r.StatusCode != 200 || place == nil || body != "" {
+		m.t.Fatalf("POST %s: got %d, place %q and %q, want 200, the new object's place and no body", path, r.StatusCode, r.Header.Get("Location"), body)
+	}
+	return place[1]
+}
+
+// apiFails calls the API, which must refuse with a status and a code.
+func (m *trial) apiFails(method, path string, values url.Values, status int, code string) {
+	m.t.Helper()
+	r, body := m.apiAs("admin", password, method, path, values)
+	if r.StatusCode != status || !strings.Contains(body, "<failureDetails>") || !strings.Contains(body, "<"+code) {
+		m.t.Errorf("%s %s: got %d\n%s\nwant %d and %s", method, path, r.StatusCode, body, status, code)
+	}
+}
+
+// awaitAPI waits until the API answers: after a start the database and the Call Bridge take their seconds.
+func (m *trial) awaitAPI(path string) {
+	m.t.Helper()
+	ctx := m.within(bootLimit)
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("https://127.0.0.1:%d/api/v1/%s", m.Port(443), path), nil)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		request.SetBasicAuth("admin", password)
+		r, err := client.Do(request)
+		if err == nil {
+			r.Body.Close()
+			if r.StatusCode == 200 {
+				return
+			}
+			err = fmt.Errorf("status %d", r.StatusCode)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			m.t.Fatalf("the API did not answer in time; the last answer was %v", err)
+		}
+	}
+}
