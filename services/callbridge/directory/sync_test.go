@@ -181,7 +181,7 @@ func TestClashesFailTheSynchronisationAndNobodyElse(t *testing.T) {
 		t.Errorf("wanted the call ID named, got %q", r.Text("detail"))
 	}
 	x.want(x.space("ben@meet.example.com"), "callId", "", "uri", "ben.space")
-	// Swapped numbers are no clash.
+	// A number that another one gives up in the same import is no clash.
 	x.modify("ben", "ipPhone", "7656")
 	x.modify("anna", "ipPhone")
 	x.succeed(3)
