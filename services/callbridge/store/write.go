@@ -13,7 +13,7 @@ import (
 
 // Write runs f on a consistent view and commits what it put and deleted in one transaction. Writes of a Store run one after the
 // other, and those that wait at the same time are committed together. f runs again when another Call Bridge was faster, so it has no
-// effects but those on tx, and it neither waits for anything nor calls Write. When Write returns nil, the data is durable and reads of
+// effects but those on tx, and it neither waits for anything nor calls Write or Subscribe. When Write returns nil, the data is durable and reads of
 // this Store show it. An error of f is returned as it is, once it is sure that f saw the latest state. What ctx ends is the
 // wait for a turn; a transaction under way is waited for, a few seconds at most.
 func (s *Store) Write(ctx context.Context, f func(tx *Tx) error) error {
