@@ -295,6 +295,8 @@ func (x *run) writeBatch(ctx context.Context, s *source, people []person) error 
 func (x *run) again(ctx context.Context, adopt bool) error {
 	all := x.deferred
 	x.deferred = nil
+	var last []deferred
+	var reasons []error
 	for len(all) > 0 {
 		some := all[:min(batch, len(all))]
 		all = all[len(some):]
@@ -345,15 +347,13 @@ func (x *run) again(ctx context.Context, adopt bool) error {
 			x.claimed[id] = struct{}{}
 		}
 		x.imported, x.created, x.changed = x.imported+imported, x.created+created, x.changed+changed
-		for i, d := range still {
-			if adopt {
-				x.deferred = append(x.deferred, d)
-			} else {
-				x.clashed(d.person, why[i])
-			}
+		if adopt {
+			x.deferred = append(x.deferred, still...)
+			continue
 		}
+		last, reasons = append(last, still...), append(reasons, why...)
 	}
-	return nil
+	return x.swap(ctx, last, reasons)
 }
 
 // progress shows the figures, at most once a second.

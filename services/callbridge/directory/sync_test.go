@@ -567,3 +567,24 @@ func TestUsersWhoAreMembersOfManySpacesAreRemoved(t *testing.T) {
 		t.Errorf("wanted the memberships of those who stayed, got %d", n)
 	}
 }
+
+func TestTwoWhoSwapTheirNamesAndNumbersDoNotClash(t *testing.T) {
+	x := newScene(t, three)
+	x.source(nil)
+	x.add(schema.CoSpace, store.ID{}, "name", "Reception", "uri", "ben.space")
+	x.failed("clashOccurred")
+	fred, anna := x.user("fred@meet.example.com"), x.user("anna@meet.example.com")
+	secret := x.space("fred@meet.example.com").Text("secret")
+	x.modify("fred", "sAMAccountName", "anna")
+	x.modify("anna", "sAMAccountName", "fred")
+	x.modify("fred", "ipPhone", "7656")
+	x.modify("anna", "ipPhone", "7655")
+	// Ben clashes still, and alone.
+	if r := x.failed("clashOccurred"); !strings.Contains(r.Text("detail"), dn("ben")) || strings.Contains(r.Text("detail"), dn("fred")) || r.Text("numUsersImported") != "3" {
+		t.Errorf("wanted ben alone to clash and three users, got %v", values(r))
+	}
+	x.want(x.store.Get(schema.User, fred.ID()), "userJid", "anna@meet.example.com")
+	x.want(x.store.Get(schema.User, anna.ID()), "userJid", "fred@meet.example.com")
+	x.want(x.space("anna@meet.example.com"), "uri", "anna.space", "callId", "7656", "ownerId", fred.ID().String(), "secret", secret)
+	x.want(x.space("fred@meet.example.com"), "uri", "fred.space", "callId", "7655", "ownerId", anna.ID().String())
+}
