@@ -11,9 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"rotunda/services/callbridge/directory/slapdtest"
+	"rotunda/services/chromium"
 )
 
 // TestObjectsOutliveRebootAndMoveToASecondMachine is the application database as an administrator meets it: the pages and the API are
@@ -69,12 +73,16 @@ func TestObjectsOutliveRebootAndMoveToASecondMachine(t *testing.T) {
 			m.t.Errorf("the first page: got %d\n%s\nwant a login form", r.StatusCode, body)
 		}
 	})
+	m.in("the pages in a browser: the space is there, and is changed in the explorer", func(m *trial) { m.changedInTheExplorer(space) })
+	m.in("users and their spaces come from a directory", func(m *trial) { m.importsUsers(1000) })
 	m.in("after a reboot it is all there", func(m *trial) {
 		m.Serial.Drain()
 		m.typed("reboot\r")
 		m.login()
 		m.awaitAPI("coSpaces")
-		wantContains(m.t, "the space", m.api("GET", "coSpaces/"+space, nil), "Weekly &amp; more", "<passcode>4711</passcode>")
+		wantContains(m.t, "the space", m.api("GET", "coSpaces/"+space, nil), "Weekly &amp; more", "<passcode>4711</passcode>", "<cdrTag>from a browser</cdrTag>")
+		wantContains(m.t, "the users", m.api("GET", "users?limit=1", nil), `<users total="1000">`)
+		wantContains(m.t, "their spaces", m.api("GET", "coSpaces?filter=person0999.space", nil), `<coSpaces total="1">`, "Person 0999")
 	})
 	backup := filepath.Join(t.TempDir(), "objects.bak")
 	m.in("it is in a backup", func(m *trial) {
@@ -100,6 +108,63 @@ func TestObjectsOutliveRebootAndMoveToASecondMachine(t *testing.T) {
 		m.awaitAPI("coSpaces")
 		wantContains(m.t, "the space", m.api("GET", "coSpaces/"+space, nil), "Weekly &amp; more", "<passcode>4711</passcode>")
 	})
+}
+
+// changedInTheExplorer signs in to the pages and changes a space as an administrator would: by the form.
+func (m *trial) changedInTheExplorer(space string) {
+	m.t.Helper()
+	origin := fmt.Sprintf("https://127.0.0.1:%d", m.Port(443))
+	page := chromium.Start(m.t, "--ignore-certificate-errors").Open("about:blank")
+	page.Await("a page", "document.readyState == 'complete'")
+	page.Follow("location.href = %s", origin+"/login")
+	chromium.Eval[any](page, "void (document.querySelector('[type=password]').form.querySelector('[autocomplete=username]').value = 'admin')")
+	chromium.Eval[any](page, "void (document.querySelector('[type=password]').value = %s)", password)
+	page.Follow("document.querySelector('[type=password]').form.requestSubmit()")
+	if got := chromium.Eval[string](page, "location.pathname"); got != "/status" {
+		m.t.Fatalf("after signing in: got %s, want the status", got)
+	}
+	page.Follow("location.href = %s", origin+"/configuration/api/coSpaces/"+space)
+	if got := chromium.Eval[string](page, "document.querySelector('#f-name').value"); got != "Weekly & more" {
+		m.t.Errorf("the name in the explorer: got %q", got)
+	}
+	chromium.Eval[any](page, "void (document.querySelector('#f-cdrTag').value = 'from a browser')")
+	page.Follow("document.querySelector('#f-cdrTag').form.querySelector('button.main').click()")
+	wantContains(m.t, "the space by the API", m.api("GET", "coSpaces/"+space, nil), "<cdrTag>from a browser</cdrTag>", "<passcode>4711</passcode>")
+}
+
+// importsUsers has the machine read a directory on this host, which it sees as its gateway.
+func (m *trial) importsUsers(count int) {
+	m.t.Helper()
+	d := slapdtest.Start(m.t, slapdtest.Options{}, func(w io.Writer) {
+		for n := range count {
+			uid := fmt.Sprintf("person%04d", n)
+			fmt.Fprintf(w, "dn: uid=%s,%s\nobjectClass: inetOrgPerson\nuid: %s\ncn: Person %04d\nsn: %04d\nmail: %s@example.com\n\n", uid, slapdtest.People, uid, n, n, uid)
+		}
+	})
+	server := m.apiCreates("ldapServers", url.Values{"address": {"10.0.2.2"}, "portNumber": {strconv.Itoa(d.Port)}, "username": {slapdtest.Reader},
+		"password": {slapdtest.Password}, "secure": {"false"}})
+	mapping := m.apiCreates("ldapMappings", url.Values{"jidMapping": {"$uid$@example.com"}, "nameMapping": {"$cn$"},
+		"coSpaceUriMapping": {"$mail|'/@.*//'$.space"}, "coSpaceNameMapping": {"$cn$"}})
+	source := m.apiCreates("ldapSources", url.Values{"server": {server}, "mapping": {mapping}, "baseDn": {slapdtest.People}, "filter": {"(mail=*)"}})
+	sync := m.apiCreates("ldapSyncs", url.Values{"ldapSource": {source}, "removeWhenFinished": {"false"}})
+	ctx := m.within(bootLimit)
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got := m.api("GET", "ldapSyncs/"+sync, nil)
+		if strings.Contains(got, "<state>complete</state>") {
+			wantContains(m.t, "the import", got, fmt.Sprintf("<numUsersImported>%d</numUsersImported>", count))
+			return
+		}
+		if strings.Contains(got, "<state>failed</state>") {
+			m.t.Fatalf("the import failed:\n%s", got)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			m.t.Fatalf("the import does not end; it says\n%s", got)
+		}
+	}
 }
 
 // https sends a request to the guest's Web Admin, whose certificate is self-signed.

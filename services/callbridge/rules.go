@@ -46,10 +46,26 @@ func (b *bridge) parts(s *store.Store) []func(context.Context) error {
 		},
 		b.runDirectory,
 		func(ctx context.Context) error {
+			b.followDialPlan(ctx, s)
+			return nil
+		},
+		func(ctx context.Context) error {
 			b.runLicences(ctx, s)
 			return nil
 		},
 	}
+}
+
+// followDialPlan keeps the compiled dial plan until the context ends: rules that cannot be understood are named in the log when they
+// are written, not when the first call fails.
+func (b *bridge) followDialPlan(ctx context.Context, s *store.Store) {
+	plan := dialplan.Follow(s)
+	defer plan.Close()
+	plan.Log = b.log
+	plan.Plan()
+	cancel := s.Subscribe(func(_, _ *store.Record) { plan.Plan() }, dialplan.Objects...)
+	defer cancel()
+	<-ctx.Done()
 }
 
 // elements turns what rules compute into XML.

@@ -239,7 +239,7 @@ func references(m *maker, o *schema.Object) {
 		}
 		target := to.URLPath() + "/" + v.Get(f.Name)
 		a := m.api(http.MethodDelete, target, nil)
-		if f.Required {
+		if f.Required || f.Holds {
 			m.fails(a, http.StatusBadRequest, "invalidOperation")
 			return
 		}

@@ -73,7 +73,7 @@ var WebBridge = declare(Object{
 	Order: "url", Filters: []Filter{{"tenantFilter", "tenant"}},
 	Fields: []Field{
 		{Name: "url", Kind: URL, Values: []string{"c2w"}, List: true, Help: "Where Call Bridges connect to, such as c2w://edge.example.com:9999."},
-		{Name: "tenant", Kind: Reference, To: "tenants", List: true, Help: "The tenant whose meetings it reaches."},
+		{Name: "tenant", Kind: Reference, To: "tenants", Holds: true, List: true, Help: "The tenant whose meetings it reaches."},
 		{Name: "tenantGroup", Kind: Reference, To: "tenantGroups", List: true, Help: "The group whose meetings it reaches."},
 		{Name: "callBridge", Kind: Reference, To: "callBridges", List: true, Since: "2.1", Help: "The Call Bridge that connects to it; all of them, when neither this nor a group is set."},
 		{Name: "callBridgeGroup", Kind: Reference, To: "callBridgeGroups", List: true, Since: "2.1", Help: "The group that connects to it."},

@@ -10,7 +10,7 @@ var IVR = declare(Object{
 	Unique: []Unique{{Name: "ivrUri", Fields: []string{"uri"}, Fold: true, Code: "ivrUriConflict"}},
 	Fields: []Field{
 		{Name: "uri", Kind: Text, Min: 1, Max: 200, Required: true, Check: URIUser, List: true, Help: "The user part of its address."},
-		{Name: "tenant", Kind: Reference, To: "tenants", List: true, Help: "The tenant that it belongs to."},
+		{Name: "tenant", Kind: Reference, To: "tenants", Holds: true, List: true, Help: "The tenant that it belongs to."},
 		{Name: "tenantGroup", Kind: Reference, To: "tenantGroups", List: true, Help: "The group whose meetings it reaches; without it, those outside every group."},
 		{Name: "ivrBrandingProfile", Kind: Reference, To: "ivrBrandingProfiles", Help: "Its prompts."},
 		{Name: "resolveCoSpaceCallIds", Kind: Bool, Default: "true", List: true, Help: "Whether it takes call IDs of spaces."},
@@ -35,7 +35,7 @@ var OutboundDialPlanRule = declare(Object{
 		{Name: "scope", Kind: Choice, Values: []string{"global", "callBridge", "callBridgeGroup"}, Default: "global", List: true, Since: "2.2", Help: "Which Call Bridges use the rule."},
 		{Name: "callBridge", Kind: Reference, To: "callBridges", List: true, Help: "The Call Bridge, with the scope callBridge."},
 		{Name: "callBridgeGroup", Kind: Reference, To: "callBridgeGroups", List: true, Since: "2.2", Help: "The group, with the scope callBridgeGroup."},
-		{Name: "tenant", Kind: Reference, To: "tenants", List: true, Help: "The tenant whose calls use the rule; all calls, when not set."},
+		{Name: "tenant", Kind: Reference, To: "tenants", Holds: true, List: true, Help: "The tenant whose calls use the rule; all calls, when not set."},
 		{Name: "callRouting", Kind: Choice, Values: []string{"default", "traversal"}, Default: "default", List: true, Help: "Whether media goes through TURN."},
 	},
 })
@@ -54,7 +54,7 @@ var InboundDialPlanRule = declare(Object{
 		{Name: "resolveToIvrs", Kind: Bool, Default: "true", List: true, Help: "Whether calls reach IVRs."},
 		{Name: "resolveToLyncConferences", Kind: Bool, Default: "false", List: true, Help: "Whether calls reach Lync conferences by their IDs."},
 		{Name: "resolveToLyncSimplejoin", Kind: Bool, Default: "false", List: true, Since: "2.2", Help: "Whether calls reach Lync meetings by the HTTPS address of the meeting."},
-		{Name: "tenant", Kind: Reference, To: "tenants", List: true, Help: "The tenant whose spaces and users are reached; all of them, when not set."},
+		{Name: "tenant", Kind: Reference, To: "tenants", Holds: true, List: true, Help: "The tenant whose spaces and users are reached; all of them, when not set."},
 	},
 })
 
@@ -69,7 +69,7 @@ var ForwardingDialPlanRule = declare(Object{
 		{Name: "action", Kind: Choice, Values: []string{"forward", "reject"}, Default: "reject", List: true, Help: "Whether the call is forwarded or refused."},
 		{Name: "callerIdMode", Kind: Choice, Values: []string{"regenerate", "preserve"}, Default: "regenerate", List: true, Help: "Whether the caller's address is made by the outbound rules or passed through."},
 		{Name: "priority", Kind: Number, Default: "0", List: true, Help: "Rules with a higher number come first."},
-		{Name: "tenant", Kind: Reference, To: "tenants", List: true, Help: "The tenant whose outbound rules the call uses."},
+		{Name: "tenant", Kind: Reference, To: "tenants", Holds: true, List: true, Help: "The tenant whose outbound rules the call uses."},
 		{Name: "uriParameters", Kind: Choice, Values: []string{"discard", "forward"}, Default: "discard", List: true, Since: "2.0", Help: "Whether parameters of the address go along."},
 	},
 })

@@ -148,6 +148,9 @@ type Field struct {
 	Fallback string
 	// Required fields must be sent on creation and can never be unset.
 	Required bool
+	// Holds keeps what a Reference names from being deleted, as Required does: without its tenant, a tenant's dial plan rule would be
+	// everybody's.
+	Holds bool
 	// Access says who may set it and when it is shown.
 	Access Access
 	// Group is the element that holds it in XML ("status"), "/" before the next one inside ("status/rxAudio"). What an element of a

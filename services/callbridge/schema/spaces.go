@@ -26,7 +26,7 @@ var CoSpace = declare(Object{
 		{Name: "cdrTag", Kind: Text, Max: 100, Help: "Copied into the callStart record."},
 		{Name: "passcode", Kind: Text, Max: 200, Help: "What callers must enter."},
 		{Name: "defaultLayout", Kind: Choice, Values: Layouts, Help: "The layout of new participants."},
-		{Name: "tenant", Kind: Reference, To: "tenants", List: true, Help: "The tenant that it belongs to."},
+		{Name: "tenant", Kind: Reference, To: "tenants", Holds: true, List: true, Help: "The tenant that it belongs to."},
 		{Name: "callLegProfile", Kind: Reference, To: "callLegProfiles", Help: "What its participants see and may do."},
 		{Name: "callProfile", Kind: Reference, To: "callProfiles", Help: "How its meetings behave."},
 		{Name: "callBrandingProfile", Kind: Reference, To: "callBrandingProfiles", Help: "Its prompts and its invitation text."},

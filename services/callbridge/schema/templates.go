@@ -43,7 +43,7 @@ var BulkParameterSet = declare(Object{
 		{Name: "coSpaceUriMapping", Kind: Text, Max: 200, Check: IndexURI, List: true, Help: "The user part of the address, such as room$index$."},
 		{Name: "coSpaceNameMapping", Kind: Text, Max: 200, Check: IndexMapping, List: true, Help: "The name, such as Room $index$."},
 		{Name: "coSpaceCallIdMapping", Kind: Text, Max: 200, Check: IndexMapping, List: true, Help: "The call ID, such as 88$index$."},
-		{Name: "tenant", Kind: Reference, To: "tenants", List: true, Help: "The tenant that they belong to."},
+		{Name: "tenant", Kind: Reference, To: "tenants", Holds: true, List: true, Help: "The tenant that they belong to."},
 		{Name: "callProfile", Kind: Reference, To: "callProfiles", Help: "How meetings behave."},
 		{Name: "callBrandingProfile", Kind: Reference, To: "callBrandingProfiles", Help: "Prompts of meetings and the text of invitations."},
 		{Name: "nonMemberAccess", Kind: Bool, Default: "true", Help: "Whether those who are no members may join."},

@@ -130,10 +130,11 @@ func compile(objects []*schema.Object) *model {
 				if to != nil && to.object.Live {
 					to = nil
 				}
-				if to != nil && f.Required {
+				required := f.Required || f.Holds
+				if to != nil && required {
 					to.needed = true
 				}
-				k.refs = append(k.refs, reference{at, to, f.Required})
+				k.refs = append(k.refs, reference{at, to, required})
 			}
 		}
 		for _, f := range o.Lookup {

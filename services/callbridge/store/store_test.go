@@ -255,7 +255,10 @@ func TestCallIDsAreUniqueWithinATenantGroup(t *testing.T) {
 	const code = "tenantGroupCoSpaceIdConflict"
 	wantConflict(t, edit(t, s, c, "tenantGroup", group.ID().String()), code, first)
 	wantConflict(t, edit(t, s, c, "tenantGroup", ""), code, free)
-	wantConflict(t, remove(t, s, c), code, free)
+	var inUse *store.InUse
+	if err := remove(t, s, c); !errors.As(err, &inUse) || inUse.By.ID() != other.ID() {
+		t.Errorf("removing a tenant with a space: got %v, want that the space holds it", err)
+	}
 	wantConflict(t, remove(t, s, second), code, free)
 	wantConflict(t, edit(t, s, other, "tenant", b.ID().String()), "duplicateCoSpaceId", first)
 	if got := s.Get(schema.Tenants, c.ID()).Text("tenantGroup"); got != second.ID().String() {
@@ -287,29 +290,29 @@ func TestReferencesMustExistAndDangleOnlyForAMoment(t *testing.T) {
 	if _, err := tryAdd(t, s, schema.AccessMethod, uuid.New()); !errors.As(err, &gone) || gone.Field != "" || gone.Object != schema.CoSpace {
 		t.Errorf("got %v, want that the space does not exist", err)
 	}
-	tenant := add(t, s, schema.Tenants, none, "name", "t")
+	profile := add(t, s, schema.CallProfile, none, "name", "t")
 	const many = 450 // more than are cleaned at once
 	must(t, s.Write(t.Context(), func(tx *store.Tx) error {
 		for i := range many {
-			if err := tx.Put(set(tx.New(schema.CoSpace, none), "name", fmt.Sprint(i), "tenant", tenant.ID().String())); err != nil {
+			if err := tx.Put(set(tx.New(schema.CoSpace, none), "name", fmt.Sprint(i), "callProfile", profile.ID().String())); err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
-	if n := len(s.Lookup(schema.CoSpace, "tenant", tenant.ID().String())); n != many {
-		t.Errorf("%d spaces of the tenant, want %d", n, many)
+	if n := len(s.Lookup(schema.CoSpace, "callProfile", profile.ID().String())); n != many {
+		t.Errorf("%d spaces of the profile, want %d", n, many)
 	}
 	follow(t, other, s)
-	must(t, remove(t, other, tenant))
-	if r := other.List(schema.CoSpace, store.Query{Limit: 1}).Records[0]; other.Ref(r, "tenant") != nil {
-		t.Error("a reference to a deleted tenant is still followed")
+	must(t, remove(t, other, profile))
+	if r := other.List(schema.CoSpace, store.Query{Limit: 1}).Records[0]; other.Ref(r, "callProfile") != nil {
+		t.Error("a reference to a deleted profile is still followed")
 	}
 	for _, v := range []*store.Store{s, other} {
 		eventually(t, v, func() bool {
 			left := 0
 			v.Each(schema.CoSpace, func(r *store.Record) bool {
-				if r.Has("tenant") {
+				if r.Has("callProfile") {
 					left++
 				}
 				return true
