@@ -23,7 +23,7 @@ func TestTheTURNServerOfTheImage(t *testing.T) {
 	m.sftp("put "+certificate, "put "+key)
 	m.in("what is missing is named", func(m *trial) {
 		m.sshFails("turn enable", "FAILURE: no interface to listen on")
-		m.sshFails("turn certs web.crt web.key", "not a pair")
+		m.sshFails("turn certs web.crt web.key", "web.crt holds a certificate and no key")
 	})
 	m.in("it is set up and shows itself as the reference says", func(m *trial) {
 		for _, line := range []string{"turn listen a lo", "turn credentials admin Cisco.123 cms.demo", "turn tls 447", "turn certs web.key web.crt"} {
