@@ -162,24 +162,14 @@ func (t *Tab) read() {
 // Command calls a method of the DevTools protocol, such as "Page.navigate".
 func (t *Tab) Command(method string, params map[string]any) json.RawMessage {
 	t.t.Helper()
-	t.mu.Lock()
-	t.last++
-	id, ready := t.last, make(chan answer, 1)
-	t.answers[id] = ready
-	t.mu.Unlock()
-	if err := websocket.JSON.Send(t.socket, map[string]any{"id": id, "method": method, "params": params}); err != nil {
-		t.t.Fatal(err)
-	}
-	select {
-	case a := <-ready:
-		if a.Error != nil {
-			t.t.Fatalf("%s: %s", method, a.Error.Message)
-		}
-		return a.Result
-	case <-t.t.Context().Done():
+	a, ok := t.ask(method, params)
+	if !ok {
 		t.t.Fatalf("%s: the test is over", method)
 	}
-	return nil
+	if a.Error != nil {
+		t.t.Fatalf("%s: %s", method, a.Error.Message)
+	}
+	return a.Result
 }
 
 // Eval evaluates an expression in the page, and waits for it if it is a promise. The arguments go into the format's verbs as
