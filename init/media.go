@@ -11,12 +11,13 @@ import (
 	"rotunda/init/supervise"
 )
 
-// The ports of media, by the deployment guide's appendix B: UDP 32768–65535, shared out among the workers. The TURN relay
+// The ports of media, by the deployment guide's appendix B: UDP 32768–65535. All but the last 1,024 are shared out among the workers;
+// those the Call Bridge uses itself, for what goes beside the media of a call: who presents, and far ends' cameras. The TURN relay
 // of an edge server takes its ports from 50000–62000 of the same numbers; where both run on one machine, whoever finds a
 // port taken goes on to the next. Connections that the kernel numbers itself stay below (see sysctls).
 const (
 	firstMediaPort = 32768
-	lastMediaPort  = 65535
+	lastMediaPort  = 64511
 )
 
 const (

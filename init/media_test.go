@@ -21,9 +21,9 @@ func coresOf(processors, modules int) boards.Cores {
 
 func TestWorkersShareOutTheMediaPorts(t *testing.T) {
 	for processors, want := range map[int]string{
-		1: "[{0.0 0 0 32768 65535}]",
-		2: "[{0.0 0 1 32768 65535}]",
-		4: "[{0.0 0 1 32768 43689} {0.1 0 2 43690 54611} {0.2 0 3 54612 65533}]",
+		1: "[{0.0 0 0 32768 64511}]",
+		2: "[{0.0 0 1 32768 64511}]",
+		4: "[{0.0 0 1 32768 43347} {0.1 0 2 43348 53927} {0.2 0 3 53928 64507}]",
 	} {
 		if got := fmt.Sprint(mediaWorkers(coresOf(processors, 1))); got != want {
 			t.Errorf("%d processors: want %s, got %s", processors, want, got)
