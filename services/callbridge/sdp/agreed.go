@@ -1,0 +1,66 @@
+package sdp
+
+import (
+	"net/netip"
+
+	"rotunda/services/media/control"
+)
+
+// Agreed are the facts of a session. Only what is really there is set: a stream with port 0 is not.
+type Agreed struct {
+	// Audio, Video and Presentation say whether there is such a stream, held or not.
+	Audio, Video, Presentation bool
+	// AudioCodec and VideoCodec are what we send, by their names in package control.
+	AudioCodec, VideoCodec string
+	// Cipher is the SDES suite of sound, or else of video; "" with DTLS (the media engine's transport event tells it) and without encryption.
+	Cipher string
+	// Encrypted and Unencrypted say whether there is RTP of that kind (sound, video, camera).
+	Encrypted, Unencrypted bool
+	// DTLS says that keys come by a DTLS handshake.
+	DTLS bool
+	// Bandwidth is what we may send in all, in bits per second; BandwidthReceived what the far end may.
+	Bandwidth, BandwidthReceived int
+	// HeldByPeer: the far end takes no sound of ours (sendonly, inactive, or an address of zeros). HeldByUs: [Session.Hold] is in force.
+	HeldByPeer, HeldByUs bool
+	// DTMF says that keys go and come by RFC 4733.
+	DTMF bool
+	// ICE says that ICE is in use, which puts off sending until its checks are through.
+	ICE bool
+	// User is o= of the far end, for logs: its product's name often.
+	User string
+
+	Floor  *Floor
+	Camera *Camera
+}
+
+// Floor is an agreed BFCP stream.
+type Floor struct {
+	// Transport is udp or tcp.
+	Transport string
+	// Server: we are the floor control server; otherwise the client.
+	Server bool
+	// Active: we open the connection (tcp).
+	Active bool
+	// Fresh: a new connection is wanted, not the one that may be there (a=connection:new, tcp).
+	Fresh bool
+	// Remote is where the far end is; its port is 9 (discard) when it opens the connection.
+	Remote netip.AddrPort
+	// ConferenceID, UserID and FloorID identify the far end to the server: those of the policy when we are, the far end's otherwise.
+	ConferenceID    uint32
+	UserID, FloorID uint16
+	// Label is that of the presentation stream the floor is for (a=label of the server's description).
+	Label string
+}
+
+// Camera is an agreed stream of H.224 over RTP.
+type Camera struct {
+	Remote, RemoteRTCP netip.AddrPort
+	// PayloadType to send and to expect.
+	SendPayloadType, ReceivePayloadType uint8
+	// Keys are nil for plain RTP. Never logged.
+	Keys *control.Keys
+	// RTCPMux: RTCP comes and goes with RTP.
+	RTCPMux bool
+	// Held: nothing is to be sent now.
+	Held bool
+}
