@@ -90,6 +90,45 @@ func keepToSystem(proc, sys string, system []int) error {
 	return errors.Join(errs...)
 }
 
+// strayInterrupts moves interrupts off the media cores once more, since network drivers choose processors for their queues when an interface
+// comes up, and returns those that stay: "25 virtio1-req.0". Those are queues of disks, one a processor, which the kernel ties to it; they
+// come only where that processor itself reads or writes. total counts the interrupts of devices. An interrupt's wanted place
+// counts, since many move only when they come the next time.
+func strayInterrupts(proc string, system, media []int) (total int, stray []string) {
+	mask := processorMask(system)
+	irqs, _ := os.ReadDir(filepath.Join(proc, "irq"))
+	for _, irq := range irqs {
+		device := interruptOf(filepath.Join(proc, "irq", irq.Name()))
+		if device == "" {
+			continue
+		}
+		total++
+		onMedia := func() bool {
+			b, err := os.ReadFile(filepath.Join(proc, "irq", irq.Name(), "smp_affinity_list"))
+			list, wrong := parseProcessors(strings.TrimSpace(string(b)))
+			return err == nil && wrong == nil && slices.ContainsFunc(list, func(n int) bool { return slices.Contains(media, n) })
+		}
+		if onMedia() {
+			_ = os.WriteFile(filepath.Join(proc, "irq", irq.Name(), "smp_affinity"), []byte(mask), 0)
+			if onMedia() {
+				stray = append(stray, irq.Name()+" "+device)
+			}
+		}
+	}
+	return total, stray
+}
+
+// interruptOf names the device behind an interrupt: the kernel has a folder of its name there. "" for one that nobody handles.
+func interruptOf(folder string) string {
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		if e.IsDir() {
+			return e.Name()
+		}
+	}
+	return ""
+}
+
 // moveThreads keeps the threads in a folder of /proc to processors.
 func moveThreads(folder string, processors []int) error {
 	tasks, err := os.ReadDir(folder)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -66,5 +67,25 @@ func TestInterruptsAreSteeredToTheSystemCores(t *testing.T) {
 		if got, _ := os.ReadFile(filepath.Join(proc, f)); string(got) != "00000003" {
 			t.Errorf("%s: want 00000003, got %q", f, got)
 		}
+	}
+}
+
+func TestInterruptsThatStayOnMediaCoresAreNamed(t *testing.T) {
+	proc := t.TempDir()
+	for irq, on := range map[string]string{"24/virtio0-config": "0", "25/virtio1-req.0": "2-3", "26/": "2"} {
+		number, device, _ := strings.Cut(irq, "/")
+		if err := os.MkdirAll(filepath.Join(proc, "irq", number, device), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(proc, "irq", number, "smp_affinity_list"), []byte(on+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total, stray := strayInterrupts(proc, []int{0, 1}, []int{2, 3})
+	if want := []string{"25 virtio1-req.0"}; total != 2 || !slices.Equal(stray, want) {
+		t.Errorf("want %q of 2, got %q of %d", want, stray, total)
+	}
+	if got, _ := os.ReadFile(filepath.Join(proc, "irq/25/smp_affinity")); string(got) != "00000003" {
+		t.Errorf("want one more try to move it, got %q", got)
 	}
 }

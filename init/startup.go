@@ -259,6 +259,17 @@ func (m *machine) startServices(context.Context) (func(), error) {
 
 // seal makes the root read-only: from here on nothing but /data, /run and /tmp changes.
 func (m *machine) seal(context.Context) (func(), error) {
+	if !m.cores.Shared() {
+		var media []int
+		for _, w := range mediaWorkers(m.cores) {
+			media = append(media, w.CPU)
+		}
+		if total, stray := strayInterrupts("/proc", m.cores.System, media); len(stray) > 0 {
+			m.info("%d of %d interrupts are kept off the media cores, all but %s", total-len(stray), total, strings.Join(stray, ", "))
+		} else {
+			m.info("all %d interrupts are kept off the media cores", total)
+		}
+	}
 	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		return nil, fmt.Errorf("make root read-only: %w", err)
 	}
