@@ -307,6 +307,8 @@ func (p *Phone) run(program string) bool {
 	p.t.Helper()
 	ready := make(chan bool, 1)
 	p.command = exec.Command(program, "-f", p.folder, "-s")
+	// Should it crash, its core goes with the folder.
+	p.command.Dir = p.folder
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.command.Stderr = p.said
 	out, err := p.command.StdoutPipe()
