@@ -109,24 +109,32 @@ func newLogins(a Accounts, log *slog.Logger) *logins {
 	return l
 }
 
+// source is the far end's address.
+func source(r *http.Request, front int) string {
+	p, _ := r.Context().Value(peerKey{}).(peer)
+	if !p.local {
+		return host(r.RemoteAddr)
+	}
+	if p.isFront(front) {
+		// The front tells the client's address for its own requests and for those that it passes on.
+		if a, err := netip.ParseAddr(host(r.Header.Get("Rotunda-Source"))); err == nil {
+			return a.Unmap().WithZone("").String()
+		}
+	}
+	return "local"
+}
+
+func (p peer) isFront(front int) bool { return p.local && p.uid >= 0 && p.uid == front }
+
 // of says who makes a request.
 func (l *logins) of(r *http.Request, front int) (caller, error) {
 	p, _ := r.Context().Value(peerKey{}).(peer)
-	source := "local"
-	if !p.local {
-		source = host(r.RemoteAddr)
-	}
-	if p.local && p.uid >= 0 && p.uid == front {
-		// The front tells the client's address for its own requests and for those that it passes on.
-		if a, err := netip.ParseAddr(host(r.Header.Get("Rotunda-Source"))); err == nil {
-			source = a.Unmap().WithZone("").String()
+	source := source(r, front)
+	if user := r.Header.Get("Rotunda-User"); user != "" && p.isFront(front) {
+		if !plain(user) {
+			return caller{}, ErrRefused
 		}
-		if user := r.Header.Get("Rotunda-User"); user != "" {
-			if !plain(user) {
-				return caller{}, ErrRefused
-			}
-			return caller{user, source, true}, nil
-		}
+		return caller{user, source, true}, nil
 	}
 	user, password, ok := r.BasicAuth()
 	if !ok || user == "" || !plain(user) || len(password) > maxName {

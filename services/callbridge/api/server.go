@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,7 @@ type Server struct {
 	live   Live
 	system System
 	hooks  map[*schema.Object][]Hooks
+	mounts []mount
 	// root is the tree below /api/v1, pages the one below /internal that the admin pages alone reach.
 	root  *node
 	pages *node
@@ -119,6 +121,33 @@ func (s *Server) HandleDocument(method, pattern string, h Handler) {
 	s.root.at(pattern).handle(method, &route{handler: h, json: true})
 }
 
+// HandleAlone is Handle for what needs no database.
+func (s *Server) HandleAlone(method, pattern string, h Handler) { s.handleAlone(method, pattern, h) }
+
+// Mounted serves a path that is not below /api. source is the far end's address.
+type Mounted func(w http.ResponseWriter, r *http.Request, source string)
+
+// Mount gives a path outside /api, and all below it, to h, which checks by itself who may: no login comes before it. Paths are compared
+// without regard to case, as those of the API are. It is called before the first request.
+func (s *Server) Mount(path string, h Mounted) {
+	s.mounts = append(s.mounts, mount{strings.ToLower(path), h})
+}
+
+type mount struct {
+	path  string
+	serve Mounted
+}
+
+// mounted finds what serves a path, nil for the API.
+func (s *Server) mounted(path string) Mounted {
+	for _, m := range s.mounts {
+		if n := len(m.path); len(path) >= n && strings.EqualFold(path[:n], m.path) && (len(path) == n || path[n] == '/') {
+			return m.serve
+		}
+	}
+	return nil
+}
+
 // handleAlone is Handle for what needs no database.
 func (s *Server) handleAlone(method, pattern string, h Handler) {
 	s.root.at(pattern).handle(method, &route{handler: h, alone: true})
@@ -163,6 +192,8 @@ type Answer struct {
 	Root *Element
 	// Location is the path of what was made or changed, below /api/v1.
 	Location string
+	// Header are further headers.
+	Header http.Header
 	// Type and Content are a document that is not XML of ours.
 	Type    string
 	Content []byte
@@ -183,6 +214,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if serve := s.mounted(r.URL.Path); serve != nil {
+		serve(w, r, source(r, s.front))
+		return
+	}
 	// Logins come first: who has none learns nothing, not even which paths there are.
 	who, err := s.logins.of(r, s.front)
 	if err != nil {
@@ -271,6 +306,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, who caller) error
 	a, err := found.handler(c)
 	if err != nil {
 		return err
+	}
+	for name, values := range a.Header {
+		w.Header()[name] = values
 	}
 	if a.Location != "" {
 		// Relative, and without a host: clients cut the ID out of it by position.
