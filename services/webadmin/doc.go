@@ -4,8 +4,8 @@
 // # What it owns
 //
 // The port of "webadmin listen" on every address of the chosen interface, port 80 when http-redirect is on, and 127.0.0.1:8081, where the API
-// alone is served without TLS. What it shows and changes is not its own: /api/ goes to the Call Bridge's unix socket as it
-// came, and the pages use the same API over that socket, with the name of whoever is signed in. So a page can do nothing that a
+// and events alone are served without TLS. What it shows and changes is not its own: /api/ goes to the Call Bridge's unix socket as it
+// came, and so does the WebSocket below /events/ (guide 18.2); the pages use the same API over that socket, with the name of whoever is signed in. So a page can do nothing that a
 // script cannot, and the Call Bridge's rules, failure codes and audit lines count for both.
 //
 // The pages are rendered here and work without script: the one script adds convenience (progress without reloading, a filter as one

@@ -36,12 +36,12 @@ type port struct {
 	slots   chan struct{}
 
 	mu   sync.Mutex
-	open map[netip.AddrPort]*http.Server
+	open map[netip.AddrPort]*opened
 	wait sync.WaitGroup
 }
 
 func newPort(name string, handler http.Handler, config *tls.Config, logger *slog.Logger) *port {
-	return &port{name: name, handler: handler, tls: config, log: logger, slots: make(chan struct{}, maxConnections), open: map[netip.AddrPort]*http.Server{}}
+	return &port{name: name, handler: handler, tls: config, log: logger, slots: make(chan struct{}, maxConnections), open: map[netip.AddrPort]*opened{}}
 }
 
 // follow opens what is wanted and not open, and closes the rest. A restart of what stays would cut downloads for nothing.
@@ -75,9 +75,11 @@ func (p *port) follow(wanted []netip.AddrPort) error {
 func (p *port) serve(a netip.AddrPort, l net.Listener) {
 	// Each server adds to its own.
 	config := p.tls.Clone()
-	server := &http.Server{Handler: p.handler, TLSConfig: config, ReadHeaderTimeout: headerLimit, ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: keepLimit,
+	// What has left the server, a WebSocket that is passed on, ends with this context.
+	ctx, cancel := context.WithCancel(context.Background())
+	server := &http.Server{Handler: p.handler, BaseContext: func(net.Listener) context.Context { return ctx }, TLSConfig: config, ReadHeaderTimeout: headerLimit, ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: keepLimit,
 		MaxHeaderBytes: maxHeader, ErrorLog: log.New(discard{}, "", 0)}
-	p.open[a] = server
+	p.open[a] = &opened{server, cancel}
 	l = &bounded{l, p.slots}
 	p.wait.Go(func() {
 		var err error
@@ -88,6 +90,7 @@ func (p *port) serve(a netip.AddrPort, l net.Listener) {
 		}
 		if !errors.Is(err, http.ErrServerClosed) {
 			p.log.Error("a port is not served any more", "port", p.name, "error", err)
+			cancel()
 			p.mu.Lock()
 			delete(p.open, a) // the next look opens it again
 			p.mu.Unlock()
@@ -95,8 +98,15 @@ func (p *port) serve(a netip.AddrPort, l net.Listener) {
 	})
 }
 
-func (p *port) end(server *http.Server) {
+// opened is a server, and what ends that which has left it.
+type opened struct {
+	*http.Server
+	cut context.CancelFunc
+}
+
+func (p *port) end(server *opened) {
 	p.wait.Go(func() {
+		defer server.cut()
 		ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {

@@ -134,7 +134,7 @@ func (s *Server) Handler() http.Handler {
 			http.Error(w, "this request comes from another site", http.StatusForbidden)
 			return
 		}
-		if isAPI(r.URL.Path) {
+		if passes(r.URL.Path) {
 			s.api.ServeHTTP(w, r)
 			return
 		}
@@ -149,10 +149,10 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
-// Loopback serves the API alone, for the other services of this machine.
+// Loopback serves the API and events alone, for the other services of this machine.
 func (s *Server) Loopback() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.forgery.Check(r) != nil || !isAPI(r.URL.Path) {
+		if s.forgery.Check(r) != nil || !passes(r.URL.Path) {
 			http.Error(w, "only the API is served here", http.StatusNotFound)
 			return
 		}
@@ -160,9 +160,17 @@ func (s *Server) Loopback() http.Handler {
 	})
 }
 
-// isAPI: clients write the path in any case.
-func isAPI(path string) bool {
-	return len(path) >= 4 && strings.EqualFold(path[:4], "/api") && (len(path) == 4 || path[4] == '/')
+// passed are the paths of the Call Bridge: the API, and the WebSocket of events (guide 18.2), which a token opens and no cookie.
+var passed = []string{"/api", "/events"}
+
+// passes: clients write the path in any case.
+func passes(path string) bool {
+	for _, p := range passed {
+		if n := len(p); len(path) >= n && strings.EqualFold(path[:n], p) && (len(path) == n || path[n] == '/') {
+			return true
+		}
+	}
+	return false
 }
 
 // protect sets what tells browsers to be strict. Nothing is loaded from elsewhere and no script stands in a page.
