@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"rotunda/services/callbridge/directory/slapdtest"
+	"rotunda/services/callbridge/schema/collection"
 	"rotunda/services/chromium"
 )
 
@@ -60,6 +62,7 @@ func TestObjectsOutliveRebootAndMoveToASecondMachine(t *testing.T) {
 			m.t.Errorf("curl: got %v\n%s\nwant 200 and the space's place", err, out)
 		}
 	})
+	m.in("the collection of requests, as API clients use it", func(m *trial) { m.collected() })
 	m.in("wrong passwords and other roles stay out", func(m *trial) {
 		if got, _ := m.apiAs("admin", "wrong", "GET", "coSpaces", nil); got.StatusCode != 401 {
 			m.t.Errorf("a wrong password: want 401, got %d", got.StatusCode)
@@ -167,11 +170,51 @@ func (m *trial) importsUsers(count int) {
 	}
 }
 
-// https sends a request to the guest's Web Admin, whose certificate is self-signed.
+// collected sends the requests of the published collection: the first meeting from top to bottom, and the list of every type.
+func (m *trial) collected() {
+	m.t.Helper()
+	document, err := os.ReadFile("../docs/reference/rotunda.postman_collection.json")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	c, err := collection.Read(document)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	s := collection.Sender{Client: insecure(), Values: map[string]string{"server": fmt.Sprintf("https://127.0.0.1:%d", m.Port(443)), "user": "admin", "password": password}}
+	sent := 0
+	send := func(i collection.Item) {
+		a, err := s.Send(m.within(commandLimit), c, i)
+		if err != nil || a.Status != 200 {
+			m.t.Errorf("%s %s: got %v, %d\n%s\nwant 200", i.Request.Method, i.Request.URL.Raw, err, a.Status, a.Body)
+		}
+		sent++
+	}
+	for _, i := range c.Folder(collection.FirstMeeting) {
+		send(i)
+	}
+	for _, folder := range c.Items {
+		for _, i := range folder.Items {
+			// What lives below another object has no list of its own.
+			if i.Name == "List" && !strings.Contains(strings.TrimPrefix(i.Request.URL.Raw, "{{server}}"), "{{") {
+				send(i)
+			}
+		}
+	}
+	if sent < 40 {
+		m.t.Errorf("only %d requests are in the collection", sent)
+	}
+}
+
+// insecure is a client of the guest's Web Admin, whose certificate is self-signed.
+func insecure() *http.Client {
+	return &http.Client{Timeout: commandLimit, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+}
+
+// https sends a request to the guest's Web Admin.
 func (m *trial) https(request *http.Request) (*http.Response, string) {
 	m.t.Helper()
-	client := http.Client{Timeout: commandLimit, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
-	r, err := client.Do(request)
+	r, err := insecure().Do(request)
 	if err != nil {
 		m.t.Fatal(err)
 	}
