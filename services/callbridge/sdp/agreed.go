@@ -64,3 +64,53 @@ type Camera struct {
 	// Held: nothing is to be sent now.
 	Held bool
 }
+
+// Agreed tells what is offered by the far end and would be taken (after ReadOffer), what we offer (after Prepare), or what was agreed on.
+func (s *Session) Agreed() Agreed {
+	st := s.current()
+	a := Agreed{Bandwidth: s.sendTotal(st), BandwidthReceived: s.policy.receiveBandwidth(), HeldByUs: s.held, User: st.user}
+	for i := range st.lines {
+		l := &st.lines[i]
+		if !l.on {
+			continue
+		}
+		switch l.role {
+		case audioRole:
+			a.Audio, a.AudioCodec, a.DTMF = true, l.list[0].codec, len(l.dtmf) > 0
+			a.HeldByPeer = l.agreed && (l.zeros || !l.theirs.receive)
+		case mainRole:
+			a.Video, a.VideoCodec = true, l.list[0].codec
+			if st.find(audioRole) == nil {
+				a.HeldByPeer = l.agreed && (l.zeros || !l.theirs.receive)
+			}
+		case screenRole:
+			a.Presentation = true
+		case floorRole:
+			f := *l.floor
+			a.Floor = &f
+			continue
+		case cameraRole:
+			a.Camera = s.camera(l)
+		}
+		carrier := st.carrier(l)
+		a.ICE = a.ICE || carrier.ice != nil
+		if carrier.security == control.Plain {
+			a.Unencrypted = true
+			continue
+		}
+		a.Encrypted = true
+		a.DTLS = a.DTLS || carrier.security == control.DTLS
+		if a.Cipher == "" && l.role != cameraRole && carrier.agreed {
+			a.Cipher = carrier.suite
+		}
+	}
+	return a
+}
+
+func (s *Session) camera(l *line) *Camera {
+	c := &Camera{SendPayloadType: l.list[0].sendPT, ReceivePayloadType: l.list[0].pt, RTCPMux: l.mux, Held: !l.way().send, Remote: l.remote, RemoteRTCP: l.remoteRTCP}
+	if l.security == control.SDES {
+		c.Keys = &control.Keys{Suite: l.suite, Local: s.key(l, l.suite), Remote: l.remoteKey}
+	}
+	return c
+}

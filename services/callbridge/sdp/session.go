@@ -1,11 +1,10 @@
 package sdp
 
 import (
-	"errors"
+	"encoding/binary"
+	"fmt"
 	"io"
 	"net/netip"
-
-	"rotunda/services/media/control"
 )
 
 // Refused says that a description was understood and there is nothing to agree on: the answer of SIP and the text of its Warning header
@@ -22,49 +21,54 @@ func (r *Refused) Error() string { return r.Warning }
 type Session struct {
 	policy Policy
 	random io.Reader
+
+	now *state
+	// next is what is being negotiated, nil for nothing. offering: our offer waits for its answer.
+	next     *state
+	offering bool
+	// held and presenting are what the caller said.
+	held, presenting bool
+
+	// flows are the transports in the order of the leg.
+	flows []flow
+
+	id, version uint64
+	// last is what was written last, without o=.
+	last string
+	// broken is why no key could be made.
+	broken error
 }
 
 // New makes a session. random is where keys come from: [crypto/rand.Reader], but in tests.
-func New(p Policy, random io.Reader) *Session { return &Session{policy: p, random: random} }
+func New(p Policy, random io.Reader) *Session {
+	s := &Session{policy: p, random: random, now: &state{}}
+	var b [8]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		s.broken = fmt.Errorf("make a session id: %w", err)
+	}
+	// Some read it as a signed number of 64 bits, some as one of 53.
+	s.id = binary.BigEndian.Uint64(b[:])>>12 | 1
+	return s
+}
 
 // SetPolicy changes what is wanted from the next description on. Streams that are no longer wanted are rejected by it; new ones need
 // [Session.PrepareAll].
 func (s *Session) SetPolicy(p Policy) { s.policy = p }
 
 // Hold has our next description say that no media shall flow (on: a=inactive) or that it shall again.
-func (s *Session) Hold(on bool) {}
+func (s *Session) Hold(on bool) { s.held = on }
 
 // Presenting says whether a presentation is being sent or received now: main video and presentation share the bandwidth while it is, and main
 // video has it all while it is not. It counts from the next Apply and needs no new description.
-func (s *Session) Presenting(on bool) {}
+func (s *Session) Presenting(on bool) { s.presenting = on }
 
-// ReadOffer takes an offer, the first one or a later one. What comes of it is in force from WriteAnswer on.
-func (s *Session) ReadOffer(b []byte) error { return errUnwritten }
-
-// ReadAnswer takes the answer to what WriteOffer wrote last. After an error that offer still stands; Rollback gives it up.
-func (s *Session) ReadAnswer(b []byte) error { return errUnwritten }
-
-// Prepare decides what our next offer has: everything that the policy wants when there is no session yet, otherwise what was agreed on (with
-// Hold and the policy's refusals). Call it before the Apply of an offer.
-func (s *Session) Prepare() {}
-
-// PrepareAll is Prepare, but also offers again what was refused or not there: for a re-INVITE without a body (RFC 3261, 14.2), and when
-// the policy has more than before.
-func (s *Session) PrepareAll() {}
-
-// Rollback forgets an offer of either side that came to nothing; what was agreed on before is in force again.
-func (s *Session) Rollback() {}
-
-// Reopens tells that the next Apply needs new ports: an open transport cannot change its kind of security, nor begin or end ICE, nor leave
-// rtcp-mux. Ask before Apply. If so, put the leg with Transports, Audio, Video and Presentation empty first, and Apply and put then; and when
-// that was because of an answer (we offered SDES as an option, the far end took plain RTP), the far end has to be told
-// the new ports by another offer.
-func (s *Session) Reopens() bool { return false }
-
-// Apply writes what is offered or agreed on into a wanted state: Transports, and of Audio, Video and Presentation everything but Muted, Deaf,
-// Gain, Blind, RIDs and Slots, which stay. local are the addresses of this machine that the far end may reach, the best first; they must be
-// the same from one Apply to the next, as open ports cannot move.
-func (s *Session) Apply(l *control.Leg, local []netip.Addr) {}
+// current is what is being negotiated, or else in force.
+func (s *Session) current() *state {
+	if s.next != nil {
+		return s.next
+	}
+	return s.now
+}
 
 // Ports are the local addresses of what does not run in the media engine. An invalid one leaves out what it is for: its m-line is not
 // offered, and rejected when offered.
@@ -73,18 +77,8 @@ type Ports struct {
 	Floor, Camera netip.AddrPort
 }
 
-// WriteOffer writes the offer that Prepare decided on. st is the answer of the media engine to the put after Apply. The error is that of a
-// state that does not fit: it was made from another Apply.
-func (s *Session) WriteOffer(st control.LegState, p Ports) ([]byte, error) { return nil, errUnwritten }
-
-// WriteAnswer writes the answer to the offer that was read last, and puts it into force. *Refused when the far end has no address of a family
-// that we have.
-func (s *Session) WriteAnswer(st control.LegState, p Ports) ([]byte, error) { return nil, errUnwritten }
-
 // Wants tells which ports the description about to be written has a use for: open them between Apply and WriteOffer or WriteAnswer.
-func (s *Session) Wants() (floor, camera bool) { return false, false }
-
-// Agreed tells what is offered by the far end and would be taken (after ReadOffer), what we offer (after Prepare), or what was agreed on.
-func (s *Session) Agreed() Agreed { return Agreed{} }
-
-var errUnwritten = errors.New("not written")
+func (s *Session) Wants() (floor, camera bool) {
+	st := s.current()
+	return st.find(floorRole) != nil, st.find(cameraRole) != nil
+}

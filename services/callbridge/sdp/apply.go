@@ -1,0 +1,212 @@
+package sdp
+
+import (
+	"net/netip"
+	"slices"
+
+	"rotunda/services/media/control"
+)
+
+// flow is a transport of the leg. A stream that is gone leaves its own behind, open and idle: the others keep their places and ports.
+type flow struct {
+	open bool
+	// want is what was last wanted of it; its security, ICE and rtcp-mux are those that it was opened with or has been brought to.
+	want control.Transport
+	// mux: it was opened with one port.
+	mux bool
+}
+
+// fits tells whether an open transport can become another one.
+func (f *flow) fits(t *control.Transport) bool {
+	if !f.open {
+		return true
+	}
+	if f.want.Security != t.Security || (f.want.ICE == nil) != (t.ICE == nil) || f.mux && !t.RTCPMux {
+		return false
+	}
+	if t.ICE != nil && f.want.ICE.Lite != t.ICE.Lite {
+		return false
+	}
+	return true
+}
+
+// Reopens tells that the next Apply needs new ports: an open transport cannot change its kind of security, nor begin or end ICE, nor leave
+// rtcp-mux. Ask before Apply. If so, put the leg with Transports, Audio, Video and Presentation empty first, and Apply and put then; and when
+// that was because of an answer (we offered SDES as an option, the far end took plain RTP), the far end has to be told
+// the new ports by another offer.
+func (s *Session) Reopens() bool {
+	st := s.current()
+	s.settle(st)
+	for i := range st.lines {
+		if l := &st.lines[i]; l.on && l.role.streamed() && st.carrier(l) == l {
+			if t := s.transport(l, nil); !s.flows[l.home].fits(&t) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// settle gives transports to lines that have none. Places are given once, so that ports stay; those of a line that an offer had and nobody took are
+// given again.
+func (s *Session) settle(st *state) {
+	for i := range st.lines {
+		l := &st.lines[i]
+		if !l.on || !l.role.streamed() || st.carrier(l) != l || l.home >= 0 {
+			continue
+		}
+		used := func(home int) bool {
+			is := func(l line) bool { return l.home == home }
+			return slices.ContainsFunc(st.lines, is) || slices.ContainsFunc(s.now.lines, is)
+		}
+		for home := range s.flows {
+			if !used(home) {
+				l.home = home
+				break
+			}
+		}
+		if l.home < 0 {
+			l.home = len(s.flows)
+			s.flows = append(s.flows, flow{})
+		}
+	}
+}
+
+// Apply writes what is offered or agreed on into a wanted state: Transports, and of Audio, Video and Presentation everything but Muted, Deaf,
+// Gain, Blind, RIDs and Slots, which stay. local are the addresses of this machine that the far end may reach, the best first; they must be
+// the same from one Apply to the next, as open ports cannot move.
+func (s *Session) Apply(l *control.Leg, local []netip.Addr) {
+	st := s.current()
+	s.settle(st)
+	for i := range st.lines {
+		o := &st.lines[i]
+		if !o.on || !o.role.streamed() || st.carrier(o) != o {
+			continue
+		}
+		t := s.transport(o, local)
+		f := &s.flows[o.home]
+		if !f.open || !f.fits(&t) {
+			f.open, f.mux = true, t.RTCPMux
+		}
+		f.want = t
+	}
+	l.Transports = make([]control.Transport, len(s.flows))
+	for i := range s.flows {
+		l.Transports[i] = s.flows[i].want
+	}
+	l.Audio = s.applyAudio(st, st.find(audioRole), l.Audio)
+	l.Video = s.applyVideo(st, st.find(mainRole), l.Video)
+	l.Presentation = s.applyVideo(st, st.find(screenRole), l.Presentation)
+}
+
+// transport is what a line needs of the media engine.
+func (s *Session) transport(l *line, local []netip.Addr) control.Transport {
+	t := control.Transport{Local: slices.Clone(local), Remote: l.remote, RemoteRTCP: l.remoteRTCP, Latch: s.policy.Latch, Security: l.security,
+		MTU: s.policy.MTU, DSCP: s.policy.DSCP}
+	// Of an offer of our own nobody knows yet whether the far end has rtcp-mux: both ports are opened. DTLS, ICE and BUNDLE have one.
+	t.RTCPMux = l.mux && l.agreed || l.security == control.DTLS || l.bundled
+	if t.RTCPMux {
+		t.RemoteRTCP = netip.AddrPort{}
+	}
+	switch l.security {
+	case control.SDES:
+		t.Keys = &control.Keys{Suite: l.suite, Local: s.key(l, l.suite), Remote: l.remoteKey}
+	case control.DTLS:
+		if len(l.fingerprints) > 0 {
+			t.Handover = &control.Handover{Active: l.active, Fingerprints: l.fingerprints}
+		}
+	}
+	if l.ice != nil {
+		ice := *l.ice
+		t.ICE = &ice
+	}
+	return t
+}
+
+func direction(w way) control.Direction {
+	switch w {
+	case way{true, true}:
+		return control.SendReceive
+	case way{true, false}:
+		return control.SendOnly
+	case way{false, true}:
+		return control.ReceiveOnly
+	}
+	return control.Inactive
+}
+
+// send is the format that we send, in the far end's terms.
+func (f *format) send() control.Format {
+	c := f.their
+	c.PayloadType, c.RTX = f.sendPT, f.sendRTX
+	if f.codec == control.H264 {
+		// What is agreed on in two modes is sent in the lower one.
+		c.PacketizationMode = min(c.PacketizationMode, f.mode)
+	}
+	return c
+}
+
+func (f *format) receive() control.Format {
+	return control.Format{PayloadType: f.pt, Codec: f.codec, RTX: f.rtx, PacketizationMode: f.mode}
+}
+
+func (s *Session) applyAudio(st *state, l *line, was *control.Audio) *control.Audio {
+	if l == nil {
+		return nil
+	}
+	a := &control.Audio{}
+	if was != nil {
+		a.Muted, a.Deaf, a.Gain = was.Muted, was.Deaf, was.Gain
+	}
+	a.Transport, a.Direction = st.carrier(l).home, direction(l.way())
+	a.Send = l.list[0].send()
+	if bits := limited(a.Send.Bitrate, l.limit); a.Send.Codec == control.Opus && bits > 0 {
+		a.Send.Bitrate = min(max(bits, 6000), soundShare)
+	} else {
+		a.Send.Bitrate = 0
+	}
+	for i := range l.list {
+		a.Receive = append(a.Receive, l.list[i].receive())
+	}
+	a.PacketTime = control.Milliseconds(l.packet)
+	if len(l.dtmf) > 0 {
+		a.DTMF, a.DTMFClock = l.dtmf[0].pt, l.dtmf[0].clock
+	}
+	a.LevelExtension, a.TransportSequence = l.level, l.tcc
+	if l.bundled {
+		a.MID, a.MIDExtension = l.mid, l.midx
+	}
+	return a
+}
+
+func (s *Session) applyVideo(st *state, l *line, was *control.Video) *control.Video {
+	if l == nil {
+		return nil
+	}
+	v := &control.Video{}
+	if was != nil {
+		v.Muted, v.Blind, v.Slots = was.Muted, was.Blind, was.Slots
+		v.RIDs, v.RIDExtension, v.RepairedRIDExtension = was.RIDs, was.RIDExtension, was.RepairedRIDExtension
+	}
+	v.Transport, v.Direction = st.carrier(l).home, direction(l.way())
+	f := &l.list[0]
+	v.Send = f.send()
+	for i := range l.list {
+		v.Receive = append(v.Receive, l.list[i].receive())
+	}
+	q := s.quality(l.role, s.sendTotal(st))
+	v.MaxWidth, v.MaxHeight, v.MaxRate = q.Width, q.Height, q.Rate
+	if f.fps >= 100 && l.agreed {
+		v.MaxRate = min(v.MaxRate, f.fps/100)
+	}
+	if l.fps > 0 {
+		v.MaxRate = min(v.MaxRate, l.fps)
+	}
+	v.SendBitrate, v.ReceiveBitrate = s.sendRate(st, l), s.receiveRate()
+	v.NACK, v.PLI, v.FIR, v.TMMBR, v.REMB = l.fb.nack, l.fb.pli, l.fb.fir, l.fb.tmmbr, l.fb.remb
+	v.TransportSequence = l.tcc
+	if l.bundled {
+		v.MID, v.MIDExtension = l.mid, l.midx
+	}
+	return v
+}
