@@ -1,0 +1,510 @@
+package sip
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+func fill(b []byte) { rand.Read(b) }
+
+// dialing is what an outgoing INVITE has until it is answered.
+type dialing struct {
+	rest        []Target
+	tx          *clientTx
+	provisional bool
+	canceled    bool
+	cancelCause string
+	early       map[string]*early // by the far end's tag
+	done        map[string]*fork  // dialogs of 2xx, by tag; the call's own and those that were too many
+	answered    bool              // by a reliable 18x
+	tried       bool              // with credentials
+	raised      bool              // the session interval, after 422
+	ackSeq      uint32            // of the INVITE whose 2xx waits for its ACK
+	lastErr     error
+	lastCode    int
+	lastReason  string
+}
+
+// early is one branch of a forked INVITE that rings.
+type early struct {
+	target string
+	routes []string
+	rseq   uint32
+}
+
+// fork is a 2xx that was acknowledged.
+type fork struct {
+	ack  []byte
+	path path
+}
+
+// maxForks bounds the branches of one INVITE that are remembered.
+const maxForks = 32
+
+// Dial makes a call. It returns at once; h hears what comes of it.
+func (a *Agent) Dial(d Dial, h Handler) *Call {
+	c := &Call{a: a, callID: random(32), localTag: random(16), dial: d, handler: h, uri: d.To, to: Party{URI: d.To}, forwards: d.MaxForwards,
+		from: Party{Name: d.FromName, URI: d.From}, target: d.To, auth: credentials{user: d.User, password: d.Password}, lastSDP: d.Offer}
+	if c.forwards == 0 {
+		c.forwards = 70
+	}
+	c.localValue = "<" + clean(d.From) + ">"
+	if d.FromName != "" {
+		c.localValue = quote(clean(d.FromName)) + " " + c.localValue
+	}
+	c.remoteValue = "<" + clean(d.To) + ">"
+	c.session.want = a.o.SessionExpires
+	to, f := parseURI(d.To)
+	if f == nil && !to.sip() {
+		f = bad("only sip and sips URIs can be called")
+	}
+	if f == nil {
+		_, f = parseURI(d.From)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f != nil {
+		c.finish(End{Code: 400, Reason: f.why, Err: f})
+		return c
+	}
+	a.callMu.Lock()
+	full := len(a.calls) >= a.limits.Dialogs
+	if !full {
+		a.calls[c.localTag] = c
+	}
+	a.callMu.Unlock()
+	if full {
+		c.finish(End{Code: 503, Reason: "too many calls", Unreachable: true})
+		return c
+	}
+	ring := d.RingFor
+	if ring == 0 {
+		ring = 3 * time.Minute
+	}
+	c.ringTimer = time.AfterFunc(ring, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.state < stateAccepted {
+			c.hangup("SIP;cause=487;text=\"ring time is over\"", End{RingTimeout: true, Timeout: true, Reason: "no answer in time"})
+		}
+	})
+	a.running.Add(1)
+	go func() {
+		defer a.running.Done()
+		c.place(to)
+	}()
+	return c
+}
+
+// place looks up where to call.
+func (c *Call) place(to uri) {
+	targets := c.dial.Next
+	if len(targets) == 0 {
+		host, port := c.dial.Host, c.dial.Port
+		if host == "" {
+			host, port = to.host, to.port
+		}
+		ts := c.dial.Transports
+		if len(ts) == 0 {
+			switch v, _ := to.param("transport"); {
+			case to.scheme == "sips" || equalFold(v, "tls"):
+				ts = []Transport{TLS}
+			case equalFold(v, "tcp"):
+				ts = []Transport{TCP}
+			case equalFold(v, "udp"):
+				ts = []Transport{UDP}
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 4*c.a.limits.Connect)
+		stop := c.a.whenDone(cancel)
+		var err error
+		targets, err = c.a.targets(ctx, host, port, ts)
+		stop()
+		if err != nil {
+			c.mu.Lock()
+			c.finish(End{Unreachable: true, Lookup: true, Reason: err.Error(), Err: err})
+			c.mu.Unlock()
+			return
+		}
+	}
+	c.try(targets)
+}
+
+// whenDone calls f when the agent closes; the function it returns ends that, and calls f itself.
+func (a *Agent) whenDone(f func()) func() {
+	stop := make(chan struct{})
+	go func() {
+		select {
+		case <-a.done:
+		case <-stop:
+		}
+		f()
+	}()
+	return func() { close(stop) }
+}
+
+// try sends the INVITE to the first target that can be reached.
+func (c *Call) try(targets []Target) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer c.a.whenDone(cancel)()
+	for i, t := range targets {
+		c.mu.Lock()
+		over := c.state == stateEnded
+		size := c.inviteSize()
+		c.mu.Unlock()
+		if over {
+			return
+		}
+		p, err := c.a.reachSized(ctx, t, size)
+		c.mu.Lock()
+		if c.state == stateEnded {
+			c.mu.Unlock()
+			return
+		}
+		if err != nil {
+			c.dialing.lastErr = err
+			c.mu.Unlock()
+			c.a.log.Info("sip: target not reached", "call", c.callID, "target", t.Address, "transport", t.Transport, "error", err)
+			continue
+		}
+		c.dialing.rest = targets[i+1:]
+		c.on(p)
+		c.sendInvite(nil)
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Lock()
+	d := &c.dialing
+	reason := d.lastReason
+	if reason == "" && d.lastErr != nil {
+		reason = d.lastErr.Error()
+	}
+	c.finish(End{Unreachable: true, Timeout: errors.Is(d.lastErr, errTimeout), Code: d.lastCode, Remote: d.lastCode != 0, Reason: reason, Err: d.lastErr})
+	c.mu.Unlock()
+}
+
+func (c *Call) inviteSize() int {
+	n := len(c.dial.Offer) + 600 + len(c.uri)
+	for _, h := range c.dial.Headers {
+		n += len(h.Name) + len(h.Value) + 4
+	}
+	return n
+}
+
+// sendInvite sends the first INVITE by c.path; c.mu is held. authorization is a header for another try, or nil.
+func (c *Call) sendInvite(authorization *Header) {
+	d := &c.dialing
+	d.provisional = false
+	u, _ := parseURI(c.dial.From)
+	c.contact = c.a.contact(u.user, c.dial.Contact, c.path)
+	c.seq++
+	m := c.buildAt("INVITE", c.seq, "", c.uri, nil)
+	for i := range m.headers {
+		if m.headers[i].Name == "Max-Forwards" {
+			m.headers[i].Value = strconv.Itoa(c.forwards)
+		}
+	}
+	m.add("Allow", allowed)
+	m.add("Supported", supported)
+	m.add("Accept", "application/sdp")
+	c.session.offer(m)
+	if c.dial.Replaces != "" {
+		m.add("Require", "replaces")
+		m.add("Replaces", clean(c.dial.Replaces))
+	}
+	for _, h := range c.dial.Headers {
+		if isToken(h.Name) && !ours[canonicalName(h.Name)] {
+			m.add(h.Name, clean(h.Value))
+		}
+	}
+	if authorization != nil {
+		m.headers = append(m.headers, *authorization)
+	}
+	m.setSDP(c.dial.Offer)
+	value, v := c.a.viaValue(c.path)
+	m.headers[0].Value, m.via = value, v
+	var tx *clientTx
+	ready := make(chan struct{}) // the answer may be quicker than the assignment
+	tx = c.a.request(m, c.path, func(r *message) { <-ready; c.inviteAnswered(tx, r) }, func(err error) { <-ready; c.inviteFailed(tx, err) })
+	d.tx = tx
+	close(ready)
+}
+
+// ours are headers that no caller of Dial sets.
+var ours = map[string]bool{"Via": true, "From": true, "To": true, "Call-ID": true, "CSeq": true, "Contact": true, "Content-Length": true,
+	"Content-Type": true, "Max-Forwards": true, "Route": true, "Record-Route": true, "Session-Expires": true, "Min-SE": true, "Authorization": true,
+	"Proxy-Authorization": true}
+
+// inviteFailed: nobody answered the INVITE, or its connection broke.
+func (c *Call) inviteFailed(tx *clientTx, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := &c.dialing
+	if c.state >= stateAccepted || tx != d.tx {
+		return
+	}
+	d.lastErr = err
+	if d.provisional {
+		c.finish(End{Timeout: errors.Is(err, errTimeout), Unreachable: true, Reason: err.Error(), Err: err})
+		return
+	}
+	c.next()
+}
+
+// next tries what targets are left; c.mu is held.
+func (c *Call) next() {
+	rest := c.dialing.rest
+	c.dialing.rest = nil
+	c.a.running.Add(1)
+	go func() {
+		defer c.a.running.Done()
+		c.try(rest)
+	}()
+}
+
+// inviteAnswered takes an answer to the first INVITE.
+func (c *Call) inviteAnswered(tx *clientTx, r *message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := &c.dialing
+	switch {
+	case r.code >= 200 && r.code < 300:
+		c.inviteAccepted(tx, r)
+	case tx != d.tx:
+	case r.code < 200:
+		d.provisional = true
+		if c.state == stateEnded {
+			if !d.canceled {
+				d.canceled = true
+				tx.cancel(d.cancelCause)
+			}
+			return
+		}
+		if r.code > 100 {
+			c.ringing(r)
+		}
+	case c.state >= stateAccepted:
+	default:
+		c.inviteRefused(r)
+	}
+}
+
+// routeSet is that of a dialog that we began: Record-Route from the last to the first (RFC 3261 12.1.2).
+func routeSet(r *message) []string {
+	l := r.list("Record-Route")
+	slices.Reverse(l)
+	return l[:min(len(l), 32)]
+}
+
+// contactOf is the URI of the Contact header; "" for none.
+func contactOf(m *message) string {
+	v := m.get("Contact")
+	if v == "" {
+		return ""
+	}
+	first, _ := cutElement(v)
+	a, f := parseAddress(first)
+	if f != nil || !a.uri.sip() {
+		return ""
+	}
+	return a.uri.text
+}
+
+// ringing takes 101 to 199; c.mu is held.
+func (c *Call) ringing(r *message) {
+	d := &c.dialing
+	if r.to.tag == "" {
+		if r.code == 180 || r.code == 181 || r.code == 182 {
+			c.tellRinging(r.code)
+		}
+		return
+	}
+	e := d.early[r.to.tag]
+	if e == nil {
+		if len(d.early) >= maxForks {
+			return
+		}
+		if d.early == nil {
+			d.early = make(map[string]*early)
+		}
+		e = &early{}
+		d.early[r.to.tag] = e
+	}
+	if t := contactOf(r); t != "" {
+		e.target = t
+	}
+	if e.target == "" {
+		e.target = c.uri
+	}
+	e.routes = routeSet(r)
+	if c.state == stateCalling {
+		c.state = stateEarly
+	}
+	body := sdpOf(r)
+	if r.lists("Require", "100rel") {
+		rseq, ok := number(r.get("RSeq"), 1<<32-1)
+		if !ok || rseq == 0 || e.rseq != 0 && uint32(rseq) != e.rseq+1 {
+			return // again, or out of order (RFC 3262 4)
+		}
+		e.rseq = uint32(rseq)
+		if c.dial.Offer == nil && body != nil && !d.answered {
+			d.answered = true
+			c.remoteTag, c.target, c.routes = r.to.tag, e.target, e.routes
+			c.rel.rack = r.get("RSeq") + " " + itoa(r.cseq) + " INVITE"
+			c.offering.theirs = offerLateRel
+			c.theirSDP = body
+			c.tell(func(h Handler) { h.Offered(body) })
+			return
+		}
+		c.prack(r, e, nil)
+		if body != nil && !d.answered && c.dial.Offer != nil {
+			d.answered = true
+			c.theirSDP = body
+			c.tell(func(h Handler) { h.Answered(body) })
+			return
+		}
+	} else if body != nil && !d.answered && c.dial.Offer != nil {
+		c.tell(func(h Handler) { h.Early(body) })
+		return
+	}
+	c.tellRinging(r.code)
+}
+
+func (c *Call) tellRinging(code int) { c.tell(func(h Handler) { h.Ringing(code) }) }
+
+// prack acknowledges a reliable 18x; c.mu is held.
+func (c *Call) prack(r *message, e *early, body []byte) {
+	c.seq++
+	m := c.buildAt("PRACK", c.seq, r.to.tag, e.target, e.routes)
+	m.add("RAck", r.get("RSeq")+" "+itoa(r.cseq)+" INVITE")
+	m.setSDP(body)
+	c.submit(&outgoing{m: m})
+}
+
+// inviteAccepted takes a 2xx: the first one makes the call; others are of forks, or come again (RFC 3261 13.2.2.4).
+func (c *Call) inviteAccepted(tx *clientTx, r *message) {
+	d := &c.dialing
+	if f := d.done[r.to.tag]; f != nil {
+		if f.ack != nil {
+			c.a.send(f.path, f.ack)
+		}
+		return
+	}
+	if len(d.done) >= maxForks {
+		return
+	}
+	if d.done == nil {
+		d.done = make(map[string]*fork)
+	}
+	f := &fork{}
+	d.done[r.to.tag] = f
+	target := contactOf(r)
+	if target == "" {
+		target = c.uri
+	}
+	routes := routeSet(r)
+	if c.state >= stateAccepted || tx != d.tx {
+		// Too many, or too late: acknowledged and ended.
+		c.acknowledge(f, r.cseq, r.to.tag, target, routes, nil)
+		c.seq++
+		m := c.buildAt("BYE", c.seq, r.to.tag, target, routes)
+		c.submit(&outgoing{m: m})
+		return
+	}
+	if c.ringTimer != nil {
+		c.ringTimer.Stop()
+	}
+	c.state = stateConfirmed
+	c.remoteTag, c.target, c.routes = r.to.tag, target, routes
+	c.allow = strings.Join(r.values("Allow"), ", ")
+	body := sdpOf(r)
+	c.head = &message{headers: r.headers}
+	d.early, d.rest = nil, nil
+	c.path.remote = r.path.remote
+	c.session.agreed(c, r, true)
+	switch {
+	case c.dial.Offer != nil:
+		c.acknowledge(f, r.cseq, c.remoteTag, target, routes, nil)
+		if !d.answered {
+			c.theirSDP = body
+			c.tell(func(h Handler) { h.Answered(body) })
+		}
+		c.confirmed()
+	case d.answered:
+		c.acknowledge(f, r.cseq, c.remoteTag, target, routes, nil)
+		c.confirmed()
+	default:
+		// The far end's offer: the ACK has our answer.
+		d.ackSeq = r.cseq
+		c.offering.theirs = offerLate
+		c.offering.ours = true
+		c.theirSDP = body
+		c.tell(func(h Handler) { h.Offered(body) })
+	}
+}
+
+// acknowledge sends the ACK of a 2xx, and keeps it for 2xx that come again; c.mu is held.
+func (c *Call) acknowledge(f *fork, seq uint32, tag, target string, routes []string, body []byte) {
+	m := c.buildAt("ACK", seq, tag, target, routes)
+	if h := c.auth.header; h.Name != "" {
+		m.add(h.Name, h.Value)
+	}
+	m.setSDP(body)
+	c.submit(&outgoing{m: m, sent: func(p path, b []byte) { f.ack, f.path = b, p }})
+}
+
+func (c *Call) confirmed() {
+	c.tell(func(h Handler) { h.Confirmed() })
+	c.turn()
+}
+
+// inviteRefused takes 300 and above; c.mu is held.
+func (c *Call) inviteRefused(r *message) {
+	d := &c.dialing
+	switch {
+	case c.state == stateEnded:
+		return
+	case r.code == 401 || r.code == 407:
+		if h, ok := c.authorization("INVITE", c.uri, r, &d.tried); ok {
+			d.early = nil
+			c.sendInvite(&h)
+			return
+		}
+	case r.code == 422 && !d.raised:
+		if min, ok := seconds(r.get("Min-SE")); ok && min > c.session.want && min < 24*time.Hour {
+			d.raised = true
+			c.session.want, c.session.min = min, min
+			c.sendInvite(nil)
+			return
+		}
+	case r.code == 503 && len(d.rest) > 0:
+		d.lastCode, d.lastReason = r.code, r.reason
+		d.early = nil
+		c.next()
+		return
+	}
+	text, cause := reasonOf(r)
+	if text == "" {
+		text = r.reason
+	}
+	c.head = &message{headers: r.headers}
+	c.finish(End{Remote: true, Code: r.code, Reason: text, Cause: cause, Busy: r.code == 486 || r.code == 600, Timeout: r.code == 408})
+}
+
+// giveUp ends an INVITE of ours that has no final answer; c.mu is held.
+func (c *Call) giveUp(cause string) {
+	d := &c.dialing
+	d.cancelCause = cause
+	d.rest = nil
+	if d.tx != nil && d.provisional && !d.canceled {
+		d.canceled = true
+		d.tx.cancel(cause)
+	}
+}

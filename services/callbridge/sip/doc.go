@@ -1,0 +1,26 @@
+// Package sip is the Call Bridge's end of the SIP wire: sockets, messages, transactions and dialogs of calls (RFC 3261). What a call is for and
+// what its session descriptions mean is decided elsewhere; this package carries them as bytes.
+//
+// An [Agent] owns the sockets. A [Call] is one INVITE dialog; its methods return at once, and what comes of them is told to its [Handler],
+// in order, never under a lock of this package.
+//
+// Invariants:
+//   - An idle call costs memory and one timer, no goroutine. A UDP socket has one goroutine, a stream connection two.
+//   - Everything that comes from outside is bounded by [Limits]: size, number and time. What is over a limit gets a 503 with Retry-After where an
+//     answer is worth its cost, and nothing otherwise. Requests outside of calls are answered without keeping state.
+//   - A UDP source that has not shown that it gets our answers is sent at most one answer to a request, which is no longer than needed.
+//   - A transaction's message is written once; retransmissions send the same bytes.
+//
+// After a crash nothing is left: calls that were up are ended by the far ends' session timers (RFC 4028) and, as our answer to whatever they send
+// in a dialog that nobody knows is 481, by their next request. Far ends that die are found by our session timers in the same way.
+//
+// Messages and transactions are our own and not those of emiago/sipgo, which the package's tests use as a peer. In version 1.7.2 its client
+// transaction sleeps for T2 under its lock when a final answer comes again, and waits for its user in the socket's goroutine; its server
+// transaction answers CANCEL with a To tag other than that of the 180; timers are variables of the package; its UDP transport keeps an entry for
+// every source address; its parser drops a message with a fault, so that nobody can be told what the fault is, and does not take thirteen of the
+// torture messages as RFC 4475 asks.
+//
+// Source: RFC 3261, 3262 (PRACK), 3263 (by the caller's resolver), 3311 (UPDATE), 3326 (Reason), 3515 and 4488 (REFER), 3581 (rport), 3891
+// (Replaces), 4028 (session timers), 5626 (keep-alives), 5923, 6026, 6086 (INFO), 7616 and 8760 (digest); deployment guide chapters 6, 16.1 and
+// appendix B.
+package sip
