@@ -20,8 +20,8 @@ const (
 	// maxTyped are kept of one entry. It is more than a meeting ID (24) has, and a passcode that is longer (200 are allowed) cannot be
 	// entered by telephone anyway.
 	maxTyped = 64
-	// longestPrompt is when to go on if nobody tells that a prompt is over: own recordings last up to 32 seconds.
-	longestPrompt = 40 * time.Second
+	// longestPrompt is when to go on if nobody tells that a prompt is over: own recordings last up to 64 seconds.
+	longestPrompt = 70 * time.Second
 )
 
 // state is how far a question is.

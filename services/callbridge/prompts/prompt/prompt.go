@@ -211,3 +211,11 @@ func below1000(n int) (l []Name) {
 	}
 	return l
 }
+
+// Background is the file name of the picture of a kind.
+func (k Kind) Background() string {
+	if k == IVR {
+		return "ivr_background.jpg"
+	}
+	return "background.jpg"
+}

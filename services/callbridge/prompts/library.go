@@ -1,0 +1,243 @@
+package prompts
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"rotunda/services/callbridge/prompts/prompt"
+	"rotunda/services/callbridge/schema"
+	"rotunda/services/callbridge/store"
+)
+
+// BuiltIn is where the image has its prompts.
+const BuiltIn = "/usr/share/rotunda/prompts"
+
+// Options are what a [Library] is made with.
+type Options struct {
+	// BuiltIn is the folder of the built-in prompts; "" means [BuiltIn].
+	BuiltIn string
+	// Folder is for what comes from outside: this process writes it, media workers read it, and nothing else is in it. With "" there are
+	// built-in prompts alone.
+	Folder string
+	// Local is the folder of what administrators have put on this machine, which is read once; "" for none.
+	Local string
+	// TLS is asked for each connection to a web server; nil means the system's trusted certificates.
+	TLS func() *tls.Config
+	// Allowed says whether own prompts are licensed (customizations); nil means yes.
+	Allowed func() bool
+	// Log and Now may be nil.
+	Log *slog.Logger
+	Now func() time.Time
+}
+
+// Library is all prompts and pictures. It is safe for any goroutine.
+type Library struct {
+	o       Options
+	fetcher *fetcher
+	ctx     context.Context
+	stop    context.CancelFunc
+	wait    sync.WaitGroup
+	turns   chan struct{} // a token for each web server that is being asked
+	builtIn map[prompt.Name]string
+
+	mu     sync.Mutex
+	shelf  *shelf
+	places map[key]*place
+	local  *place
+}
+
+// key is a kind of branding at a web server.
+type key struct {
+	kind     prompt.Kind
+	location string
+}
+
+// Bounds of what is fetched.
+const (
+	// freshFor is how long an answer counts: calls that begin one after the other ask once.
+	freshFor = 30 * time.Second
+	// maxPlaces are known at once; one that no call has wanted for idleAfter makes room.
+	maxPlaces = 256
+	idleAfter = 10 * time.Minute
+	// maxTurns web servers are asked at once.
+	maxTurns = 4
+)
+
+// Open makes a library: it empties Folder and reads Local.
+func Open(o Options) (*Library, error) {
+	if o.BuiltIn == "" {
+		o.BuiltIn = BuiltIn
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Allowed == nil {
+		o.Allowed = func() bool { return true }
+	}
+	s, err := openShelf(o.Folder)
+	if err != nil {
+		return nil, err
+	}
+	l := &Library{o: o, fetcher: newFetcher(o.TLS), turns: make(chan struct{}, maxTurns), shelf: s, places: map[key]*place{}, builtIn: map[prompt.Name]string{}}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	for _, p := range prompt.All() {
+		path := filepath.Join(o.BuiltIn, p.Name.File())
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			l.builtIn[p.Name] = path
+		} else if p.Text != "" {
+			o.Log.Warn("a built-in prompt is not there: nothing will be heard in its place", "prompt", p.Name, "folder", o.BuiltIn)
+		}
+	}
+	l.readLocal()
+	return l, nil
+}
+
+// Close ends what is being fetched. Files stay.
+func (l *Library) Close() {
+	l.stop()
+	l.wait.Wait()
+	l.fetcher.close()
+}
+
+// Set is what a call hears and shows. It always is the newest that there is.
+type Set struct {
+	l *Library
+	k key
+}
+
+// For returns the set of a resourceLocation, "" for what this machine has, and asks its web server for what has changed.
+func (l *Library) For(kind prompt.Kind, location string) *Set {
+	l.Prepare(kind, location)
+	return &Set{l, key{kind, location}}
+}
+
+// File is the WAV file of a prompt; false where there is none.
+func (s *Set) File(name prompt.Name) (path string, ok bool) {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	return s.l.file(s.k, name)
+}
+
+// Background is the picture; "" for none.
+func (s *Set) Background() string { return s.l.Background(s.k.kind, s.k.location) }
+
+// Files returns the WAV files of prompts, one after the other; those without a file are left out.
+func (l *Library) Files(kind prompt.Kind, location string, names ...prompt.Name) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var files []string
+	for _, n := range names {
+		if f, ok := l.file(key{kind, location}, n); ok {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// Background returns the picture of a kind, "" for none.
+func (l *Library) Background(kind prompt.Kind, location string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	path, _ := l.own(key{kind, location}, kind.Background())
+	return path
+}
+
+// file looks for a prompt. The caller holds mu.
+func (l *Library) file(k key, name prompt.Name) (string, bool) {
+	// What is said of missing licences is not up to who has none.
+	if row, ok := prompt.Of(name); ok && name != prompt.NotCompliant {
+		if row.Kind != k.kind {
+			k = key{kind: row.Kind} // a profile is of one kind; this machine has both
+		}
+		if path, ok := l.own(k, name.File()); ok {
+			return path, true
+		}
+	}
+	path, ok := l.builtIn[name]
+	return path, ok
+}
+
+// own looks for what is not built in. The caller holds mu.
+func (l *Library) own(k key, file string) (string, bool) {
+	if !l.o.Allowed() {
+		return "", false
+	}
+	if p := l.places[k]; p != nil {
+		p.used = l.o.Now()
+		if h := p.files[file]; h != nil {
+			return h.path, true
+		}
+	}
+	if h := l.local.files[file]; h != nil {
+		return h.path, true
+	}
+	return "", false
+}
+
+// Failure is a file that cannot be used.
+type Failure struct {
+	Kind prompt.Kind
+	// Location is the resourceLocation; "" for the files of this machine.
+	Location, File string
+	Err            error
+}
+
+// Failures are those of now, in a fixed order. Err and File are for people; Location may have a password in it.
+func (l *Library) Failures() []Failure {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []Failure
+	add := func(p *place) {
+		for file, err := range p.failures {
+			list = append(list, Failure{kindOf(file, p.kind), p.location, file, err})
+		}
+	}
+	add(l.local)
+	for _, p := range l.places {
+		add(p)
+	}
+	slices.SortFunc(list, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Location, b.Location), cmp.Compare(a.File, b.File))
+	})
+	return list
+}
+
+// Profiles are the branding profiles that a failure concerns: those with its location.
+func (f Failure) Profiles(v store.View) (ids []store.ID) {
+	if f.Location == "" {
+		return nil
+	}
+	o := schema.CallBrandingProfile
+	if f.Kind == prompt.IVR {
+		o = schema.IVRBrandingProfile
+	}
+	v.Each(o, func(r *store.Record) bool {
+		if r.Text("resourceLocation") == f.Location {
+			ids = append(ids, r.ID())
+		}
+		return true
+	})
+	return ids
+}
+
+func kindOf(file string, otherwise prompt.Kind) prompt.Kind {
+	if file == prompt.IVR.Background() {
+		return prompt.IVR
+	}
+	for _, p := range prompt.All() {
+		if p.Name.File() == file {
+			return p.Kind
+		}
+	}
+	return otherwise
+}

@@ -1,0 +1,269 @@
+package prompts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"rotunda/services/callbridge/prompts/prompt"
+)
+
+// place is where files come from: a web server's folder, or this machine. The library's lock guards it.
+type place struct {
+	key
+	files    map[string]*held // by name
+	failures map[string]error
+	bytes    int
+	// used is when a call last wanted it, checked when it was last asked.
+	used, checked time.Time
+	asking        bool
+}
+
+// held is a file that can be used, and what its server said to know it by.
+type held struct {
+	path           string
+	size           int
+	etag, modified string
+}
+
+// maxPlace is how much one place may have, which is three times what recordings of all prompts take.
+const maxPlace = 48 << 20
+
+var errPlaceFull = fmt.Errorf("all files of the folder take more than %d bytes together", maxPlace)
+
+func newPlace(k key) *place {
+	return &place{key: k, files: map[string]*held{}, failures: map[string]error{}}
+}
+
+// Prepare asks the web server of a location for what has changed, if nobody has within the last seconds. It does not wait.
+func (l *Library) Prepare(kind prompt.Kind, location string) {
+	if location == "" || l.o.Folder == "" || !l.o.Allowed() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k, now := key{kind, location}, l.o.Now()
+	p := l.places[k]
+	if p == nil {
+		if len(l.places) >= maxPlaces && !l.forget(now) {
+			return
+		}
+		p = newPlace(k)
+		l.places[k] = p
+	}
+	p.used = now
+	if p.asking || !p.checked.IsZero() && now.Sub(p.checked) < freshFor || l.ctx.Err() != nil {
+		return
+	}
+	p.asking = true
+	l.wait.Go(func() { l.ask(p) })
+}
+
+// forget makes room for a place; false where all are in use. The caller holds mu.
+func (l *Library) forget(now time.Time) bool {
+	var oldest *place
+	for _, p := range l.places {
+		if !p.asking && now.Sub(p.used) >= idleAfter && (oldest == nil || p.used.Before(oldest.used)) {
+			oldest = p
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	for _, h := range oldest.files {
+		l.shelf.release(h.path, now)
+	}
+	delete(l.places, oldest.key)
+	return true
+}
+
+// askWithin bounds the asking of one web server, askedAtOnce how many requests it has to serve at a time.
+const (
+	askWithin   = 30 * time.Second
+	askedAtOnce = 4
+)
+
+// ask brings a place up to date.
+func (l *Library) ask(p *place) {
+	select {
+	case l.turns <- struct{}{}:
+		defer func() { <-l.turns }()
+	case <-l.ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, askWithin)
+	defer cancel()
+	first, later := wanted(p.kind)
+	ok := l.askFor(ctx, p, first)
+	l.mu.Lock()
+	counts := p.files[prompt.CountBefore.File()] != nil
+	l.mu.Unlock()
+	if ok && p.kind == prompt.Call && counts {
+		l.askFor(ctx, p, later)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.asking, p.checked = false, l.o.Now()
+	l.shelf.sweep(p.checked)
+}
+
+// wanted are the files of a kind. The parts of numbers come later: they are looked for only where there is the sentence that they
+// belong to.
+func wanted(kind prompt.Kind) (first, later []string) {
+	first = []string{kind.Background()}
+	for _, row := range prompt.All() {
+		switch {
+		case row.Kind != kind || row.Name == prompt.NotCompliant:
+		case strings.HasPrefix(string(row.Name), "number_") || row.Name == prompt.CountAfter:
+			later = append(later, row.Name.File())
+		default:
+			first = append(first, row.Name.File())
+		}
+	}
+	return first, later
+}
+
+// askFor fetches files. It returns false when the server cannot be reached, and then asks for no more.
+func (l *Library) askFor(ctx context.Context, p *place, names []string) bool {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	work := make(chan string)
+	var wait sync.WaitGroup
+	var away sync.Once
+	reached := true
+	for range askedAtOnce {
+		wait.Go(func() {
+			for name := range work {
+				if err := l.askForOne(ctx, p, name); err != nil {
+					away.Do(func() { reached = false })
+					stop()
+				}
+			}
+		})
+	}
+	for _, name := range names {
+		select {
+		case work <- name:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(work)
+	wait.Wait()
+	return reached
+}
+
+// askForOne fetches one file. An error means that the server cannot be reached.
+func (l *Library) askForOne(ctx context.Context, p *place, name string) error {
+	l.mu.Lock()
+	var known held
+	if h := p.files[name]; h != nil {
+		known = *h
+	}
+	l.mu.Unlock()
+	a, err := l.fetcher.get(ctx, p.location, name, known.etag, known.modified)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return nil // another request found the server away, or we are closing
+	}
+	now := l.o.Now()
+	var unreachable *unreachableError
+	switch {
+	case errors.As(err, &unreachable):
+		l.fail(p, name, err)
+		return err
+	case err != nil:
+		l.fail(p, name, err)
+	case a.same:
+		l.succeed(p, name)
+	case a.gone:
+		l.mu.Lock()
+		l.drop(p, name, now)
+		l.mu.Unlock()
+		l.succeed(p, name)
+	default:
+		content, extension, err := usable(name, a.content)
+		if err == nil {
+			err = l.keep(p, name, content, extension, a, now)
+		}
+		if err != nil {
+			l.fail(p, name, err)
+		} else {
+			l.succeed(p, name)
+		}
+	}
+	return nil
+}
+
+// usable is the part that looks at foreign bytes: it returns what may be put on the shelf.
+func usable(name string, content []byte) (_ []byte, extension string, err error) {
+	if strings.HasSuffix(name, ".wav") {
+		content, err = normalize(content)
+		return content, ".wav", err
+	}
+	extension, err = checkPicture(content)
+	return content, extension, err
+}
+
+// most is how large a file may be as it comes.
+func most(name string) int64 {
+	if strings.HasSuffix(name, ".wav") {
+		return maxWAV
+	}
+	return maxPicture
+}
+
+// keep takes a file into use in place of the one before.
+func (l *Library) keep(p *place, name string, content []byte, extension string, a answer, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := 0
+	if h := p.files[name]; h != nil {
+		before = h.size
+	}
+	if p.bytes-before+len(content) > maxPlace {
+		return errPlaceFull
+	}
+	path, err := l.shelf.put(content, extension, now)
+	if err != nil {
+		return err
+	}
+	l.drop(p, name, now)
+	p.files[name] = &held{path: path, size: len(content), etag: a.etag, modified: a.modified}
+	p.bytes += len(content)
+	return nil
+}
+
+// drop takes a file out of use. The caller holds mu.
+func (l *Library) drop(p *place, name string, now time.Time) {
+	if h := p.files[name]; h != nil {
+		l.shelf.release(h.path, now)
+		p.bytes -= h.size
+		delete(p.files, name)
+	}
+}
+
+func (l *Library) fail(p *place, name string, err error) {
+	l.mu.Lock()
+	was := p.failures[name]
+	p.failures[name] = err
+	l.mu.Unlock()
+	if was == nil || was.Error() != err.Error() {
+		l.o.Log.Warn("a file of a branding profile cannot be used", "file", name, "error", err)
+	}
+}
+
+// succeed takes the failure of a file back, and one of the server with it.
+func (l *Library) succeed(p *place, name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(p.failures, name)
+	for file, err := range p.failures {
+		var unreachable *unreachableError
+		if errors.As(err, &unreachable) {
+			delete(p.failures, file)
+		}
+	}
+}
