@@ -182,8 +182,12 @@ type LegInfo struct {
 	Muted          Mutes
 	// Rights are the profile fields in force, by [profiles.Effective].
 	Rights profiles.Effective
-	// Own are the settings of this leg alone, by schema name.
-	Own    map[string]string
+	// Own are the settings of this leg alone, by schema name; OwnProfile is its callLegProfile.
+	Own        map[string]string
+	OwnProfile ID
+	HandRaised bool
+	// MediaID is the name of its media, for figures by [mixer.Mixer.Stats]: that of the leg, unless it was moved.
+	MediaID string
 	Media  MediaInfo
 	Alarms []string // packetLoss, excessiveJitter, highRoundTripTime that are on
 	// End says why it ended and whether the far end did it; zero before.

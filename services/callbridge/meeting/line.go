@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"rotunda/services/callbridge/mixer"
+	"rotunda/services/callbridge/profiles"
 )
 
 // Line is the signalling of one leg: a SIP dialog, or a browser. Calls to it return at once and never fail: what comes of them is told by
@@ -28,6 +29,10 @@ type Line interface {
 	// Refer asks the far end to call another address (the end of a move to another Call Bridge).
 	Refer(to string)
 }
+
+// Adjustable is a [Line] whose media depend on the rights of its leg: encryption, qualities, bandwidth, a second stream. It is told them before
+// Ring and Accept, and again when they change.
+type Adjustable interface{ Adjust(rights profiles.Effective) }
 
 // Caller is what a [Line] tells of its leg. *Leg is one. Its methods do not wait.
 type Caller interface {
@@ -97,6 +102,8 @@ type Dial struct {
 	Encryption string
 	NoVideo    bool
 	NoPresent  bool
+	// Rights are those of the leg, as Adjust tells them later; nil where there are none.
+	Rights *profiles.Effective
 	// Headers are for recorders and streamers.
 	Headers [][2]string
 }

@@ -1,0 +1,190 @@
+package meeting
+
+import (
+	"strings"
+
+	"rotunda/services/callbridge/profiles"
+	"rotunda/services/callbridge/schema"
+	"rotunda/services/callbridge/spaces"
+	"rotunda/services/callbridge/store"
+)
+
+// Arrive takes an incoming call. The ID of the leg is that of a.Media; what becomes of the call a.Line is told.
+func (c *Calls) Arrive(a Arrival, t Target) Caller {
+	id, ok := store.ParseID(a.Media.ID())
+	if !ok {
+		id = fresh() // a name of our own for a leg whose media have one that is no GUID
+	}
+	c.lock()
+	defer c.unlock()
+	l := c.newLeg(id, Incoming)
+	l.line = a.Line
+	l.hear(a.Media)
+	l.kind, l.sub = a.Kind, a.Sub
+	if l.kind == "" {
+		l.kind = "sip"
+	}
+	l.local, l.original, l.replaces = a.Called, a.Original, a.Replaces
+	l.info_ = a.Offer
+	l.tenant = t.Tenant
+	l.identify(a.Identity)
+	l.resolve()
+	switch {
+	case c.closing:
+		l.end(LocalTeardown, false)
+	case t.Reject != "":
+		l.end(t.Reject, false)
+	case t.Forward != nil:
+		c.forward(l, *t.Forward)
+	case t.Menu != nil || t.Any:
+		l.menu(t.Menu)
+	case len(t.Entries) == 0:
+		l.end(UnknownDestination, false)
+	case len(t.Entries) == 1 && passcode(t.Entries[0]) == "":
+		l.join(t.Entries[0])
+	default:
+		l.askPasscode(t.Entries)
+	}
+	return l
+}
+
+// passcode is what has to be entered for a way in. A method is another way than its space: it does not inherit the passcode.
+func passcode(e Entry) string {
+	if e.Method != nil {
+		return e.Method.Text("passcode")
+	}
+	return e.Space.Text("passcode")
+}
+
+// identify takes over who the far end says that it is.
+func (l *Leg) identify(who Identity) {
+	if who.Name != "" {
+		l.name = who.Name
+	}
+	if who.Address != "" {
+		l.remote = who.Address
+	}
+	if who.From.IsValid() {
+		l.address = who.From
+	}
+	if who.SIPID != "" {
+		l.sipID = who.SIPID
+	}
+}
+
+// resolve finds the rights of the leg by where it is and what was set for it.
+func (l *Leg) resolve() {
+	v := l.c.view()
+	if v == nil {
+		l.rights = profiles.Resolve(schema.CallLegProfile, profiles.Level{Scope: profiles.CallLeg, Fields: l.own.Fields})
+		return
+	}
+	p := profiles.Leg{AccessMethod: l.method, Member: l.member, CallOut: l.callOut, Own: l.own}
+	tenant := l.tenant
+	if l.call != nil {
+		p.Space, tenant = l.call.space, l.call.tenant
+	}
+	if tenant != (ID{}) {
+		p.Tenant = v.Get(schema.Tenants, tenant)
+	}
+	l.rights = profiles.ForLeg(v, p)
+}
+
+// recognise finds the member of the space that a caller is: whose JID the far end's address is. Call control vouches for the address.
+func (l *Leg) recognise(space *store.Record) {
+	l.guest = true
+	v := l.c.view()
+	if v == nil || l.remote == "" {
+		return
+	}
+	user := spaces.UserByJID(v, strings.ToLower(l.remote))
+	if user == nil {
+		return
+	}
+	l.user, l.jid, l.userTag = user.ID(), user.Text("userJid"), user.Text("cdrTag")
+	if m := spaces.MemberOf(v, space.ID(), user.ID()); m != nil {
+		l.member, l.guest = m, false
+	} else if owner, ok := space.Ref("ownerId"); ok && owner == user.ID() {
+		l.guest = false
+	}
+}
+
+// join brings a leg that may come in into the meeting of a space, and answers it.
+func (l *Leg) join(e Entry) {
+	c := l.c
+	l.recognise(e.Space)
+	k := c.spaces[e.Space.ID()]
+	if why := c.full(k, e.Space); why != "" {
+		l.part(partFull, why)
+		return
+	}
+	if k == nil {
+		k = c.begin(SpaceCall, e.Space, ID{}, "")
+	}
+	l.method = e.Method
+	l.enter(k, nil)
+	l.participant.importance = accessImportance(e.Method)
+	l.participant.member = !l.guest
+	if l.answered {
+		l.arrived()
+	} else {
+		l.tell(Line.Accept)
+	}
+}
+
+// full says why nobody more may come into a call, or into a new one of the space; "" when there is room. Limits count participants, not legs.
+func (c *Calls) full(k *call, space *store.Record) Reason {
+	v := c.view()
+	var tenant *store.Record
+	switch {
+	case v == nil:
+	case k != nil && k.tenant != (ID{}):
+		tenant = v.Get(schema.Tenants, k.tenant)
+	case space != nil:
+		tenant = v.Ref(space, "tenant")
+	}
+	var there int
+	var profile profiles.Effective
+	if k != nil {
+		there, profile = len(k.participants), k.profile
+	} else {
+		profile = callProfile(v, space, tenant)
+	}
+	if most, ok := profile.Number("participantLimit"); ok && int64(there) >= most {
+		return ParticipantLimit
+	}
+	if tenant != nil {
+		if most, ok := tenant.Number("participantLimit"); ok && int64(c.tenants[tenant.ID()]) >= most {
+			return TenantLimit
+		}
+	}
+	return ""
+}
+
+// enter puts a leg into a call, as one of a participant, or of a new one for nil.
+func (l *Leg) enter(k *call, p *participant) {
+	if p == nil {
+		p = l.c.newParticipant(k, l.direction)
+	}
+	l.call, l.participant, l.tenant = k, p, k.tenant
+	p.legs = append(p.legs, l)
+	k.legs = append(k.legs, l)
+	k.members++
+	k.maxLegs = max(k.maxLegs, len(k.legs))
+	if p.user == (ID{}) {
+		p.user, p.jid = l.user, l.jid
+	}
+	l.resolve()
+	if len(p.legs) == 1 {
+		p.needs = l.rights.Bool("needsActivation")
+		p.active = !p.needs
+	}
+	if k.joinMute != "" {
+		l.setOwn("rxAudioMute", k.joinMute)
+		l.resolve()
+	}
+	l.adjust()
+	l.touch()
+	k.touch()
+	l.apply()
+}

@@ -1,0 +1,120 @@
+package meeting
+
+import (
+	"rotunda/services/callbridge/profiles"
+	"rotunda/services/callbridge/schema"
+	"rotunda/services/media/control"
+	"rotunda/services/media/layout"
+)
+
+// families are the layouts that keys go through, in their order (reference section 5.8).
+var families = []string{"automatic", "allEqual", "stacked", "telepresence", "speakerOnly", "onePlusN"}
+
+// family is the one that a layout belongs to.
+func family(name string) string {
+	switch name {
+	case "allEqualQuarters", "allEqualNinths", "allEqualSixteenths", "allEqualTwentyFifths":
+		return "allEqual"
+	case "onePlusFive", "onePlusSeven", "onePlusNine":
+		return "onePlusN"
+	}
+	return name
+}
+
+// turn is the layout so many steps after the one in use.
+func turn(name string, by int) string {
+	at := 0
+	for i, f := range families {
+		if f == family(name) {
+			at = i
+		}
+	}
+	n := len(families)
+	return families[((at+by)%n+n)%n]
+}
+
+// pickLayout chooses among what says something about the layout: what was chosen for the leg, its profiles, the space.
+func pickLayout(chosen string, rights profiles.Effective, space string) string {
+	switch {
+	case chosen != "":
+		return chosen
+	case rights.From("defaultLayout") != profiles.Nowhere:
+		return rights.Text("defaultLayout")
+	case space != "":
+		return space
+	}
+	return rights.Text("defaultLayout")
+}
+
+// layout is the one in use, as the API names it.
+func (l *Leg) layout() string {
+	space := ""
+	if l.call != nil && l.call.space != nil {
+		space = l.call.space.Text("defaultLayout")
+	}
+	return pickLayout(l.chosen, l.rights, space)
+}
+
+// template is the layout of one's own that overrides others, nil for none. A document that is not to be understood counts as none: the
+// API refuses such ones.
+func (l *Leg) template() []control.Pane {
+	if l.chosen != "" && l.rights.From("layoutTemplate") != profiles.CallLeg || l.c.o.Licence().NoCustomizations {
+		return nil
+	}
+	id, ok := parseID(l.rights.Text("layoutTemplate"))
+	v := l.c.view()
+	if !ok || v == nil {
+		return nil
+	}
+	r := v.Get(schema.LayoutTemplate, id)
+	if r == nil || r.Text("template") == "" {
+		return nil
+	}
+	templates, err := layout.ParseTemplates([]byte(r.Text("template")))
+	if err != nil || len(templates) == 0 {
+		return nil
+	}
+	return templates[0]
+}
+
+// view is what the leg is shown.
+func (l *Leg) view() control.View {
+	k := l.call
+	v := control.View{Layout: l.layout(), Labels: l.labels(), Counter: l.rights.Text("participantCounter"), Background: l.background()}
+	if l.dialog != nil {
+		// A question stands alone on the screen.
+		v.Screen, v.Title, v.TitlePosition = "welcome", l.dialog.text(), "middle"
+		return v
+	}
+	if k == nil {
+		v.Screen = "welcome"
+		return v
+	}
+	v.Template = l.template()
+	v.SelfPane = k.setting("panePlacementSelfPaneMode")
+	if n := number(k.setting("panePlacementHighestImportance")); n != nil {
+		v.HighestImportance = int(min(*n, 1000))
+	}
+	if l.seesPresentation() {
+		v.PresentationIn = l.rights.Text("presentationDisplayMode") == "singleStream" || !l.info_.Presentation
+	}
+	if l.deactivated() {
+		v.Screen = "lobby"
+		if at := l.rights.Text("meetingTitlePosition"); at != "disabled" {
+			v.Title, v.TitlePosition = k.name, at
+		}
+	}
+	return l.noticeOn(v)
+}
+
+// labels says whether names stand below pictures. The call settings count where no profile says it.
+func (l *Leg) labels() bool {
+	if l.rights.From("participantLabels") == profiles.Nowhere {
+		if v := l.c.view(); v != nil && l.kind == "sip" {
+			if s := v.Only(schema.CallSettings).Text("participantLabels"); s != "" {
+				return s == "true"
+			}
+		}
+	}
+	return l.rights.Bool("participantLabels")
+}

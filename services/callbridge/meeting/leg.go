@@ -1,0 +1,170 @@
+package meeting
+
+import (
+	"maps"
+	"net/netip"
+	"time"
+
+	"rotunda/services/callbridge/mixer"
+	"rotunda/services/callbridge/profiles"
+	"rotunda/services/callbridge/store"
+)
+
+// Leg is one connection: the [Caller] of its [Line]. Everything in it but c is guarded by the lock of Calls.
+type Leg struct {
+	c     *Calls
+	line  Line // nil while the dialer has not answered
+	media *mixer.Leg
+	deaf  func() // ends what it hears of media
+
+	id          ID
+	seq         uint64
+	call        *call        // nil in a menu
+	participant *participant // nil in a menu, and for legs that record or stream
+	tenant      ID
+	kind, sub   string
+	name        string // what the far end calls itself
+	remote      string
+	original    string
+	local       string
+	address     netip.AddrPort
+	sipID       string
+	replaces    string
+	direction   Direction
+	state       State
+	answered    bool // media flow
+	came        bool // it is through with all questions
+	wasMenu     bool // it began in a menu
+	began       time.Time
+	connectedAt time.Time
+	activeSince time.Time // zero while it is in the lobby or not connected
+	activated   time.Duration
+	// method and member are how it came in.
+	method, member *store.Record
+	user           ID
+	userTag, jid   string
+	guest          bool
+	hand           bool
+	// callOut is what it was called with, own what was set since; never changed in place.
+	callOut, own profiles.Settings
+	rights       profiles.Effective
+	chosen       string
+	ownerID      string
+	selfMuted    bool // by its own keys
+	selfUnseen   bool
+	info_        MediaInfo
+	alarms       []string
+	records      bool // the endpoint says that it records
+	farewell     bool // it is hung up when a goodbye was played
+	untold       []func() // what the line told before the dialer returned
+	shows        bool // signalling was told that somebody else presents
+	noticeText   string
+	noticeSaid   bool     // is still to be said
+	outside      branding // of a menu, or of a passcode
+	sink         *sink // of a leg that records or streams
+	dial         *dialling
+	moved        ID
+
+	dialog *dialog // a menu, a passcode or a confirmation
+	keys   keyState
+	sounds sounds
+	mediaState
+	timers struct{ duration, notice func() }
+
+	endWhy        Reason
+	endOther      bool
+	endAt         time.Time
+	shown         *LegInfo
+	dirty, over   bool
+	far           bool // the far end holds
+}
+
+var _ Caller = (*Leg)(nil)
+
+// newLeg makes a leg that is in no call.
+func (c *Calls) newLeg(id ID, d Direction) *Leg {
+	l := &Leg{c: c, id: id, seq: c.order(), direction: d, state: Initial, began: c.clock.Now()}
+	c.legs[id] = l
+	l.touch()
+	return l
+}
+
+// hear takes events of the leg's media.
+func (l *Leg) hear(m *mixer.Leg) {
+	l.media = m
+	l.c.media[m.ID()] = l
+	l.deaf = m.Handle(listener{l})
+}
+
+// tell asks something of the line, in order.
+func (l *Leg) tell(f func(Line)) {
+	l.c.lines.add(func() {
+		l.c.mu.Lock()
+		line := l.line
+		l.c.mu.Unlock()
+		if line != nil {
+			f(line)
+		}
+	})
+}
+
+func (l *Leg) connected() bool { return l.state == Connected || l.state == OnHold }
+
+// ownName is what the far end is called without an override.
+func (l *Leg) ownName() string {
+	if l.name != "" {
+		return l.name
+	}
+	return l.remote
+}
+
+// label is what others see.
+func (l *Leg) label() string {
+	if l.participant != nil && l.participant.override != "" {
+		return l.participant.override
+	}
+	return l.ownName()
+}
+
+// deactivated says whether the leg waits in the lobby.
+func (l *Leg) deactivated() bool { return l.participant != nil && !l.participant.active }
+
+func (l *Leg) setOwn(name, value string) {
+	fields := maps.Clone(l.own.Fields)
+	if fields == nil {
+		fields = map[string]string{}
+	}
+	if value == "" {
+		delete(fields, name)
+	} else {
+		fields[name] = value
+	}
+	l.own.Fields = fields
+}
+
+func (l *Leg) touch() {
+	l.c.touch(l, &l.dirty)
+	if l.participant != nil {
+		l.participant.touch()
+	}
+}
+
+func (l *Leg) rank() (int, uint64) { return 2, l.seq }
+
+func (l *Leg) publish(c *Calls, b *batches) {
+	l.dirty = false
+	before := l.shown
+	now := l.info()
+	l.shown = &now
+	switch {
+	case before == nil:
+		b.began = append(b.began, Change{Kind: LegBegan, Leg: &now})
+		if l.over {
+			b.over = append(b.over, Change{Kind: LegOver, LegBefore: &now, Leg: &now})
+		}
+	case l.over:
+		b.over = append(b.over, Change{Kind: LegOver, LegBefore: before, Leg: &now})
+	default:
+		b.changed = append(b.changed, Change{Kind: LegChanged, LegBefore: before, Leg: &now})
+	}
+}

@@ -1,0 +1,204 @@
+package meeting
+
+import (
+	"rotunda/services/callbridge/prompts/prompt"
+	"rotunda/services/media/control"
+)
+
+// sounds are what a leg is played, one after the other. What loops gives way to what comes after it.
+type sounds struct {
+	playing string // the name of the prompt under way, "" for none
+	loops   bool
+	done    func()
+	queue   []sound
+}
+
+type sound struct {
+	files []string
+	tone  string
+	loop  bool
+	done  func() // when it is through; may be nil
+}
+
+// drop forgets everything: the leg is over.
+func (s *sounds) drop() { *s = sounds{} }
+
+// say plays prompts one after the other.
+func (l *Leg) say(names ...prompt.Name) {
+	if files := l.files(names...); len(files) > 0 {
+		l.play(sound{files: files})
+	}
+}
+
+// repeat plays a prompt over and over to those who see nothing, who would wonder whether the line is dead; once to others.
+func (l *Leg) repeat(name prompt.Name) {
+	if files := l.files(name); len(files) > 0 {
+		l.play(sound{files: files, loop: !l.info_.Video})
+	}
+}
+
+// files of prompts, nil for silence.
+func (l *Leg) files(names ...prompt.Name) []string {
+	if l.c.o.Prompts == nil {
+		return nil
+	}
+	b := l.brand()
+	return l.c.o.Prompts.Files(b.kind, b.location, names...)
+}
+
+// play plays something when what comes before it is through.
+func (l *Leg) play(s sound) {
+	l.sounds.queue = append(l.sounds.queue, s)
+	switch {
+	case l.sounds.playing == "":
+		l.next()
+	case l.sounds.loops:
+		l.media.StopPlay(l.sounds.playing)
+		l.sounds.playing = ""
+		l.next()
+	}
+}
+
+func (l *Leg) next() {
+	if len(l.sounds.queue) == 0 || l.over {
+		return
+	}
+	s := l.sounds.queue[0]
+	l.sounds.queue = l.sounds.queue[1:]
+	l.sounds.loops, l.sounds.done = s.loop, s.done
+	l.sounds.playing = l.media.Play(control.Play{Files: s.files, Tone: s.tone, Loop: s.loop})
+}
+
+// played: a prompt is through.
+func (l *Leg) played(id string) {
+	if id != l.sounds.playing {
+		return
+	}
+	done := l.sounds.done
+	l.sounds.playing, l.sounds.done = "", nil
+	if done != nil {
+		done()
+	}
+	if l.sounds.playing == "" {
+		l.next()
+	}
+}
+
+// hush ends what is played, and forgets what was to come.
+func (l *Leg) hush() {
+	if l.sounds.playing != "" {
+		l.media.StopPlay(l.sounds.playing)
+	}
+	l.sounds.drop()
+}
+
+// Thresholds of tones are at most so many participants (schema): where there are more, nobody hears any.
+const mostForTones = 100
+
+// joinTone sounds for those whose profile wants to hear that somebody came.
+func (k *call) joinTone() { k.tone("join", "joinToneParticipantThreshold", k.arrivedNow()) }
+
+// leaveTone sounds for those whose profile wants to hear that somebody goes; who goes counts.
+func (k *call) leaveTone() { k.tone("leave", "leaveToneParticipantThreshold", k.arrivedNow()) }
+
+func (k *call) tone(name, threshold string, n int) {
+	if n > mostForTones || k.over || k.gateway != nil {
+		return
+	}
+	for _, l := range k.legs {
+		if !l.inMeeting() || l.sink != nil {
+			continue
+		}
+		if most, _ := l.rights.Number(threshold); int64(n) <= most {
+			l.media.Play(control.Play{Tone: name})
+		}
+	}
+}
+
+// arrivedNow is how many participants are in the meeting.
+func (k *call) arrivedNow() int {
+	n := 0
+	for _, p := range k.participants {
+		if p.active && p.arrived() {
+			n++
+		}
+		if n > mostForTones {
+			break
+		}
+	}
+	return n
+}
+
+// welcome is what somebody hears who comes into the meeting.
+func (l *Leg) welcome() {
+	k := l.call
+	if k.gateway != nil || l.sink != nil {
+		return
+	}
+	l.hush()
+	if l.noticeSaid {
+		l.noticeSaid = false
+		l.say(prompt.NotCompliant)
+	}
+	names := []prompt.Name{prompt.CallJoin}
+	if k.kind == SpaceCall {
+		names[0] = prompt.SpaceJoin
+	}
+	if k.sinks[recording].runs() {
+		names = append(names, prompt.MeetingRecorded)
+	}
+	if k.sinks[streaming].runs() {
+		names = append(names, prompt.MeetingStreamed)
+	}
+	l.say(names...)
+	l.alone(k.arrivedNow())
+}
+
+// alone tells who is the only one in the meeting, and stops telling it when somebody comes.
+func (l *Leg) alone(n int) {
+	k := l.call
+	if n == 1 {
+		l.repeat(prompt.OnlyParticipant)
+		k.lonely = l
+		return
+	}
+	if k.lonely != nil && n > 1 {
+		if !k.lonely.over && k.lonely.sounds.loops {
+			k.lonely.hush()
+		}
+		k.lonely = nil
+	}
+}
+
+// letIn: the leg comes from the lobby into the meeting.
+func (l *Leg) letIn() {
+	if l.call.presenter != nil && l.call.presenter != l {
+		l.showPresentation(true)
+	}
+	l.welcome()
+	l.call.startAutomatically()
+}
+
+// waiting: the leg is in the lobby, where it hears why, until it is let in.
+func (l *Leg) waiting() {
+	l.hush()
+	l.showPresentation(false)
+	why := prompt.WaitingForHost
+	if p := l.participant; p.held || l.call.locked && l.call.activators > 0 || !p.needs {
+		why = prompt.WaitingForAdmission
+	}
+	l.repeat(why)
+}
+
+// fewer: somebody went. Who is left alone is told.
+func (k *call) fewer() {
+	if k.gateway != nil || k.lonely != nil && !k.lonely.over || k.arrivedNow() != 1 {
+		return
+	}
+	for _, l := range k.legs {
+		if l.inMeeting() && l.sink == nil {
+			l.alone(1)
+			return
+		}
+	}
+}
