@@ -159,7 +159,14 @@ func (c *Call) Header(name string) []string {
 	if c.head == nil {
 		return nil
 	}
-	return c.head.values(canonicalName(name))
+	name = canonicalName(name)
+	var v []string
+	for _, h := range c.head.headers {
+		if equalFold(h.Name, name) {
+			v = append(v, h.Value)
+		}
+	}
+	return v
 }
 
 // Offer is the session description of the INVITE that came; nil: none (late offer).
