@@ -1,0 +1,175 @@
+package events
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"rotunda/services/callbridge/api"
+	"rotunda/services/callbridge/meeting"
+)
+
+const (
+	// maxClients are connected at a time. They come through the Web Admin's share of the API's connections, of which the API needs the rest.
+	maxClients = 100
+	// tokenHeader has the token in the answer to POST authTokens, spelled as clients know it.
+	tokenHeader = "X-Cisco-CMS-Auth-Token"
+)
+
+// Options are what a Service needs.
+type Options struct {
+	// Control is listened to from [New] on.
+	Control meeting.Control
+	Log     *slog.Logger
+	// Now is the clock; nil for the machine's.
+	Now func() time.Time
+}
+
+// Service is the server of events.
+type Service struct {
+	control meeting.Control
+	hub     *hub
+	deaf    func()
+	tokens  tokens
+	log     *slog.Logger
+	now     func() time.Time
+	times   times
+
+	mu      sync.Mutex
+	clients int
+	// stopped is closed when no client is to go on.
+	stopped chan struct{}
+	ended   bool
+	group   sync.WaitGroup
+	// refused is when the last refusal was logged, and silent how many were not since.
+	refused time.Time
+	silent  int
+}
+
+// New makes a Service that follows meetings from now on. [Service.Run] ends it.
+func New(o Options) *Service {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Service{control: o.Control, log: o.Log, now: o.Now, times: usualTimes, stopped: make(chan struct{})}
+	s.tokens.now = o.Now
+	s.hub, s.deaf = newHub(o.Control)
+	return s
+}
+
+// Route puts it onto the API: POST authTokens and /events/v1.
+func (s *Service) Route(a *api.Server) {
+	a.HandleAlone(http.MethodPost, "authTokens", func(c *api.Call) (api.Answer, error) {
+		token := s.tokens.give(c.User)
+		c.Audit("created a token for events")
+		return api.Answer{Header: http.Header{tokenHeader: {token}}}, nil
+	})
+	a.Mount("/events", s.Serve)
+}
+
+// Run waits for the end of the context, and then ends all connections.
+func (s *Service) Run(ctx context.Context) error {
+	<-ctx.Done()
+	s.deaf()
+	s.mu.Lock()
+	if !s.ended {
+		s.ended = true
+		close(s.stopped)
+	}
+	s.mu.Unlock()
+	s.group.Wait()
+	return nil
+}
+
+// Serve answers a request below /events; it is an [api.Mounted].
+func (s *Service) Serve(w http.ResponseWriter, r *http.Request, source string) {
+	if path := strings.TrimSuffix(strings.ToLower(r.URL.Path), "/"); path != "/events/v1" {
+		refuse(w, http.StatusNotFound, "events are at /events/v1")
+		return
+	}
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		refuse(w, http.StatusMethodNotAllowed, "connect with a WebSocket")
+		return
+	}
+	user, ok := s.tokens.check(given(r))
+	if !ok {
+		s.unknown(source)
+		refuse(w, http.StatusUnauthorized, "authToken is missing, wrong or expired: POST /api/v1/authTokens gives one")
+		return
+	}
+	if !s.enter() {
+		w.Header().Set("Retry-After", "10")
+		refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("at most %d clients of events are connected at a time", maxClients))
+		return
+	}
+	defer s.leave()
+	// The token admits, and no page elsewhere has it: an Origin says nothing beyond that.
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
+	if err != nil {
+		// Accept has answered.
+		return
+	}
+	conn.SetReadLimit(maxMessage)
+	s.log.Info(source + `: events client of user "` + user + `" connected`)
+	began := s.now()
+	why := s.client(conn).run(s.stopped)
+	s.log.Info(source+`: events client of user "`+user+`" disconnected`, "reason", why.reason, "after", s.now().Sub(began).Round(time.Second))
+}
+
+// given is the token of a request.
+func given(r *http.Request) string {
+	for name, values := range r.URL.Query() {
+		if strings.EqualFold(name, "authToken") && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
+}
+
+func refuse(w http.ResponseWriter, status int, why string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(why + "\n"))
+}
+
+// enter says whether one more may come in.
+func (s *Service) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.clients >= maxClients {
+		return false
+	}
+	s.clients++
+	s.group.Add(1)
+	return true
+}
+
+func (s *Service) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients--
+	s.group.Done()
+}
+
+// unknown logs that a token was not taken, once a second at most.
+func (s *Service) unknown(source string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if now.Sub(s.refused) < time.Second {
+		s.silent++
+		return
+	}
+	s.log.Warn(source+": events client refused: its token is wrong or expired", "others", s.silent)
+	s.refused, s.silent = now, 0
+}
