@@ -188,8 +188,8 @@ type LegInfo struct {
 	HandRaised bool
 	// MediaID is the name of its media, for figures by [mixer.Mixer.Stats]: that of the leg, unless it was moved.
 	MediaID string
-	Media  MediaInfo
-	Alarms []string // packetLoss, excessiveJitter, highRoundTripTime that are on
+	Media   MediaInfo
+	Alarms  []string // packetLoss, excessiveJitter, highRoundTripTime that are on
 	// End says why it ended and whether the far end did it; zero before.
 	End          Reason
 	EndedByOther bool

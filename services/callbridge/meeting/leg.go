@@ -54,14 +54,14 @@ type Leg struct {
 	selfUnseen   bool
 	info_        MediaInfo
 	alarms       []string
-	records      bool // the endpoint says that it records
-	farewell     bool // it is hung up when a goodbye was played
+	records      bool     // the endpoint says that it records
+	farewell     bool     // it is hung up when a goodbye was played
 	untold       []func() // what the line told before the dialer returned
-	shows        bool // signalling was told that somebody else presents
+	shows        bool     // signalling was told that somebody else presents
 	noticeText   string
 	noticeSaid   bool     // is still to be said
 	outside      branding // of a menu, or of a passcode
-	sink         *sink // of a leg that records or streams
+	sink         *sink    // of a leg that records or streams
 	dial         *dialling
 	moved        ID
 
@@ -71,12 +71,12 @@ type Leg struct {
 	mediaState
 	timers struct{ duration, notice func() }
 
-	endWhy        Reason
-	endOther      bool
-	endAt         time.Time
-	shown         *LegInfo
-	dirty, over   bool
-	far           bool // the far end holds
+	endWhy      Reason
+	endOther    bool
+	endAt       time.Time
+	shown       *LegInfo
+	dirty, over bool
+	far         bool // the far end holds
 }
 
 var _ Caller = (*Leg)(nil)

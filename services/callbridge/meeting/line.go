@@ -32,7 +32,9 @@ type Line interface {
 
 // Adjustable is a [Line] whose media depend on the rights of its leg: encryption, qualities, bandwidth, a second stream. It is told them before
 // Ring and Accept, and again when they change.
-type Adjustable interface{ Adjust(rights profiles.Effective) }
+type Adjustable interface {
+	Adjust(rights profiles.Effective)
+}
 
 // Caller is what a [Line] tells of its leg. *Leg is one. Its methods do not wait.
 type Caller interface {

@@ -118,4 +118,5 @@ func (l *Leg) leaveFor() {
 	l.began, l.connectedAt, l.activated, l.came = now, now, 0, false
 	l.noticeText = ""
 	stop(&l.timers.notice)
+	c.pending.changed = slices.DeleteFunc(c.pending.changed, func(s shown) bool { return s == shown(l) })
 }
