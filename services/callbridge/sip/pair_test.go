@@ -295,3 +295,15 @@ func withTLS(o *Options) {
 	o.Listen = append(o.Listen, Listen{TLS, loopback})
 	o.TLS = testTLS
 }
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(loopback))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).Port
+}
+
+func mustAddr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
