@@ -45,12 +45,14 @@ type client struct {
 
 	// wake tells the writer that there is something to do.
 	wake chan struct{}
-	acks chan []byte
+	// room holds a place for each answer that is not sent yet.
+	room chan struct{}
 	// broken takes the first reason to end it.
 	broken chan end
 
 	// Of the hub, under its lock.
 	subs    []*subscription
+	answers [][]byte
 	states  []stateOf
 	ready   []*subscription
 	entries int
@@ -76,7 +78,7 @@ type end struct {
 }
 
 func (s *Service) client(conn *websocket.Conn) *client {
-	return &client{service: s, conn: conn, times: s.times, wake: make(chan struct{}, 1), acks: make(chan []byte, 16), broken: make(chan end, 1), now: s.now}
+	return &client{service: s, conn: conn, times: s.times, wake: make(chan struct{}, 1), room: make(chan struct{}, 16), broken: make(chan end, 1), now: s.now}
 }
 
 // poke wakes the writer, and ends a client that wants too much. The hub's lock is held.
@@ -107,7 +109,7 @@ func (c *client) run(stop <-chan struct{}) end {
 	case <-stop:
 		why = end{websocket.StatusGoingAway, "the Call Bridge ends"}
 	}
-	c.subscribe(nil)
+	c.subscribe(nil, nil)
 	if why.code != 0 {
 		// The far end gets a few seconds to read it and to say goodbye.
 		_ = c.conn.Close(why.code, why.reason)
@@ -158,22 +160,37 @@ func (c *client) read(ctx context.Context) end {
 			}
 		}
 		select {
-		case c.acks <- acknowledge(m.id, err):
+		case c.room <- struct{}{}:
 		case <-ctx.Done():
 			return end{}
 		}
-		if err == nil {
-			c.subscribe(m.want)
+		if answer := acknowledge(m.id, err); err != nil {
+			c.answer(answer)
+		} else {
+			c.subscribe(m.want, answer)
 			c.look()
 		}
 	}
 }
 
-// subscribe replaces the whole set.
-func (c *client) subscribe(want []wanted) {
+// answer is sent before anything else.
+func (c *client) answer(b []byte) {
 	h := c.service.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	c.answers = append(c.answers, b)
+	c.rouse()
+}
+
+// subscribe replaces the whole set. The answer comes behind what was made for the last set, and before anything of this one.
+func (c *client) subscribe(want []wanted, answer []byte) {
+	h := c.service.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if answer != nil {
+		c.answers = append(c.answers, answer)
+		c.rouse()
+	}
 	for _, s := range c.subs {
 		s.closed = true
 		h.forget(s)
@@ -234,15 +251,12 @@ func (c *client) rouse() {
 // write sends what there is to say: answers first, and messages while they are acknowledged.
 func (c *client) write(ctx context.Context) end {
 	for {
-		var b []byte
-		select {
-		case b = <-c.acks:
-		default:
+		b := c.answered()
+		if b == nil {
 			b = c.next()
 		}
 		if b == nil {
 			select {
-			case b = <-c.acks:
 			case <-c.wake:
 				continue
 			case <-ctx.Done():
@@ -256,6 +270,19 @@ func (c *client) write(ctx context.Context) end {
 			return end{0, "it cannot be sent to"}
 		}
 	}
+}
+
+// answered takes the next answer, and its place.
+func (c *client) answered() (b []byte) {
+	h := c.service.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(c.answers) == 0 {
+		return nil
+	}
+	b, c.answers = c.answers[0], c.answers[1:]
+	<-c.room
+	return b
 }
 
 // next makes the next message, nil when there is none or the window is full.
@@ -285,6 +312,10 @@ func (c *client) next() []byte {
 func (c *client) make(number int64) (b []byte, more bool) {
 	h := c.service.hub
 	h.mu.Lock()
+	if len(c.answers) > 0 {
+		h.mu.Unlock()
+		return nil, false
+	}
 	if n := min(len(c.states), maxStates); n > 0 {
 		states := c.states[:n]
 		c.states = c.states[n:]
