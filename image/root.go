@@ -29,6 +29,7 @@ turn:x:104:104:TURN server:/run:/bin/false
 database:x:105:105:database:/run:/bin/false
 callbridge:x:106:106:Call Bridge:/run:/bin/false
 webadmin:x:107:107:Web Admin:/run:/bin/false
+resolver:x:108:108:DNS:/run:/bin/false
 `
 
 const group = `root:x:0:
@@ -40,6 +41,12 @@ turn:x:104:
 database:x:105:
 callbridge:x:106:
 webadmin:x:107:
+resolver:x:108:
+`
+
+// resolvers is the resolver of PID 1's program alone, which knows whom to ask.
+const resolvers = `nameserver 127.0.0.1
+options edns0
 `
 
 const hosts = `127.0.0.1 localhost
@@ -65,7 +72,7 @@ func skeleton() []initramfs.File {
 		initramfs.Regular("etc/group", 0o644, []byte(group)),
 		initramfs.Regular("etc/hosts", 0o644, []byte(hosts)),
 		initramfs.Regular("etc/passwd", 0o644, []byte(passwd)),
-		initramfs.Link("etc/resolv.conf", "/run/rotunda/resolv.conf"),
+		initramfs.Regular("etc/resolv.conf", 0o644, []byte(resolvers)),
 		initramfs.Link("usr", systemFolder+"/usr"),
 	}
 }
@@ -76,8 +83,11 @@ const (
 	systemImage  = "system.squashfs"
 )
 
-// fontFolder is where media workers find letters.
-const fontFolder = "usr/share/fonts/rotunda"
+// fontFolder is where media workers find letters, promptFolder where they find what they say.
+const (
+	fontFolder   = "usr/share/fonts/rotunda"
+	promptFolder = "usr/share/rotunda/prompts"
+)
 
 // staticFiles are those of the initramfs that change with the kernel or a board only: the archive that stays in the cache.
 func staticFiles(fw *firmware.Firmware) ([]initramfs.File, error) {
@@ -88,7 +98,7 @@ func staticFiles(fw *firmware.Firmware) ([]initramfs.File, error) {
 	return append(skeleton(), modules...), nil
 }
 
-// systemFiles are the programs, the fonts and the licence texts, texts those of what is written in Go.
+// systemFiles are the programs, the fonts, the prompts and the licence texts, texts those of what is written in Go.
 func systemFiles(p *parts, texts []initramfs.File) ([]initramfs.File, error) {
 	var files []initramfs.File
 	for _, b := range p.programs {
@@ -96,9 +106,9 @@ func systemFiles(p *parts, texts []initramfs.File) ([]initramfs.File, error) {
 			files = append(files, initramfs.Regular(b.Path, 0o755, b.Data))
 		}
 	}
-	packages := p.firmware.Packages
+	packages := slices.Concat(p.firmware.Packages, p.prompts.Packages)
 	if p.codecs != nil {
-		packages = slices.Concat(packages, p.codecs.Packages)
+		packages = append(packages, p.codecs.Packages...)
 		files = append(files, initramfs.Regular(path.Join(licenceFolder, "mediaworker/NOTICE"), 0o644, []byte(workerNotice)))
 	}
 	fromPackages, err := packageTexts(packages)
@@ -116,6 +126,9 @@ func systemFiles(p *parts, texts []initramfs.File) ([]initramfs.File, error) {
 			return nil, fmt.Errorf("read font: %w", err)
 		}
 		files = append(files, initramfs.Regular(path.Join(fontFolder, filepath.Base(f)), 0o644, data))
+	}
+	for _, f := range p.prompts.Files {
+		files = append(files, initramfs.Regular(path.Join(promptFolder, f.Name), 0o644, f.Data))
 	}
 	return files, nil
 }

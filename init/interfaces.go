@@ -22,9 +22,6 @@ import (
 	"rotunda/init/supervise"
 )
 
-// resolvFile is where the resolvers of the leases go; /etc/resolv.conf is a link to it.
-const resolvFile = "/run/rotunda/resolv.conf"
-
 // startInterfaces brings the interfaces to what the document says and goes on doing so. It does not wait for a lease:
 // a machine without a DHCP server starts as fast as any other.
 func (m *machine) startInterfaces(ctx context.Context) (func(), error) {
@@ -38,7 +35,7 @@ func (m *machine) startInterfaces(ctx context.Context) (func(), error) {
 		Ports:    ports.Ports,
 		Spawn:    m.spawnDHCP,
 		Log:      func(line string) { m.journal.Line("network", line) },
-		Changed:  m.writeResolvers,
+		Changed:  m.tellResolver,
 		Problems: m.reportProblems,
 	})
 	m.alarm("cards", strings.Join(warnings, "; "))
@@ -77,25 +74,6 @@ func (m *machine) reportProblems(problems []network.Problem) {
 	}
 	for _, p := range problems {
 		m.alarm("network:"+p.ID, p.Text)
-	}
-}
-
-// writeResolvers gives programs the DNS servers of the leases.
-func (m *machine) writeResolvers() {
-	interfaces, _ := m.parts()
-	leases := interfaces.Leases()
-	var text strings.Builder
-	for _, name := range config.InterfaceNames {
-		for _, server := range leases[name].DNS {
-			fmt.Fprintf(&text, "nameserver %s\n", server)
-		}
-	}
-	err := os.WriteFile(resolvFile+".new", []byte(text.String()), 0o644)
-	if err == nil {
-		err = os.Rename(resolvFile+".new", resolvFile)
-	}
-	if err != nil {
-		m.warn("write resolvers: %v", err)
 	}
 }
 

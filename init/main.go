@@ -19,14 +19,16 @@ import (
 	"syscall"
 
 	"rotunda/init/network/dhcp"
+	dns "rotunda/init/resolver"
 	"rotunda/init/supervise"
 )
 
 // verbs are the programs that PID 1 starts from its own file.
 var verbs = map[string]func(args []string) error{
-	"exec":   supervise.Exec,
-	"errand": runErrand,
-	"idle":   idle,
+	"exec":     supervise.Exec,
+	"errand":   runErrand,
+	"idle":     idle,
+	"resolver": dns.Main,
 	"dhcp": func(args []string) error {
 		if code := dhcp.Main(args); code != 0 {
 			os.Exit(code)

@@ -85,7 +85,7 @@ func TestEachWorkerIsPinnedConfinedAndWithoutPrivileges(t *testing.T) {
 			t.Errorf("%s: want an unprivileged, confined and watched service with bounded memory, got %+v", s.Name, s)
 		}
 	}
-	if got, want := strings.Join(specs[7].Args, " "), "-worker 2.2 -cpu 7 -ports 60848-65527 -manager 127.0.0.1:2829"; got != want {
+	if got, want := strings.Join(specs[7].Args, " "), "-worker 2.2 -cpu 7 -ports 59972-64505 -manager 127.0.0.1:2829"; got != want {
 		t.Errorf("last worker: want %q, got %q", want, got)
 	}
 }

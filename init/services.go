@@ -21,6 +21,7 @@ var (
 	databaseUser   = supervise.User{Name: "database", UID: 105, GID: 105}
 	callbridgeUser = supervise.User{Name: "callbridge", UID: 106, GID: 106}
 	webadminUser   = supervise.User{Name: "webadmin", UID: 107, GID: 107}
+	resolverUser   = supervise.User{Name: "resolver", UID: 108, GID: 108}
 )
 
 // admissionSocket is where the shell tells services whether somebody may log in.

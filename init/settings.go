@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,7 +44,7 @@ type configured struct {
 }
 
 // configuredServices in the order in which they start. The Web Admin is the Call Bridge's face.
-var configuredServices = []configured{turnServer, callBridge, webAdmin}
+var configuredServices = []configured{resolver, turnServer, callBridge, webAdmin}
 
 // settingsRoot has a folder for each service; a test has its own.
 var settingsRoot = "/run/rotunda"
@@ -123,6 +124,8 @@ type gathering struct {
 	files string
 	// devices are the kernel's names of the interfaces, by their own.
 	devices map[string]string
+	// leased are the DNS servers of the interfaces' leases.
+	leased []netip.Addr
 	// size of what was read so far.
 	size int
 	errs []error
@@ -140,6 +143,7 @@ func (m *machine) gather(ctx context.Context, s configured, doc *config.Document
 			g.devices[i.Name] = i.Kernel
 		}
 	}
+	g.leased = m.leasedResolvers()
 	settings = s.settings(g, doc)
 	return settings, errors.Join(g.errs...)
 }

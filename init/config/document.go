@@ -35,6 +35,7 @@ type Document struct {
 	CallBridge CallBridge `json:"callBridge,omitzero"`
 	WebAdmin   WebAdmin   `json:"webAdmin,omitzero"`
 	TLS        TLS        `json:"tls,omitzero"`
+	DNS        DNS        `json:"dns,omitzero"`
 }
 
 // Interface is what is wanted of one network interface.

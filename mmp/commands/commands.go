@@ -54,6 +54,7 @@ type HostKeys interface {
 // Prober measures the way to another host; [probe.Prober] is the real one.
 type Prober interface {
 	Lookup(ctx context.Context, host string) (netip.Addr, error)
+	Records(ctx context.Context, name, kind string) ([]string, error)
 	Ping(ctx context.Context, to netip.Addr, count int, each func(probe.Echo)) error
 	Trace(ctx context.Context, to netip.Addr, each func(probe.Hop)) error
 }
@@ -77,6 +78,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.ifaceCommands(),
 		d.ipv4Commands(),
 		d.ipv6Commands(),
+		d.dnsCommands(),
 		d.reachCommands(),
 		d.clockCommands(),
 		d.serverKeyCommands(),

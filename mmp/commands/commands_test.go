@@ -158,6 +158,13 @@ type paths struct {
 	err    error
 }
 
+func (p paths) Records(_ context.Context, name, kind string) ([]string, error) {
+	if strings.HasPrefix(name, "none.") {
+		return nil, errors.New("there is no name " + name)
+	}
+	return []string{name + ". 60 IN " + kind + " 192.0.2.1"}, nil
+}
+
 func (p paths) Lookup(_ context.Context, host string) (netip.Addr, error) {
 	if host == "nowhere.example.com" {
 		return netip.Addr{}, errors.New("host nowhere.example.com is not known to the DNS")

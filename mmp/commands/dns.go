@@ -1,0 +1,207 @@
+package commands
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"rotunda/init/config"
+	"rotunda/mmp/grammar"
+)
+
+// resolverService is the one that answers questions on loopback.
+const resolverService = "resolver"
+
+// dnsCommands say how names are resolved (guide chapter 3.1.3 and appendix A). "app" and "mmp" tell two networks of older hardware apart; here
+// both are the same, and runbooks have one of them.
+func (d Deps) dnsCommands() []grammar.Command {
+	return []grammar.Command{
+		{
+			Syntax: "dns", Roles: readers,
+			Help:   "Show how names are resolved",
+			Detail: "The servers of interfaces with DHCP are asked for every name that no forward zone covers.",
+			Run:    d.showDNS,
+		},
+		{
+			Syntax: "dns [(mmp|app)] add forwardzone <domain:word> <server:address>", Roles: admins,
+			Help: "Ask a DNS server for all names below a domain",
+			Detail: "For example dns add forwardzone example.com 10.1.1.1, or dns add forwardzone . 10.1.1.1 for every name that no other zone covers. Repeat it for several " +
+				"servers: they are asked in this order, and one that does not answer is asked last for a while.",
+			Run: d.addZone,
+		},
+		{
+			Syntax: "dns [(mmp|app)] del forwardzone <domain:word> <server:address>", Roles: admins,
+			Help: "Ask a DNS server no more for a domain",
+			Run:  d.deleteZone,
+		},
+		{
+			Syntax: "dns [(mmp|app)] add rr <record:text>…", Roles: admins,
+			Help: "Answer a name with a record of your own, instead of asking a DNS server",
+			Detail: `For example dns app add rr "_sipinternaltls._tcp.example.com. 86400 IN SRV 0 5 5061 host.example.com."; an owner ends with a dot. Only this machine ` +
+				"sees it. A name that has an address here has no other one outside.",
+			Run: func(c *grammar.Call) error {
+				return d.changeDNS(c, func(s *config.DNS) error {
+					text := strings.Join(c.Rest(), " ")
+					r, err := config.ParseRecord(text)
+					if err != nil {
+						return err
+					}
+					if canonical := recordText(r); !slices.Contains(s.Records, canonical) {
+						s.Records = append(s.Records, canonical)
+					}
+					return nil
+				})
+			},
+		},
+		{
+			Syntax: "dns [(mmp|app)] del rr <owner:word> <type:(A|AAAA|SRV|CNAME|NAPTR|TXT|PTR|MX)>", Roles: admins,
+			Help: "Forget your own records of a name and a type",
+			Run:  d.deleteRecord,
+		},
+		{
+			Syntax: "dns [(mmp|app)] (add|del) trustanchor <record:text>…", Roles: admins,
+			Help:   "Trust a key of DNSSEC, or no more",
+			Detail: `For example dns add trustanchor "example.com. IN DS 31589 8 2 CDE0D742D6998AA554A92D890F8184C698CFAC8A26FA59875A990C03E576343C". What is below it must be signed.`,
+			Run: func(c *grammar.Call) error {
+				return d.changeDNS(c, func(s *config.DNS) error {
+					r, err := config.ParseAnchor(strings.Join(c.Rest(), " "))
+					if err != nil {
+						return err
+					}
+					canonical := recordText(r)
+					i := slices.Index(s.Anchors, canonical)
+					switch {
+					case c.Has("del") && i < 0:
+						return fmt.Errorf("there is no such trust anchor; dns shows those that there are")
+					case c.Has("del"):
+						s.Anchors = slices.Delete(s.Anchors, i, i+1)
+					case i < 0:
+						s.Anchors = append(s.Anchors, canonical)
+					}
+					return nil
+				})
+			},
+		},
+		{
+			Syntax: "dns [(mmp|app)] lookup (a|aaaa|srv|naptr|txt|ptr) <name:word>", Roles: readers,
+			Help: "Show what a name is resolved to",
+			Run:  d.lookUp,
+		},
+		{
+			Syntax: "dns [(mmp|app)] flush", Roles: admins,
+			Help: "Forget what DNS servers have answered",
+			Run:  func(c *grammar.Call) error { return d.Machine.Restart(c.Context, resolverService) },
+		},
+	}
+}
+
+// recordText is a record on one line.
+func recordText(r dns.RR) string { return strings.Join(strings.Fields(r.String()), " ") }
+
+func (d Deps) changeDNS(c *grammar.Call, edit func(*config.DNS) error) error {
+	return d.change(c, func(doc *config.Document) error { return edit(&doc.DNS) })
+}
+
+func (d Deps) addZone(c *grammar.Call) error {
+	domain, err := config.ZoneName(c.Arg("domain"))
+	if err != nil {
+		return err
+	}
+	return d.changeDNS(c, func(s *config.DNS) error {
+		server := c.Addr("server")
+		i := slices.IndexFunc(s.Zones, func(z config.ForwardZone) bool { return z.Domain == domain })
+		if i < 0 {
+			s.Zones = append(s.Zones, config.ForwardZone{Domain: domain, Servers: []netip.Addr{server}})
+			return nil
+		}
+		if !slices.Contains(s.Zones[i].Servers, server) {
+			s.Zones[i].Servers = append(s.Zones[i].Servers, server)
+		}
+		return nil
+	})
+}
+
+func (d Deps) deleteZone(c *grammar.Call) error {
+	domain, err := config.ZoneName(c.Arg("domain"))
+	if err != nil {
+		return err
+	}
+	return d.changeDNS(c, func(s *config.DNS) error {
+		server := c.Addr("server")
+		i := slices.IndexFunc(s.Zones, func(z config.ForwardZone) bool { return z.Domain == domain })
+		if i < 0 {
+			return fmt.Errorf("there is no forward zone %s; dns shows those that there are", domain)
+		}
+		n := slices.Index(s.Zones[i].Servers, server)
+		if n < 0 {
+			return fmt.Errorf("forward zone %s has no server %s; dns shows those that it has", domain, server)
+		}
+		if s.Zones[i].Servers = slices.Delete(s.Zones[i].Servers, n, n+1); len(s.Zones[i].Servers) == 0 {
+			s.Zones = slices.Delete(s.Zones, i, i+1)
+		}
+		return nil
+	})
+}
+
+func (d Deps) deleteRecord(c *grammar.Call) error {
+	owner, kind := strings.ToLower(dns.Fqdn(c.Arg("owner"))), dns.StringToType[c.Arg("type")]
+	return d.changeDNS(c, func(s *config.DNS) error {
+		left := slices.DeleteFunc(slices.Clone(s.Records), func(text string) bool {
+			r, err := config.ParseRecord(text)
+			return err == nil && r.Header().Name == owner && r.Header().Rrtype == kind
+		})
+		if len(left) == len(s.Records) {
+			return fmt.Errorf("there is no %s record of %s; dns shows those that there are", c.Arg("type"), owner)
+		}
+		s.Records = left
+		return nil
+	})
+}
+
+func (d Deps) showDNS(c *grammar.Call) error {
+	running, err := d.Machine.Config(c.Context)
+	if err != nil {
+		return err
+	}
+	s := running.Document.DNS
+	c.Printf("Forward zones:\n")
+	width := 0
+	for _, z := range s.Zones {
+		width = max(width, len(z.Domain))
+	}
+	for _, z := range s.Zones {
+		for _, server := range z.Servers {
+			c.Printf("    %-*s : %s\n", width, z.Domain, server)
+		}
+	}
+	for _, part := range []struct {
+		title string
+		lines []string
+	}{{"Resource records", s.Records}, {"Trust anchors", s.Anchors}} {
+		c.Printf("%s:\n", part.title)
+		for _, line := range part.lines {
+			c.Printf("    %s\n", printable(line))
+		}
+	}
+	return nil
+}
+
+func (d Deps) lookUp(c *grammar.Call) error {
+	kind := ""
+	for _, k := range []string{"a", "aaaa", "srv", "naptr", "txt", "ptr"} {
+		if c.Has(k) {
+			kind = k
+		}
+	}
+	records, err := d.Prober.Records(c.Context, c.Arg("name"), strings.ToUpper(kind))
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		c.Printf("%s\n", printable(r))
+	}
+	return nil
+}
