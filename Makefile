@@ -3,7 +3,7 @@
 GO    := $(shell image/install-go)
 BUILD := build
 
-.PHONY: all run test test-go test-reproducible test-image image ova lint fuzz reference clean packages codecs
+.PHONY: all run test test-go test-reproducible test-image image ova lint fuzz reference clean packages codecs prompts
 all: image
 
 # The Debian packages to build with, and those to boot and test with.
@@ -13,6 +13,10 @@ packages:
 # The codec libraries for cgo, in build/codecs. The first time FFmpeg is built: about a minute on two cores.
 codecs: packages
 	@$(GO) run ./firmware/codecs -out $(BUILD)/codecs
+
+# The built-in prompts, in build/prompts, for tests and for a Call Bridge on this machine.
+prompts: packages
+	@$(GO) run ./image/prompts/speak -out $(BUILD)/prompts
 
 # Boots the image with its serial console in this terminal. Ctrl-A X ends it.
 run: codecs image
@@ -38,7 +42,7 @@ test: codecs lint test-go test-reproducible image test-image
 # Sound and pictures are tested in real time: those packages run one at a time, with nothing beside them.
 LIVE := rotunda/services/media/engine rotunda/services/media/peers
 
-test-go: codecs
+test-go: codecs prompts
 	@echo "== parts, with the race detector"
 	@$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v -x $(foreach p,$(LIVE),-e $(p)))
 	@echo "== parts that keep time"

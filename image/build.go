@@ -17,7 +17,9 @@ import (
 	"rotunda/firmware"
 	"rotunda/image/cache"
 	"rotunda/image/initramfs"
+	"rotunda/image/prompts"
 	"rotunda/image/uki"
+	"rotunda/services/callbridge/prompts/prompt"
 )
 
 // releaseInfo is /etc/rotunda/release.json: what a running version knows about itself.
@@ -46,6 +48,7 @@ type parts struct {
 	firmware *firmware.Firmware
 	// codecs is nil if no program has any.
 	codecs   *firmware.Codecs
+	prompts  *prompts.Made
 	key      signingKey
 	programs []built
 	modules  []module
@@ -129,6 +132,9 @@ func gather(ctx context.Context, o options) (*parts, error) {
 		if p.codecs, err = firmware.FetchCodecs(ctx, filepath.Join(o.Cache, "firmware"), o.Log); err != nil {
 			return nil, err
 		}
+	}
+	if p.prompts, err = prompts.Make(ctx, cache.Cache{Dir: filepath.Join(o.Cache, "made")}, prompt.All()); err != nil {
+		return nil, err
 	}
 	if p.programs, err = buildPrograms(ctx, p.source.Root, o.Programs, p.codecs); err != nil {
 		return nil, err

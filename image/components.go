@@ -26,7 +26,7 @@ func writeSBOM(ctx context.Context, o options, v *image) error {
 	})
 }
 
-// components lists packages, modules, the Go distribution, our programs and every file that is shipped.
+// components lists packages, what spoke the prompts, modules, the Go distribution, our programs and every file that is shipped.
 func components(ctx context.Context, v *image) ([]sbom.Component, error) {
 	var list []sbom.Component
 	for _, p := range v.parts.firmware.Packages {
@@ -36,6 +36,12 @@ func components(ctx context.Context, v *image) ([]sbom.Component, error) {
 		for _, p := range v.parts.codecs.Packages {
 			list = append(list, debian("library", p))
 		}
+	}
+	for _, p := range v.parts.prompts.Packages {
+		// Of these the voice is shipped, and nothing else.
+		c := debian("application", p)
+		c.Properties["rotunda:role"] = "builds the prompts"
+		list = append(list, c)
 	}
 	for _, m := range v.parts.modules {
 		sum, err := sbom.ModuleSHA256(m.Sum)
