@@ -97,9 +97,9 @@ func parseRecord(s string) (dns.RR, error) {
 	if len(s) > maxRecord {
 		return nil, fmt.Errorf("the record is longer than %d bytes", maxRecord)
 	}
-	// A directive would make the reader open files; a line end would begin another record.
-	if strings.ContainsAny(s, "\r\n") || strings.HasPrefix(strings.TrimSpace(s), "$") {
-		return nil, errors.New("the record has more than one line: " + form)
+	// A directive would make the reader open files or make records by the million; a line end would begin another record.
+	if strings.ContainsAny(s, "\r\n$") {
+		return nil, errors.New("the record has more than one line, or a dollar sign: " + form)
 	}
 	r, err := dns.NewRR(s)
 	if err != nil {
@@ -112,6 +112,13 @@ func parseRecord(s string) (dns.RR, error) {
 		return nil, fmt.Errorf("a record of class %s cannot be set: use IN", dns.ClassToString[r.Header().Class])
 	}
 	r.Header().Name = strings.ToLower(r.Header().Name)
+	// The reader takes records without an owner or without data, which nothing could be asked for.
+	if again, err := dns.NewRR(r.String()); r.Header().Name == "" || err != nil || again == nil {
+		return nil, errors.New("the record is not complete: " + form)
+	}
+	if name := r.Header().Name; strings.ContainsFunc(name, func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-_.", c) }) {
+		return nil, fmt.Errorf("%q is no name that a record can have: use letters, digits, hyphens and underscores in labels with dots between", clip(name))
+	}
 	return r, nil
 }
 
