@@ -41,7 +41,7 @@ func (a *Agent) invited(m *message, guarded bool) {
 		return
 	}
 	c := &Call{a: a, incoming: true, callID: m.callID, localTag: random(16), uri: m.uri, state: stateCalling, forwards: m.maxForwards,
-		from: Party{m.from.name, m.from.uri.text}, to: Party{m.to.name, m.to.uri.text},
+		from: Party{clean(m.from.name), m.from.uri.text}, to: Party{clean(m.to.name), m.to.uri.text},
 		remoteTag: m.from.tag, localValue: withoutTag(m.get("To")), remoteValue: withoutTag(m.get("From")), target: contactOf(m),
 		remoteSeq: m.cseq, head: m, offer: sdpOf(m), invite: m, path: m.path, theirSDP: sdpOf(m),
 		allow: strings.Join(m.values("Allow"), ", ")}
@@ -161,7 +161,7 @@ func withoutTag(v string) string {
 	}
 	out := "<" + a.uri.text + ">"
 	if a.name != "" {
-		out = quote(a.name) + " " + out
+		out = quote(clean(a.name)) + " " + out
 	}
 	for params := a.params; params != ""; {
 		var name, value string

@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come.
-const patience = 8 * time.Second
+const patience = 5 * time.Second
 
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 

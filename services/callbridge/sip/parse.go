@@ -220,7 +220,7 @@ func (m *message) readHeaders(rest string) *fault {
 			continue
 		}
 		value := strings.Trim(line[colon+1:], " \t")
-		if hasControl(value) {
+		if strayControl(value) {
 			if f == nil {
 				f = bad("control characters in header " + canonicalName(name))
 			}
@@ -254,9 +254,8 @@ func (m *message) essentials() *fault {
 				v, err := parseVia(first)
 				if err != nil {
 					say("Via: " + err.why)
-				} else {
-					m.via = v
 				}
+				m.via = v
 			}
 			continue
 		}
@@ -414,6 +413,16 @@ func isToken(s string) bool {
 func hasControl(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// strayControl is hasControl, but for those with a backslash before them, which quoted strings may have (RFC 3261 25.1).
+func strayControl(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if (s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f) && (i == 0 || s[i-1] != '\\' || s[i] == '\r') {
 			return true
 		}
 	}

@@ -302,8 +302,12 @@ func parseVia(s string) (via, *fault) {
 	var v via
 	protocol, rest, ok := strings.Cut(s, "/")
 	version, rest, ok2 := strings.Cut(rest, "/")
-	if !ok || !ok2 || !equalFold(strings.Trim(protocol, " \t"), "SIP") || strings.Trim(version, " \t") != "2.0" {
-		return v, bad("the protocol is not SIP/2.0")
+	if !ok || !ok2 {
+		return v, bad("there is no protocol")
+	}
+	var f *fault
+	if !equalFold(strings.Trim(protocol, " \t"), "SIP") || strings.Trim(version, " \t") != "2.0" {
+		f = bad("the protocol is not SIP/2.0") // read on: the answer has to go somewhere
 	}
 	rest = strings.TrimLeft(rest, " \t")
 	at := strings.IndexAny(rest, " \t")
@@ -362,7 +366,7 @@ func parseVia(s string) (via, *fault) {
 			}
 		}
 	}
-	return v, nil
+	return v, f
 }
 
 // checkViaParams is checkParams, but for values that are empty: "rport=" is seen.
