@@ -65,7 +65,7 @@ func (s *Server) diagnosticsRoutes() {
 		return s.diagnose(c, c.View().Get(schema.CoSpace, c.last()), store.ID{})
 	})
 	s.Handle(http.MethodPost, "calls/{id}/diagnostics", func(c *Call) (Answer, error) {
-		call, ok := s.live.Get(schema.Call, c.last())
+		call, ok := s.live.Get(c.ctx, schema.Call, c.last())
 		if !ok {
 			return Answer{}, gone(schema.Call)
 		}

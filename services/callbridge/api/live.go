@@ -16,9 +16,11 @@ import (
 //
 // An ID that names nothing is answered with ok false, or with the error NotFound of the type's Missing.
 type Live interface {
-	// List returns a page of a type; below is the object in whose path it was asked for, nil for all.
-	List(o *schema.Object, below *LiveParent, q LiveQuery) (total int, page []LiveObject)
-	Get(o *schema.Object, id store.ID) (LiveObject, bool)
+	// List returns a page of a type; below is the object in whose path it was asked for, nil for all. An error is about q.Params.
+	List(ctx context.Context, o *schema.Object, below *LiveParent, q LiveQuery) (total int, page []LiveObject, err error)
+	// Get returns one with everything that is known of it, which may have to be asked for; Has says whether it is there.
+	Get(ctx context.Context, o *schema.Object, id store.ID) (LiveObject, bool)
+	Has(o *schema.Object, id store.ID) bool
 	// Create makes an object and returns its ID. values are by schema name, in the form of the table, and references exist.
 	Create(ctx context.Context, o *schema.Object, below *LiveParent, values map[string]string) (store.ID, error)
 	// Update changes one; a value "" unsets.
@@ -131,7 +133,7 @@ func (s *Server) liveRoutes() {
 // leg is an order to one call leg.
 func (s *Server) leg(do func(*Call) error) Handler {
 	return func(c *Call) (Answer, error) {
-		if _, ok := s.live.Get(schema.CallLeg, c.last()); !ok {
+		if !s.live.Has(schema.CallLeg, c.last()) {
 			return Answer{}, gone(schema.CallLeg)
 		}
 		return Answer{}, do(c)
@@ -160,7 +162,7 @@ func (s *Server) liveParent(c *Call, above *schema.Object) (*LiveParent, error) 
 	if above == nil {
 		return nil, nil
 	}
-	if _, ok := s.live.Get(above, c.last()); !ok {
+	if !s.live.Has(above, c.last()) {
 		return nil, gone(above)
 	}
 	return &LiveParent{above, c.last()}, nil
@@ -188,7 +190,10 @@ func (s *Server) liveList(o, above *schema.Object) Handler {
 		if err := wrong.err(); err != nil {
 			return Answer{}, err
 		}
-		total, page := s.live.List(o, below, q)
+		total, page, err := s.live.List(c.ctx, o, below, q)
+		if err != nil {
+			return Answer{}, err
+		}
 		root := Element{Name: o.Plural, Attributes: []Attribute{{"total", strconv.Itoa(total)}}}
 		for _, one := range page {
 			root.add(liveElement(o, one, false))
@@ -207,7 +212,7 @@ func liveElement(o *schema.Object, l LiveObject, single bool) Element {
 }
 
 func (s *Server) liveShow(c *Call, o *schema.Object) (Answer, error) {
-	one, ok := s.live.Get(o, c.last())
+	one, ok := s.live.Get(c.ctx, o, c.last())
 	if !ok {
 		return Answer{}, gone(o)
 	}
@@ -254,7 +259,7 @@ func (s *Server) liveCreate(o, above *schema.Object) Handler {
 }
 
 func (s *Server) liveUpdate(c *Call, o *schema.Object) (Answer, error) {
-	if _, ok := s.live.Get(o, c.last()); !ok {
+	if !s.live.Has(o, c.last()) {
 		return Answer{}, gone(o)
 	}
 	values, err := liveValues(c, o, false)
@@ -275,7 +280,7 @@ func (s *Server) liveUpdate(c *Call, o *schema.Object) (Answer, error) {
 }
 
 func (s *Server) liveDelete(c *Call, o *schema.Object) (Answer, error) {
-	if _, ok := s.live.Get(o, c.last()); !ok {
+	if !s.live.Has(o, c.last()) {
 		return Answer{}, gone(o)
 	}
 	if err := s.live.Delete(c.ctx, o, c.last()); err != nil {
@@ -306,8 +311,13 @@ func (s *Server) profileTrace(c *Call) (Answer, error) {
 // noCalls is call control while there is none: no call runs, and none can begin.
 type noCalls struct{}
 
-func (noCalls) List(*schema.Object, *LiveParent, LiveQuery) (int, []LiveObject) { return 0, nil }
-func (noCalls) Get(*schema.Object, store.ID) (LiveObject, bool)                 { return LiveObject{}, false }
+func (noCalls) List(context.Context, *schema.Object, *LiveParent, LiveQuery) (int, []LiveObject, error) {
+	return 0, nil, nil
+}
+func (noCalls) Get(context.Context, *schema.Object, store.ID) (LiveObject, bool) {
+	return LiveObject{}, false
+}
+func (noCalls) Has(*schema.Object, store.ID) bool { return false }
 func (noCalls) Create(context.Context, *schema.Object, *LiveParent, map[string]string) (store.ID, error) {
 	return store.ID{}, Busy{Code: failure.CallBridgeUnavailable}
 }

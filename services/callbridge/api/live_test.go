@@ -23,15 +23,20 @@ type oneCall struct {
 	values                 map[string]string
 }
 
-func (l *oneCall) List(o *schema.Object, below *LiveParent, q LiveQuery) (int, []LiveObject) {
-	one, _ := l.Get(o, map[*schema.Object]store.ID{schema.Call: l.call, schema.Participant: l.participant, schema.CallLeg: l.leg}[o])
+func (l *oneCall) List(ctx context.Context, o *schema.Object, below *LiveParent, q LiveQuery) (int, []LiveObject, error) {
+	one, _ := l.Get(ctx, o, map[*schema.Object]store.ID{schema.Call: l.call, schema.Participant: l.participant, schema.CallLeg: l.leg}[o])
 	if q.Filter == "nothing" || q.Equal["tenant"] != "" {
-		return 0, nil
+		return 0, nil, nil
 	}
-	return 11, []LiveObject{one}
+	return 11, []LiveObject{one}, nil
 }
 
-func (l *oneCall) Get(o *schema.Object, id store.ID) (LiveObject, bool) {
+func (l *oneCall) Has(o *schema.Object, id store.ID) bool {
+	_, ok := l.Get(context.Background(), o, id)
+	return ok
+}
+
+func (l *oneCall) Get(_ context.Context, o *schema.Object, id store.ID) (LiveObject, bool) {
 	switch {
 	case o == schema.Call && id == l.call:
 		return LiveObject{ID: id, Values: map[string]string{"name": "Weekly", "locked": "false", "numCallLegs": "1"}}, true
