@@ -174,6 +174,16 @@ func (l *Leg) enter(k *call, p *participant) {
 	if p.user == (ID{}) {
 		p.user, p.jid = l.user, l.jid
 	}
+	for name, v := range p.settings {
+		switch {
+		case name == "callLegProfile":
+			l.own.Profile, _ = parseID(v)
+		case name == "chosenLayout":
+			l.chosen = v
+		case schema.CallLegProfile.Field(name) != nil && name != "name":
+			l.setOwn(name, v)
+		}
+	}
 	l.resolve()
 	if len(p.legs) == 1 {
 		p.needs = l.rights.Bool("needsActivation")

@@ -35,6 +35,7 @@ type call struct {
 	members      int // legs of participants
 	// activators are participants who are connected, not in the lobby, and do not need activation.
 	activators         int
+	inside             int // participants who are in the meeting: connected, and not in the lobby
 	maxLegs, completed int
 
 	// settings are what the API set, by schema name; never changed in place.
@@ -155,7 +156,7 @@ type conferenceState struct {
 
 // applyConference tells the engine what the conference should be, when that changed.
 func (k *call) applyConference() {
-	s := conferenceState{message: k.message.onScreen(), participants: len(k.participants)}
+	s := conferenceState{message: k.message.onScreen(), participants: k.inside}
 	s.recording = k.sinks[recording].runs() || k.recorders > 0
 	s.streaming = k.sinks[streaming].runs()
 	if k.presenter != nil {

@@ -47,10 +47,15 @@ func (c *Calls) call(k *call, p *participant, d dialling, values map[string]stri
 	l.local = d.From
 	l.ownerID, l.chosen = values["ownerId"], values["chosenLayout"]
 	l.callOut = settingsOf(values)
+	if k.space != nil {
+		l.recognise(k.space)
+		l.guest = false
+	}
 	if p == nil {
 		p = c.newParticipant(k, Outgoing)
 		p.importance = number(values["importance"])
 		p.override = values["nameLabelOverride"]
+		p.member = l.member != nil
 	}
 	l.enter(k, p)
 	switch values["deactivated"] {

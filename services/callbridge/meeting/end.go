@@ -73,7 +73,7 @@ func (l *Leg) finish(why Reason, other, byLine bool) {
 			}
 			p.leave()
 		} else {
-			p.countActivator()
+			p.recount()
 		}
 	}
 	if l.sink != nil {

@@ -103,6 +103,8 @@ type CallInfo struct {
 	MessagePosition  string
 	MessageUntil     time.Time
 	MessagePermanent bool
+	// Profile are the callProfile's fields in force.
+	Profile profiles.Effective
 	// Settings are what else the API sets on a call, by schema name (activeWhenEmpty, chatAllowed, panePlacement… and so on).
 	Settings map[string]string
 }

@@ -105,7 +105,7 @@ var deeds = map[keys.Action]deed{
 		func(l *Leg) { l.call.setJoinMute("true"); l.muteOthers("true") }},
 	keys.UnmuteNewAndOthers: {[]string{"changeJoinAudioMuteOverrideAllowed", "muteOthersAllowed"},
 		func(l *Leg) { l.call.setJoinMute("false"); l.muteOthers("false") }},
-	keys.ParticipantCount: {nil, func(l *Leg) { l.say(prompt.Count(l.call.present())...) }},
+	keys.ParticipantCount: {nil, func(l *Leg) { l.say(prompt.Count(l.call.inside)...) }},
 }
 
 // do does what a participant asked for by keys, if that is allowed.
@@ -179,17 +179,6 @@ func (k *call) checkPresenter() {
 	if k.presenter != nil {
 		k.presenter.checkFloor()
 	}
-}
-
-// present is how many participants are in the meeting.
-func (k *call) present() int {
-	n := 0
-	for _, p := range k.participants {
-		if p.active && p.arrived() {
-			n++
-		}
-	}
-	return n
 }
 
 // part ends the call and says goodbye to everybody.

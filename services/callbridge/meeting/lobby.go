@@ -72,7 +72,7 @@ func (p *participant) activate(on bool) {
 		}
 	}
 	p.touch()
-	p.countActivator()
+	p.recount()
 }
 
 // pause ends a span in the meeting.
@@ -83,9 +83,19 @@ func (l *Leg) pause(now time.Time) {
 	}
 }
 
-// countActivator counts the participant among those who let others in, or not any more.
-func (p *participant) countActivator() {
-	is := !p.over && !p.needs && p.active && p.arrived()
+// recount counts the participant among those who are in the meeting, and among those who let others in; or not any more.
+func (p *participant) recount() {
+	inside := !p.over && p.active && p.arrived()
+	if inside != p.inside {
+		p.inside = inside
+		if inside {
+			p.call.inside++
+		} else {
+			p.call.inside--
+		}
+		p.call.applyConference()
+	}
+	is := inside && !p.needs
 	if is == p.counted {
 		return
 	}
@@ -201,7 +211,7 @@ func (l *Leg) arrived() {
 	if p.active {
 		l.activeSince = l.c.clock.Now()
 	}
-	p.countActivator()
+	p.recount()
 	l.touch()
 	k.touch()
 	l.notice()

@@ -31,6 +31,7 @@ type participant struct {
 	admitted      bool // by the API, whatever the lock says
 	held          bool // sent to the lobby by the API
 	counted       bool // among the activators of the call
+	inside        bool // among those who are in the meeting
 	greeted       bool // a leg of it arrived
 	wait          func()
 
@@ -48,7 +49,6 @@ func (c *Calls) newParticipant(k *call, d Direction) *participant {
 	}
 	p.touch()
 	k.touch()
-	k.applyConference()
 	return p
 }
 
@@ -69,8 +69,7 @@ func (p *participant) leave() {
 	}
 	p.touch()
 	k.touch()
-	k.applyConference()
-	p.countActivator()
+	p.recount()
 }
 
 // first is the leg that stands for the participant: the first that is connected, or the first.

@@ -75,8 +75,13 @@ func (k *call) startSink(kind sinkKind) error {
 		return about.unavailable
 	}
 	url := ""
-	if kind == streaming && k.space != nil {
-		url = k.space.Text("streamUrl")
+	if kind == streaming {
+		if k.space != nil {
+			url = k.space.Text("streamUrl")
+		}
+		if url == "" {
+			return about.unavailable // there is nowhere to stream to
+		}
 	}
 	if may := k.c.o.Licence().MayStart; may != nil {
 		ok := [2]bool{}
@@ -112,7 +117,7 @@ func (k *call) stopSink(kind sinkKind) {
 func (k *call) startAutomatically() {
 	for kind := range sinkKinds {
 		kind := sinkKind(kind)
-		if k.sinks[kind] != nil || k.profile.Text(sinkKinds[kind].mode) != "automatic" || k.arrivedNow() == 0 {
+		if k.sinks[kind] != nil || k.profile.Text(sinkKinds[kind].mode) != "automatic" || k.inside == 0 {
 			continue
 		}
 		if err := k.startSink(kind); err != nil {
@@ -138,6 +143,7 @@ func (s *sink) dial() {
 	k.legs = append(k.legs, l)
 	k.maxLegs = max(k.maxLegs, len(k.legs))
 	l.resolve()
+	l.adjust()
 	s.leg = l
 	l.touch()
 	k.touch()

@@ -7,7 +7,7 @@ func (k *call) info() CallInfo {
 	i := CallInfo{ID: k.id, Type: k.kind, Name: k.name, Tenant: k.tenant, Correlator: k.correlator, OwnerName: k.owner, Tag: k.tag, Started: k.started,
 		Legs: len(k.legs), MaxLegs: k.maxLegs, LegsCompleted: k.completed, Participants: len(k.participants), Locked: k.locked,
 		Recording: k.sinks[recording].runs(), Streaming: k.sinks[streaming].runs(), EndpointRecording: k.recorders > 0, EndpointRecorded: k.recorded,
-		RecordingStatus: k.sinks[recording].status(), StreamingStatus: k.sinks[streaming].status(), JoinMute: k.joinMute, Settings: k.settings}
+		RecordingStatus: k.sinks[recording].status(), StreamingStatus: k.sinks[streaming].status(), JoinMute: k.joinMute, Profile: k.profile, Settings: k.settings}
 	if k.space != nil {
 		i.Space = k.space.ID()
 	}

@@ -96,10 +96,10 @@ func (l *Leg) hush() {
 const mostForTones = 100
 
 // joinTone sounds for those whose profile wants to hear that somebody came.
-func (k *call) joinTone() { k.tone("join", "joinToneParticipantThreshold", k.arrivedNow()) }
+func (k *call) joinTone() { k.tone("join", "joinToneParticipantThreshold", k.inside) }
 
 // leaveTone sounds for those whose profile wants to hear that somebody goes; who goes counts.
-func (k *call) leaveTone() { k.tone("leave", "leaveToneParticipantThreshold", k.arrivedNow()) }
+func (k *call) leaveTone() { k.tone("leave", "leaveToneParticipantThreshold", k.inside) }
 
 func (k *call) tone(name, threshold string, n int) {
 	if n > mostForTones || k.over || k.gateway != nil {
@@ -113,20 +113,6 @@ func (k *call) tone(name, threshold string, n int) {
 			l.media.Play(control.Play{Tone: name})
 		}
 	}
-}
-
-// arrivedNow is how many participants are in the meeting.
-func (k *call) arrivedNow() int {
-	n := 0
-	for _, p := range k.participants {
-		if p.active && p.arrived() {
-			n++
-		}
-		if n > mostForTones {
-			break
-		}
-	}
-	return n
 }
 
 // welcome is what somebody hears who comes into the meeting.
@@ -151,7 +137,7 @@ func (l *Leg) welcome() {
 		names = append(names, prompt.MeetingStreamed)
 	}
 	l.say(names...)
-	l.alone(k.arrivedNow())
+	l.alone(k.inside)
 }
 
 // alone tells who is the only one in the meeting, and stops telling it when somebody comes.
@@ -192,7 +178,7 @@ func (l *Leg) waiting() {
 
 // fewer: somebody went. Who is left alone is told.
 func (k *call) fewer() {
-	if k.gateway != nil || k.lonely != nil && !k.lonely.over || k.arrivedNow() != 1 {
+	if k.gateway != nil || k.lonely != nil && !k.lonely.over || k.inside != 1 {
 		return
 	}
 	for _, l := range k.legs {

@@ -3,6 +3,7 @@ package meeting
 import (
 	"context"
 	"slices"
+	"time"
 
 	"rotunda/services/callbridge/failure"
 	"rotunda/services/callbridge/schema"
@@ -23,39 +24,52 @@ func (c *Calls) CreateCall(_ context.Context, values map[string]string) (ID, err
 	if c.closing {
 		return ID{}, failure.CallBridgeUnavailable
 	}
-	k, err := c.callFor(values)
+	k, made, err := c.callFor(values)
 	if err != nil {
 		return ID{}, err
 	}
-	return k.id, k.update(values)
+	if err := k.update(values); err != nil {
+		if made {
+			k.end(CallEnded)
+		}
+		return ID{}, err
+	}
+	if k.members == 0 && k.settings["activeWhenEmpty"] != "true" {
+		// It is to end when nobody is there, but somebody has to have the time to come.
+		c.after(emptyFor, k.leave)
+	}
+	return k.id, nil
 }
 
+// emptyFor is how long a call without anybody waits for the first one.
+const emptyFor = 5 * time.Minute
+
 // callFor finds the call that values speak of, or begins it.
-func (c *Calls) callFor(values map[string]string) (*call, error) {
+func (c *Calls) callFor(values map[string]string) (k *call, made bool, err error) {
 	id, ok := parseID(values["coSpace"])
 	if !ok {
 		if values["name"] == "" {
-			return nil, &failure.Parameter{Name: "name", Fault: failure.Missing, Why: "give the name of the call, or the coSpace whose meeting it is to be"}
+			return nil, false, &failure.Parameter{Name: "name", Fault: failure.Missing, Why: "give the name of the call, or the coSpace whose meeting it is to be"}
 		}
 		tenant, _ := parseID(values["tenant"])
-		k := c.begin(AdHocCall, nil, tenant, values["name"])
+		k = c.begin(AdHocCall, nil, tenant, values["name"])
 		k.made(values)
-		return k, nil
+		return k, true, nil
 	}
 	if k := c.spaces[id]; k != nil {
-		return k, nil
+		return k, false, nil
 	}
 	v := c.view()
 	if v == nil {
-		return nil, failure.DatabaseNotReady
+		return nil, false, failure.DatabaseNotReady
 	}
 	space := v.Get(schema.CoSpace, id)
 	if space == nil {
-		return nil, noSpace
+		return nil, false, noSpace
 	}
-	k := c.begin(SpaceCall, space, ID{}, "")
+	k = c.begin(SpaceCall, space, ID{}, "")
 	k.made(values)
-	return k, nil
+	return k, true, nil
 }
 
 // made: the API made the call, which begins without anybody.
@@ -74,7 +88,11 @@ func (c *Calls) UpdateCall(_ context.Context, id ID, values map[string]string) e
 	if k == nil {
 		return noCall
 	}
-	return k.update(values)
+	err := k.update(values)
+	if _, said := values["activeWhenEmpty"]; said && err == nil {
+		k.leave() // if nobody is there
+	}
+	return err
 }
 
 // update changes a call. Recording and streaming come first, since they may be refused.
@@ -129,9 +147,6 @@ func (k *call) update(values map[string]string) error {
 	}
 	if _, said := values["allowAllPresentationContribution"]; said {
 		k.checkPresenter()
-	}
-	if v, said := values["activeWhenEmpty"]; said && v != "true" && k.completed > 0 {
-		k.leave() // it has been used, and nobody is there any more
 	}
 	return nil
 }
@@ -315,7 +330,7 @@ func (l *Leg) update(values map[string]string) {
 
 // raise raises a hand, where that is allowed, or lowers it.
 func (l *Leg) raise(on bool) {
-	if l.call == nil || on && !l.call.allows("raiseHandEnabled") {
+	if l.participant == nil || on && !l.call.allows("raiseHandEnabled") {
 		return
 	}
 	l.hand = on
@@ -334,7 +349,7 @@ func (l *Leg) changeRights() {
 	if needs := l.rights.Bool("needsActivation"); needs != p.needs && p.legs[0] == l {
 		p.needs = needs
 		p.touch()
-		p.countActivator()
+		p.recount()
 		if !p.active && p.call.door().lets(p.visitor()) {
 			p.activate(true)
 		}

@@ -1,0 +1,104 @@
+package meeting
+
+import (
+	"slices"
+	"testing"
+
+	"rotunda/services/callbridge/schema"
+)
+
+func (f *far) tones() (join, leave int) {
+	for _, s := range f.heard() {
+		switch s {
+		case "join":
+			join++
+		case "leave":
+			leave++
+		}
+	}
+	return join, leave
+}
+
+func TestTonesUpToAThreshold(t *testing.T) {
+	w := newWorld(t)
+	s := space(t, fields{"callLegProfile": profile(t, fields{"joinToneParticipantThreshold": "3", "leaveToneParticipantThreshold": "2"})})
+	m := put(t, schema.AccessMethod, s.ID(), fields{"uri": uri(t), "callLegProfile": profile(t, fields{"joinToneParticipantThreshold": "0", "leaveToneParticipantThreshold": "0"})})
+	alice, quiet := w.joins("alice", s), w.joinsBy("quiet", Entry{Space: s, Method: m})
+	check := func(wantJoin, wantLeave int) {
+		t.Helper()
+		if j, l := alice.tones(); j != wantJoin || l != wantLeave {
+			t.Errorf("want %d and %d tones, got %d and %d", wantJoin, wantLeave, j, l)
+		}
+		if j, l := quiet.tones(); j+l != 0 {
+			t.Errorf("who wants no tones hears %d", j+l)
+		}
+	}
+	check(2, 0)
+	bob := w.joins("bob", s)
+	check(3, 0)
+	carol := w.joins("carol", s)
+	check(3, 0)
+	carol.hangsUp() // there were four
+	check(3, 0)
+	bob.hangsUp()
+	check(3, 0)
+	quiet.hangsUp()
+	check(3, 1)
+}
+
+func TestWhoIsAloneIsToldUntilSomebodyComes(t *testing.T) {
+	w := newWorld(t)
+	s := space(t, nil)
+	alice := w.arrives("alice", Target{Entries: []Entry{{Space: s}}})
+	alice.answersWith(MediaInfo{Audio: true})
+	alice.played()
+	alice.hears("cospace_join", "only_participant")
+	loops := func() (n int) {
+		w.engine.mu.Lock()
+		defer w.engine.mu.Unlock()
+		for _, p := range w.engine.plays {
+			if p.Loop {
+				n++
+			}
+		}
+		return n
+	}
+	if loops() != 1 {
+		t.Error("somebody who sees nothing hears it once")
+	}
+	bob := w.joins("bob", s)
+	bob.hears("cospace_join")
+	alice.heard()
+	if said := w.test.Said(); !slices.ContainsFunc(said, func(s string) bool { return len(s) > 8 && s[:8] == "stopPlay" }) {
+		t.Error("alice is still told to be alone")
+	}
+	bob.hangsUp()
+	alice.played()
+	alice.hears("only_participant", "only_participant")
+}
+
+func TestPromptsComeFromTheBrandingOfTheMeeting(t *testing.T) {
+	w := newWorld(t)
+	b := put(t, schema.CallBrandingProfile, ID{}, fields{"resourceLocation": "http://brand.example.com/s"})
+	alice := w.joins("alice", space(t, fields{"callBrandingProfile": b.ID().String()}))
+	alice.heard()
+	w.engine.mu.Lock()
+	defer w.engine.mu.Unlock()
+	for _, p := range w.engine.plays {
+		if p.Files[0] != "http://brand.example.com/s/cospace_join.wav" {
+			t.Errorf("alice hears %v", p.Files)
+		}
+	}
+}
+
+func TestCountingByKeys(t *testing.T) {
+	w := newWorld(t)
+	hosts, guests := lobby(t, nil, nil)
+	hosts.Space = space(t, fields{"tenant": keysOf(t, fields{"getTotalParticipantCount": "*0"})})
+	guests.Space, hosts.Method = hosts.Space, nil
+	alice := w.joinsBy("alice", hosts)
+	w.joinsBy("bob", hosts)
+	alice.played()
+	alice.presses("*0")
+	alice.hears("participants_before number_2 participants_after")
+}
