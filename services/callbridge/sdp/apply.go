@@ -203,7 +203,7 @@ func (s *Session) applyVideo(st *state, l *line, was *control.Video) *control.Vi
 		v.MaxRate = min(v.MaxRate, l.fps)
 	}
 	v.SendBitrate, v.ReceiveBitrate = s.sendRate(st, l), s.receiveRate()
-	v.NACK, v.PLI, v.FIR, v.TMMBR, v.REMB = l.fb.nack, l.fb.pli, l.fb.fir, l.fb.tmmbr, l.fb.remb
+	v.NACK, v.PLI, v.FIR, v.TMMBR, v.REMB = f.fb.nack, f.fb.pli, f.fb.fir, f.fb.tmmbr, f.fb.remb
 	v.TransportSequence = l.tcc
 	if l.bundled {
 		v.MID, v.MIDExtension = l.mid, l.midx

@@ -282,26 +282,32 @@ var feedbacks = []struct {
 	{"transport-cc", func(f *feedback) *bool { return &f.transport }},
 }
 
-// feedback is what the far end said for the formats that are used.
-func (l *line) feedback(m *media) (fb feedback) {
+// takeFeedback reads what the far end said for the formats that are used: for each of them, and for the line what any of them has.
+func (l *line) takeFeedback(m *media) {
+	l.fb = feedback{}
+	l.list = slices.Clone(l.list)
+	for i := range l.list {
+		l.list[i].fb = feedback{}
+	}
 	m.all("rtcp-fb", func(value string) {
 		f := strings.Fields(strings.ToLower(value))
 		if len(f) < 2 {
 			return
 		}
-		if f[0] == "*" {
-			fb.wild = true
-		} else if !slices.ContainsFunc(l.list, func(o format) bool { return strconv.Itoa(int(o.sendPT)) == f[0] }) {
-			return
-		}
 		said := strings.Join(f[1:min(len(f), 3)], " ")
 		for _, k := range feedbacks {
-			if said == k.name || k.name == "ccm tmmbr" && strings.HasPrefix(said, "ccm tmmbr") {
-				*k.of(&fb) = true
+			// After "ccm tmmbr" may come what it is good for (RFC 5104, 7.1); so it does in "ccm fir tmmbr" of some endpoints.
+			if said != k.name && !(f[1] == "ccm" && slices.Contains(f[2:], strings.TrimPrefix(k.name, "ccm "))) {
+				continue
+			}
+			for i := range l.list {
+				if o := &l.list[i]; f[0] == "*" || f[0] == strconv.Itoa(int(o.sendPT)) {
+					*k.of(&o.fb), *k.of(&l.fb) = true, true
+					l.fb.wild = l.fb.wild || f[0] == "*"
+				}
 			}
 		}
 	})
-	return fb
 }
 
 // Header extensions (RFC 8285).

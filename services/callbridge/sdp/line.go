@@ -188,6 +188,8 @@ type format struct {
 	rtx, sendRTX uint8
 	// their is what the far end can take.
 	their control.Format
+	// fb is what was said for this payload type.
+	fb feedback
 	// bits a second and frames in hundredths a second that the far end can take, 0 for no bound.
 	bits, fps int
 	// H.264, ours: the first two bytes of profile-level-id, packetization-mode, and the highest level that we may say, 0 for any.

@@ -213,7 +213,7 @@ func (s *Session) takeRest(l *line, m *media) {
 	l.packet = s.packetTime(m)
 	l.fb, l.fps = feedback{}, 0
 	if l.role != audioRole {
-		l.fb = l.feedback(m)
+		l.takeFeedback(m)
 		if value, ok := m.get("framerate"); ok {
 			if whole, _, _ := strings.Cut(value, "."); len(whole) <= 4 {
 				var n int

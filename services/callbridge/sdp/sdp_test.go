@@ -149,7 +149,8 @@ func (s *side) take(answer string) {
 func check(t testing.TB, b []byte) *pion.SessionDescription {
 	t.Helper()
 	var d pion.SessionDescription
-	if err := d.Unmarshal(b); err != nil {
+	// It knows no fax.
+	if err := d.Unmarshal(bytes.ReplaceAll(b, []byte("m=image 0 udptl"), []byte("m=audio 0 RTP/AVP"))); err != nil {
 		t.Fatalf("what was written is no session description: %v\n%s", err, b)
 	}
 	return &d

@@ -286,8 +286,10 @@ func (w *writer) codecs(l *line) {
 			w.line("a=rtcp-fb:* %s", k.name)
 			continue
 		}
-		for _, f := range l.list {
-			w.line("a=rtcp-fb:%d %s", f.pt, k.name)
+		for i := range l.list {
+			if f := &l.list[i]; *k.of(&f.fb) {
+				w.line("a=rtcp-fb:%d %s", f.pt, k.name)
+			}
 		}
 	}
 }
