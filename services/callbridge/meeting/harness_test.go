@@ -417,33 +417,19 @@ func (w *world) pass(d time.Duration) {
 }
 
 // heard is what a leg was played so far.
-func (f *far) heard() []string { return f.w.heardBy(f.media.ID()) }
-
-func (w *world) heardBy(id string) []string {
+func (f *far) heard() []string {
+	w := f.w
 	w.settle()
-	for _, m := range []*mixer.Leg{w.mixerLeg(id)} {
-		if m != nil {
-			m.Put(w.t.Context(), func(*control.Leg) {})
-		}
-	}
+	f.media.Put(w.t.Context(), func(*control.Leg) {}) // comes after what was asked before
 	w.engine.mu.Lock()
 	defer w.engine.mu.Unlock()
 	var l []string
 	for _, s := range w.engine.said {
-		if who, what, _ := strings.Cut(s, ": "); who == id {
+		if who, what, _ := strings.Cut(s, ": "); who == f.media.ID() {
 			l = append(l, what)
 		}
 	}
 	return l
-}
-
-func (w *world) mixerLeg(id string) *mixer.Leg {
-	w.calls.mu.Lock()
-	defer w.calls.mu.Unlock()
-	if l := w.calls.media[id]; l != nil {
-		return l.media
-	}
-	return nil
 }
 
 // played tells that all prompts of the leg are through, those that follow too; what loops goes on.

@@ -1,0 +1,95 @@
+package meeting
+
+import (
+	"slices"
+	"testing"
+)
+
+func forwarded(w *world) (in, out *far) {
+	w.t.Helper()
+	in = w.arrives("alice", Target{Forward: &Dial{To: "bob@pbx.example.com", Forwarded: true, From: "alice@example.com"}})
+	out = w.dialled()
+	if d := out.dial; d.To != "bob@pbx.example.com" || !d.Forwarded || d.From != "alice@example.com" || d.FromName != "alice" {
+		w.t.Errorf("the dialer was asked for %+v", d)
+	}
+	return in, out
+}
+
+func TestAGatewayCall(t *testing.T) {
+	w := newWorld(t)
+	in, out := forwarded(w)
+	if got, want := w.kinds(), []Kind{CallBegan, ParticipantBegan, ParticipantBegan, LegBegan, LegBegan}; !slices.Equal(got, want) {
+		t.Errorf("want the changes %v, got %v", want, got)
+	}
+	k := w.only()
+	if k.Type != GatewayCall || k.Legs != 2 || k.Participants != 2 || k.Space != (ID{}) {
+		t.Errorf("the call is %+v", k)
+	}
+	in.does()
+	out.leg.Ringing()
+	in.does("ring")
+	if in.info().State != Ringing {
+		t.Errorf("the incoming leg is %s", in.info().State)
+	}
+	out.answers()
+	in.does("accept")
+	in.answers()
+	for _, f := range []*far{in, out} {
+		if m := f.put(); m.Conference != k.ID.String() || m.Audio.Muted {
+			t.Errorf("%s: the engine has %+v", f.leg.name, m)
+		}
+		if got := f.heard(); len(got) != 0 {
+			t.Errorf("%s hears %q in a call between two", f.leg.name, got)
+		}
+	}
+	// Presentations, hold and key tones pass.
+	in.leg.WantsFloor()
+	in.does("grant")
+	out.does("show true")
+	in.leg.LeavesFloor()
+	out.does("show false")
+	in.leg.Held(true)
+	out.does("hold true")
+	if in.info().State != OnHold || out.info().State != Connected {
+		t.Errorf("the legs are %s and %s", in.info().State, out.info().State)
+	}
+	in.leg.Held(false)
+	out.does("hold false")
+	in.presses("7#")
+	out.put()
+	w.engine.mu.Lock()
+	if got := w.engine.keys[out.media.ID()]; got != "7#" {
+		t.Errorf("the keys that passed are %q", got)
+	}
+	w.engine.mu.Unlock()
+	out.hangsUp()
+	in.does("hangup callEnded")
+	if i := out.info(); i.End != RemoteTeardown || !i.EndedByOther || in.info().End != CallEnded {
+		t.Errorf("the legs ended by %q and %q", i.End, in.info().End)
+	}
+	if len(w.calls.Calls())+len(w.calls.Legs(ID{})) != 0 {
+		t.Error("something is left")
+	}
+}
+
+func TestAGatewayCallThatFailsSaysWhy(t *testing.T) {
+	for _, why := range []Reason{RemoteBusy, RemoteRejected, RingingTimeout, DNSFailure, UnknownDestination} {
+		w := newWorld(t)
+		in, out := forwarded(w)
+		out.leg.Ended(why, true)
+		in.does("hangup " + string(why))
+		if len(w.calls.Calls()) != 0 {
+			t.Errorf("%s: the call is still there", why)
+		}
+	}
+}
+
+func TestAGatewayCallThatIsGivenUp(t *testing.T) {
+	w := newWorld(t)
+	in, out := forwarded(w)
+	in.hangsUp()
+	out.does("hangup callEnded")
+	if len(w.calls.Legs(ID{})) != 0 {
+		t.Error("a leg is left")
+	}
+}
