@@ -63,7 +63,7 @@ type Options struct {
 	Proxy string
 	// User and Password answer a challenge.
 	User, Password string
-	// MuxRTCP offers RTCP on the port of RTP.
+	// MuxRTCP offers RTCP on the port of RTP. Our media engine has DTLS with that alone.
 	MuxRTCP bool
 }
 
@@ -82,7 +82,11 @@ type Phone struct {
 	said    *lines
 	control *control
 	shots   int
-	stop    func()
+	before  struct {
+		file    string
+		samples int
+	}
+	stop func()
 }
 
 const modules = "/usr/lib/baresip/modules"

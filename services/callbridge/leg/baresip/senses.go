@@ -27,25 +27,43 @@ const (
 // first packet.
 func (p *Phone) Heard(last time.Duration) (pcm []int16, rate int) {
 	p.t.Helper()
+	pcm, rate, file := p.recording()
+	if file == p.before.file {
+		pcm = pcm[min(p.before.samples, len(pcm)):]
+	}
+	n := int(last.Seconds() * float64(rate))
+	return pcm[max(0, len(pcm)-n):], rate
+}
+
+// Forget leaves out what was heard until now: the recording stands still while nothing comes, and its end would still be the tone of before.
+func (p *Phone) Forget() {
+	p.t.Helper()
+	pcm, _, file := p.recording()
+	p.before.file, p.before.samples = file, len(pcm)
+}
+
+// recording is all of the newest stream.
+func (p *Phone) recording() (pcm []int16, rate int, file string) {
+	p.t.Helper()
 	files, _ := filepath.Glob(filepath.Join(p.folder, "dump-*-dec.wav"))
 	if len(files) == 0 {
-		return nil, 0
+		return nil, 0, ""
 	}
 	slices.Sort(files) // their names have the time
-	b, err := os.ReadFile(files[len(files)-1])
+	file = files[len(files)-1]
+	b, err := os.ReadFile(file)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	pcm, rate, channels, err := parseWave(b)
 	if err != nil {
-		return nil, 0 // its beginning is not written yet
+		return nil, 0, file // its beginning is not written yet
 	}
 	mono := pcm[:0]
 	for i := 0; i+channels <= len(pcm); i += channels {
 		mono = append(mono, pcm[i])
 	}
-	n := int(last.Seconds() * float64(rate))
-	return mono[max(0, len(mono)-n):], rate
+	return mono, rate, file
 }
 
 // parseWave reads a WAV file of 16 bits that is still being written: what its header says of lengths does not count.
