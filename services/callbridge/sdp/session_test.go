@@ -1,0 +1,455 @@
+package sdp
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+
+	"rotunda/services/media/control"
+)
+
+// edit changes what a pattern finds, which must be there.
+func edit(t testing.TB, d []byte, pattern, to string) []byte {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	if !re.Match(d) {
+		t.Fatalf("%q is not in\n%s", pattern, d)
+	}
+	return re.ReplaceAll(d, []byte(to))
+}
+
+func version(t testing.TB, d string) string {
+	t.Helper()
+	return strings.Fields(d[strings.Index(d, "o="):])[2]
+}
+
+// body is a description without its version.
+func body(d string) string { return d[strings.Index(d, "s=-"):] }
+
+// TestHold goes through all ways to hold a call and back. The answer says what is left of it, and nothing else changes.
+func TestHold(t *testing.T) {
+	offer := stored(t, "offers/cisco-ce-best-effort")
+	for _, c := range []struct {
+		name      string
+		hold      func([]byte) []byte
+		answer    string
+		direction control.Direction
+		held      bool
+	}{
+		{"sendonly", func(d []byte) []byte { return edit(t, d, "a=sendrecv", "a=sendonly") }, "a=recvonly", control.ReceiveOnly, true},
+		{"inactive", func(d []byte) []byte { return edit(t, d, "a=sendrecv", "a=inactive") }, "a=inactive", control.Inactive, true},
+		{"recvonly", func(d []byte) []byte { return edit(t, d, "a=sendrecv", "a=recvonly") }, "a=sendonly", control.SendOnly, false},
+		{"inactive for the session", func(d []byte) []byte {
+			return edit(t, edit(t, d, "a=sendrecv\r\n", ""), "t=0 0\r\n", "t=0 0\r\na=inactive\r\n")
+		}, "a=inactive", control.Inactive, true},
+		{"zeros", func(d []byte) []byte { return edit(t, d, `c=IN IP4 [0-9.]*`, "c=IN IP4 0.0.0.0") }, "a=recvonly", control.ReceiveOnly, true},
+		{"zeros and inactive", func(d []byte) []byte {
+			return edit(t, edit(t, d, `c=IN IP4 [0-9.]*`, "c=IN IP4 0.0.0.0"), "a=sendrecv", "a=inactive")
+		}, "a=inactive", control.Inactive, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSide(t, video)
+			first := s.answer(offer)
+			remote := s.leg.Transports[0].Remote
+			keys := fmt.Sprintf("%+v", *s.leg.Transports[0].Keys)
+			held := s.answer(c.hold(offer))
+			for n, stream := range []int{0, 1, 3} {
+				has(t, mline(t, held, stream), c.answer)
+				if d := []control.Direction{s.leg.Audio.Direction, s.leg.Video.Direction, s.leg.Presentation.Direction}[n]; d != c.direction {
+					t.Errorf("stream %d is %q, want %q", stream, d, c.direction)
+				}
+			}
+			if g := s.Agreed(); g.HeldByPeer != c.held || g.HeldByUs {
+				t.Errorf("held by the far end: %v, want %v; by us %v", g.HeldByPeer, c.held, g.HeldByUs)
+			}
+			if s.leg.Transports[0].Remote != remote || fmt.Sprintf("%+v", *s.leg.Transports[0].Keys) != keys {
+				t.Error("the transport changed")
+			}
+			if version(t, first) == version(t, held) {
+				t.Error("the description changed and its version did not")
+			}
+			back := s.answer(offer)
+			if body(back) != body(first) {
+				t.Errorf("after the hold:\n%s\nbefore:\n%s", back, first)
+			}
+			if version(t, back) == version(t, held) {
+				t.Error("the description changed back and its version did not")
+			}
+			if s.reopen != 0 {
+				t.Error("ports were closed")
+			}
+		})
+	}
+}
+
+func TestHoldByUs(t *testing.T) {
+	a, b := newSide(t, video), newSide(t, video)
+	a.take(b.answer([]byte(a.offer())))
+	a.Hold(true)
+	o := a.offer()
+	has(t, o, "a=inactive")
+	hasNot(t, o, "a=sendrecv")
+	if d := a.leg.Audio.Direction; d != control.Inactive {
+		t.Errorf("our sound is %q while we offer to hold it", d)
+	}
+	a.take(b.answer([]byte(o)))
+	if d := []control.Direction{a.leg.Audio.Direction, b.leg.Audio.Direction, b.leg.Video.Direction}; d[0] != control.Inactive || d[1] != control.Inactive || d[2] != control.Inactive {
+		t.Errorf("held streams are %q", d)
+	}
+	if g := a.Agreed(); !g.HeldByUs || !b.Agreed().HeldByPeer {
+		t.Errorf("held by us %v, by the far end %v", g.HeldByUs, b.Agreed().HeldByPeer)
+	}
+	// An offer of the far end meanwhile does not end our hold.
+	hasNot(t, a.answer([]byte(b.offer())), "a=sendrecv", "a=sendonly", "a=recvonly")
+	b.Rollback()
+	a.Hold(false)
+	a.take(b.answer([]byte(a.offer())))
+	if d := []control.Direction{a.leg.Audio.Direction, b.leg.Audio.Direction, b.leg.Video.Direction}; d[0] != "" || d[1] != "" || d[2] != "" {
+		t.Errorf("after the hold streams are %q", d)
+	}
+}
+
+// TestRefusedOffers: nothing that is refused changes what is in force.
+func TestRefusedOffers(t *testing.T) {
+	offer := stored(t, "offers/cisco-ce-required")
+	s := newSide(t, Policy{Video: true, Encryption: Required})
+	first := s.answer(offer)
+	before := fmt.Sprintf("%+v", s.Agreed())
+	for _, c := range []struct {
+		name  string
+		offer []byte
+		warn  int // 0: no description at all
+		text  string
+	}{
+		{"keys are gone", edit(t, edit(t, offer, "RTP/SAVP", "RTP/AVP"), "a=crypto:[^\r]*\r\n", ""), 399, "media must be encrypted"},
+		{"only suites that nobody has", edit(t, offer, "(a=crypto:.) AE[^ ]* ", "$1 F8_128_HMAC_SHA1_80 "), 399, "AEAD_AES_256_GCM"},
+		{"no codec", edit(t, edit(t, edit(t, offer, "m=video", "m=text"), "m=audio ([0-9]+) RTP/SAVP [0-9 ]*", "m=audio $1 RTP/SAVP 15 18"), "x", "x"), 305, "opus"},
+		{"no stream", edit(t, offer, "m=([a-z]+) [0-9]+ ", "m=$1 0 "), 304, "m=audio"},
+		{"no m-line", []byte("v=0\r\no=- 1 1 IN IP4 203.0.113.1\r\ns=-\r\nt=0 0\r\n"), 304, "m-line"},
+		{"no address", edit(t, offer, "c=IN[^\r]*\r\n", ""), 301, "c="},
+		{"a group", edit(t, offer, "c=IN IP4 [0-9.]*", "c=IN IP4 239.1.1.1/127"), 301, "one machine"},
+		{"another protocol", edit(t, offer, "RTP/SAVP", "TCP/RTP/SAVP"), 302, "RTP/AVP"},
+		{"empty", nil, 0, "empty"},
+		{"not a description", []byte("INVITE sip:x SIP/2.0\r\n"), 0, "line 1"},
+		{"an older version", edit(t, offer, "v=0", "v=1"), 0, "v=0"},
+		{"a port that is none", edit(t, offer, "m=audio [0-9]+", "m=audio 65536"), 0, "0 to 65535"},
+		{"an m-line that is too short", edit(t, offer, "m=audio [^\r]*", "m=audio 1000"), 0, "formats"},
+		{"too large", bytes.Repeat([]byte("a=x\r\n"), 20000), 0, "65536"},
+		{"too many lines", append(bytes.Clone(offer), bytes.Repeat([]byte("m=text 0 RTP/AVP 0\r\n"), 33)...), 0, "32"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := s.ReadOffer(c.offer)
+			if err == nil {
+				t.Fatal("it was taken")
+			}
+			r := &Refused{}
+			if errors.As(err, &r) != (c.warn != 0) || r.Warn != c.warn || c.warn != 0 && r.Code != 488 {
+				t.Errorf("refused by %#v, want warning %d", err, c.warn)
+			}
+			if !strings.Contains(err.Error(), c.text) || strings.ContainsAny(err.Error(), "\"\r\n") && c.warn != 0 {
+				t.Errorf("the text is %q, want one with %q", err, c.text)
+			}
+			if now := fmt.Sprintf("%+v", s.Agreed()); keyless(now) != keyless(before) {
+				t.Errorf("the session is now %s, was %s", now, before)
+			}
+			if again := s.answer(offer); again != first {
+				t.Errorf("the offer is answered now by\n%s\nwas\n%s", again, first)
+			}
+		})
+	}
+}
+
+// TestStreamsComeAndGo adds and removes streams by offers of either side. Lines keep their places, transports their ports.
+func TestStreamsComeAndGo(t *testing.T) {
+	offer := stored(t, "offers/cisco-ce-none")
+	s := newSide(t, video)
+	first := s.answer(offer)
+
+	without := edit(t, offer, "m=video 235[68]", "m=video 0")
+	a := s.answer(without)
+	if !strings.HasPrefix(mline(t, a, 1), "m=video 0 RTP/AVP 97 126 96 34 31\r\n") || !strings.HasPrefix(mline(t, a, 3), "m=video 0 ") || !strings.HasPrefix(mline(t, a, 2), "m=application 0 UDP/BFCP *") {
+		t.Errorf("video is not rejected in its place:\n%s", a)
+	}
+	if s.leg.Video != nil || s.leg.Presentation != nil || s.leg.Audio == nil || len(s.leg.Transports) != 3 {
+		t.Errorf("the leg is %+v", s.leg)
+	}
+	if g := s.Agreed(); g.Floor != nil || g.Camera != nil || g.Video {
+		t.Errorf("agreed: %+v", g)
+	}
+	if back := s.answer(offer); mline(t, back, 1) != mline(t, first, 1) {
+		t.Errorf("video came back as\n%s\nwas\n%s", mline(t, back, 1), mline(t, first, 1))
+	}
+
+	// A telephone that becomes a videophone.
+	p := newSide(t, video)
+	p.answer(text(phone))
+	more := append(text(phone), []byte("m=video 54402 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\na=fmtp:97 profile-level-id=42e01f;packetization-mode=1\r\n")...)
+	p.answer(more)
+	if p.leg.Video == nil || p.leg.Video.Transport != 1 || p.ports[0] != 40000 {
+		t.Errorf("video is %+v", p.leg.Video)
+	}
+
+	// We offer more than the far end did, and take it back when it wants none of that.
+	q := newSide(t, video)
+	q.answer(text(phone))
+	if o := q.offer(); strings.Count(o, "m=") != 1 {
+		t.Errorf("a later offer has more than what was agreed on:\n%s", o)
+	}
+	q.PrepareAll()
+	o := q.written()
+	if strings.Count(o, "m=") != 5 {
+		t.Errorf("an offer of everything:\n%s", o)
+	}
+	has(t, o, "m=audio 40000 RTP/AVP 8 0 96 9 101", "m=video 40002 RTP/AVP 97 98 103 104")
+	q.take(string(edit(t, text(phone), "(?s)$", "m=video 0 RTP/AVP 97\r\nm=video 0 RTP/AVP 97\r\nm=application 0 UDP/BFCP *\r\nm=application 0 RTP/AVP 107\r\n")))
+	if q.leg.Video != nil || q.leg.Audio == nil {
+		t.Errorf("the leg is %+v", q.leg)
+	}
+	o = q.offer()
+	if strings.Count(o, "m=") != 5 || strings.Count(o, " 0 RTP/AVP") != 3 {
+		t.Errorf("rejected lines are not in their places:\n%s", o)
+	}
+	q.Rollback()
+
+	// A policy that takes video away says so in the next description.
+	s.SetPolicy(Policy{})
+	o = s.offer()
+	if strings.Count(o, "m=") != 6 || !strings.HasPrefix(mline(t, o, 1), "m=video 0 RTP/AVP") {
+		t.Errorf("video was to go:\n%s", o)
+	}
+}
+
+// TestRollback gives up offers that came to nothing.
+func TestRollback(t *testing.T) {
+	a, b := newSide(t, video), newSide(t, video)
+	a.take(b.answer([]byte(a.offer())))
+	before := keyless(fmt.Sprintf("%+v", a.leg))
+	a.Hold(true)
+	a.offer()
+	a.Hold(false)
+	a.Rollback()
+	a.put()
+	if now := keyless(fmt.Sprintf("%+v", a.leg)); now != before {
+		t.Errorf("after a refused offer the leg is\n%s\nwas\n%s", now, before)
+	}
+	if err := a.ReadAnswer([]byte(b.answer([]byte(b.offer0(a))))); err == nil {
+		t.Error("an answer to nothing was taken")
+	}
+	if _, err := a.WriteOffer(a.media, Ports{}); err == nil {
+		t.Error("an offer was written without Prepare")
+	}
+	if _, err := New(video, steady()).WriteAnswer(control.LegState{}, Ports{}); err == nil {
+		t.Error("an answer was written without an offer")
+	}
+	a.Prepare()
+	if _, err := a.WriteOffer(control.LegState{}, Ports{}); err == nil {
+		t.Error("an offer was written without ports")
+	}
+}
+
+// offer0 is what another side would offer, without its doing so.
+func (s *side) offer0(o *side) string {
+	d := o.offer()
+	o.Rollback()
+	return d
+}
+
+// TestPortsMove: the worker of the leg is another one.
+func TestPortsMove(t *testing.T) {
+	a, b := newSide(t, video), newSide(t, video)
+	o := a.offer()
+	a.take(b.answer([]byte(o)))
+	again := a.offer()
+	a.take(b.answer([]byte(again)))
+	a.ports = []uint16{50000, 50002, 50004}
+	moved := a.offer()
+	has(t, moved, "m=audio 50000 RTP/AVP 96 9 8 0 102")
+	if version(t, moved) == version(t, again) {
+		t.Error("ports changed and the version did not")
+	}
+	if body(strings.ReplaceAll(moved, " 500", " 400")) != body(again) {
+		t.Errorf("more than ports changed:\n%s\n%s", again, moved)
+	}
+	a.take(b.answer([]byte(moved)))
+	if b.leg.Transports[1].Remote.Port() != 50002 {
+		t.Errorf("the far end sends to %v", b.leg.Transports[1].Remote)
+	}
+}
+
+// TestKeys: they stay while the far end does, and the offer's choice is taken.
+func TestKeys(t *testing.T) {
+	offer := stored(t, "offers/cisco-ce-best-effort")
+	s := newSide(t, video)
+	s.answer(offer)
+	mine := bytes.Clone(s.leg.Transports[0].Keys.Local)
+	if bytes.Equal(mine, s.leg.Transports[1].Keys.Local) {
+		t.Error("two streams have the same key")
+	}
+	// The far end has new keys: ours stay.
+	s.answer(edit(t, offer, `(a=crypto:0 AEAD_AES_256_GCM inline:)[^|]*`, "${1}"+inline(control.SuiteAEAD256, 9)))
+	if k := s.leg.Transports[0].Keys; !bytes.Equal(k.Local, mine) || k.Remote[0] != 9 {
+		t.Error("new keys of the far end: ours changed, or its own are not taken")
+	}
+	// It wants another suite.
+	s.answer(edit(t, offer, `a=crypto:[01][^\r]*\r\n`, ""))
+	if k := s.leg.Transports[0].Keys; k.Suite != control.SuiteAESCM80 || len(k.Local) != 30 {
+		t.Errorf("the suite is %s", k.Suite)
+	}
+	s.answer(offer)
+	if !bytes.Equal(s.leg.Transports[0].Keys.Local, mine) {
+		t.Error("the key changed although it had been agreed on")
+	}
+	// It is another one.
+	s.answer(edit(t, offer, "o=tandberg 7", "o=tandberg 8"))
+	if bytes.Equal(s.leg.Transports[0].Keys.Local, mine) {
+		t.Error("another far end got the key of the one before")
+	}
+	// Errors and facts do not show keys.
+	if shown := fmt.Sprintf("%+v", s.Agreed()); strings.Contains(shown, base64.StdEncoding.EncodeToString(mine)) {
+		t.Error("a key is shown")
+	}
+}
+
+func TestCryptoLines(t *testing.T) {
+	k := inline(control.SuiteAESCM80, 1)
+	for _, c := range []struct {
+		line string
+		ok   bool
+	}{
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k, true},
+		{"0 aes_cm_128_hmac_sha1_80 INLINE:" + k, true},
+		{"123456789 AES_CM_128_HMAC_SHA1_32 inline:" + k + "|2^31", true},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + "|2^48 WSH=64", true},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + "|1048576 KDR=0 -NEW=1", true},
+		{"1 AEAD_AES_128_GCM inline:" + inline(control.SuiteAEAD128, 1), true},
+		{"1 AEAD_AES_256_GCM inline:" + inline(control.SuiteAEAD256, 1) + "|2^48", true},
+		{"1 AEAD_AES_256_GCM inline:" + strings.TrimRight(inline(control.SuiteAEAD256, 1), "="), true},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + "|2^31|1:1", false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + "|1:4", false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + "|2^49", false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + "|0", false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + ";inline:" + k, false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + " UNENCRYPTED_SRTP", false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + " UNAUTHENTICATED_SRTP", false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + " KDR=1", false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k + " FEC_ORDER=FEC_SRTP", false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:" + k[:20], false},
+		{"1 AES_CM_128_HMAC_SHA1_80 inline:####", false},
+		{"1 AES_CM_128_HMAC_SHA1_80 uri:" + k, false},
+		{"1 F8_128_HMAC_SHA1_80 inline:" + k, false},
+		{"-1 AES_CM_128_HMAC_SHA1_80 inline:" + k, false},
+		{"1234567890 AES_CM_128_HMAC_SHA1_80 inline:" + k, false},
+		{"1 AES_CM_128_HMAC_SHA1_80", false},
+		{"", false},
+	} {
+		got, err := parseCrypto(c.line)
+		if (err == nil) != c.ok {
+			t.Errorf("%q: %v, want it taken: %v", c.line, err, c.ok)
+		}
+		if err == nil && len(got.key) != keySize(got.suite) {
+			t.Errorf("%q: a key of %d bytes", c.line, len(got.key))
+		}
+		if err != nil && strings.Contains(err.Error(), k[:20]) {
+			t.Errorf("the error shows the key: %v", err)
+		}
+	}
+}
+
+// TestHandshakeRoles: who sends ClientHello (RFC 5763, 5), also in later offers (RFC 8842, 5).
+func TestHandshakeRoles(t *testing.T) {
+	offer := stored(t, "offers/baresip-dtls_srtp-mux")
+	s := newSide(t, video)
+	has(t, s.answer(offer), "a=setup:active")
+	if !s.leg.Transports[0].Handover.Active || len(s.leg.Transports[0].Handover.Fingerprints) != 1 {
+		t.Errorf("handshake is %+v", s.leg.Transports[0].Handover)
+	}
+	has(t, s.answer(edit(t, offer, "a=setup:actpass", "a=setup:active")), "a=setup:passive")
+	// It asks us to choose, and its certificate is the same: roles stay.
+	has(t, s.answer(offer), "a=setup:passive")
+	// Another certificate is another association.
+	has(t, s.answer(edit(t, offer, "SHA-256 ..:", "SHA-256 00:")), "a=setup:active")
+	if err := s.ReadOffer(edit(t, offer, "a=setup:actpass", "a=setup:holdconn")); err == nil {
+		t.Error("holdconn was taken")
+	}
+	// An opportunistic offer falls back to plain media when the handshake cannot be had.
+	plain := edit(t, edit(t, offer, "UDP/TLS/RTP/SAVPF", "RTP/AVPF"), "a=rtcp-mux\r\n", "")
+	p := newSide(t, video)
+	hasNot(t, p.answer(plain), "fingerprint", "setup")
+	if p.leg.Transports[0].Security != control.Plain {
+		t.Errorf("security is %q", p.leg.Transports[0].Security)
+	}
+	has(t, newSide(t, video).answer(edit(t, offer, "UDP/TLS/RTP/SAVPF", "RTP/AVPF")), "a=setup:active")
+}
+
+// TestICE: restarts are counted, candidates of no use left out.
+func TestICE(t *testing.T) {
+	offer := stored(t, "offers/chrome-by-rtpengine")
+	p := video
+	p.ICE = &control.ICE{Lite: true}
+	s := newSide(t, p)
+	s.answer(offer)
+	i := s.leg.Transports[0].ICE
+	if i == nil || !i.Lite || i.Controlling || i.Restart != 0 || i.Ufrag != "EsAw" || len(s.leg.Transports) != 1 {
+		t.Fatalf("ice is %+v", i)
+	}
+	if want := []string{"1077520000 1 udp 2130706431 203.0.113.100 30042 typ host", "1077520003 1 udp 1686052607 198.51.100.200 50210 typ srflx raddr 0.0.0.0 rport 0"}; fmt.Sprint(i.Candidates) != fmt.Sprint(want) {
+		t.Errorf("candidates are %q, want %q", i.Candidates, want)
+	}
+	s.answer(offer)
+	if r := s.leg.Transports[0].ICE.Restart; r != 0 {
+		t.Errorf("restart is %d without any", r)
+	}
+	s.answer(edit(t, offer, "a=ice-pwd:bP", "a=ice-pwd:cP"))
+	if r := s.leg.Transports[0].ICE.Restart; r != 1 {
+		t.Errorf("restart is %d, want 1", r)
+	}
+	// Both sides lite makes nobody check: then we are the full one.
+	lite := newSide(t, p)
+	a := lite.answer(edit(t, offer, "t=0 0\r\n", "t=0 0\r\na=ice-lite\r\n"))
+	if i := lite.leg.Transports[0].ICE; i.Lite || !i.Controlling {
+		t.Errorf("towards a lite far end: %+v", i)
+	}
+	hasNot(t, a, "ice-lite")
+	// Without ICE here, the address of the description counts.
+	q := newSide(t, video)
+	q.answer(offer)
+	if tr := q.leg.Transports[0]; tr.ICE != nil || tr.Remote != netip.MustParseAddrPort("203.0.113.100:30042") {
+		t.Errorf("transport is %+v", tr)
+	}
+}
+
+// TestFamilies: the answer names the local address that the far end can reach.
+func TestFamilies(t *testing.T) {
+	offer := text(phone)
+	v6 := edit(t, offer, "IN IP4 203.0.113.1", "IN IP6 2001:db8:5::1")
+	has(t, newSide(t, video).answer(offer), "c=IN IP4 192.0.2.10")
+	has(t, newSide(t, video).answer(v6), "c=IN IP6 2001:db8::10")
+	has(t, newSide(t, video, six, four).answer(offer), "c=IN IP4 192.0.2.10")
+	has(t, newSide(t, video, six).offer(), "c=IN IP6 2001:db8::10")
+	s := newSide(t, video, four)
+	if err := s.ReadOffer(v6); err != nil {
+		t.Fatal(err)
+	}
+	s.put()
+	r := &Refused{}
+	if _, err := s.WriteAnswer(s.media, s.sockets()); !errors.As(err, &r) || r.Warn != 301 {
+		t.Errorf("no address of the far end's family: %v", err)
+	}
+	// A name is an address that nobody knows: whoever sends first is answered.
+	n := newSide(t, video)
+	n.answer(edit(t, offer, "c=IN IP4 203.0.113.1", "c=IN IP4 phone.example.com"))
+	if r := n.leg.Transports[0].Remote; r.IsValid() {
+		t.Errorf("remote is %v", r)
+	}
+	// RTCP elsewhere (RFC 3605).
+	e := newSide(t, video)
+	e.answer(edit(t, offer, "a=sendrecv", "a=sendrecv\r\na=rtcp:60001 IN IP4 203.0.113.2"))
+	if r := e.leg.Transports[0].RemoteRTCP; r != netip.MustParseAddrPort("203.0.113.2:60001") {
+		t.Errorf("rtcp goes to %v", r)
+	}
+}
