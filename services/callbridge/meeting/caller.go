@@ -175,6 +175,10 @@ func (h listener) Event(e control.Event) {
 		l.played(e.ID)
 	case control.EventAlarm:
 		l.alarm(e.Alarm, e.On)
+	case control.EventSpeaker:
+		if l.call != nil && e.Conference == l.call.id.String() {
+			l.call.speaks(l)
+		}
 	case control.EventFlood:
 		l.c.log.Warn("a leg sends more than it may", "leg", l.id, "call", callID(l), "from", l.address)
 	}

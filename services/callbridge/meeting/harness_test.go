@@ -493,9 +493,9 @@ func (w *world) conference() control.Conference {
 	w.calls.mu.Lock()
 	k := w.calls.calls[id]
 	w.calls.mu.Unlock()
-	done := make(chan struct{})
-	k.conference.Set(func(*control.Conference) { close(done) })
-	<-done
-	w.test.Await(w.t, "putConference "+id.String())
+	// What is asked later is done later.
+	mark := "mark" + uuid.NewString()
+	k.conference.StopPlay(mark)
+	w.test.Await(w.t, "stopPlay "+mark)
 	return w.test.Conference("bridge", id.String())
 }

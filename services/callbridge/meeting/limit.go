@@ -50,18 +50,21 @@ func (l *Leg) countRecorder(on bool) {
 	k.applyConference()
 }
 
-// event takes events of the conference.
+// event takes events of the conference that name no leg.
 func (k *call) event(e control.Event) {
 	k.c.lock()
 	defer k.c.unlock()
-	if k.over || e.Event != control.EventSpeaker {
-		return
+	if e.Event == control.EventSpeaker {
+		k.speaks(k.c.media[e.Leg])
 	}
-	l := k.c.media[e.Leg]
+}
+
+// speaks notes who speaks most, nil for nobody.
+func (k *call) speaks(l *Leg) {
 	if l != nil && l.call != k {
 		l = nil
 	}
-	if k.speaker == l {
+	if k.over || k.speaker == l {
 		return
 	}
 	for _, o := range []*Leg{k.speaker, l} {

@@ -169,6 +169,8 @@ func (s *sink) answered() {
 	s.leg.came = true
 	s.leg.apply()
 	s.change(sinkKinds[s.kind].began)
+	k := s.call
+	k.applyConference()
 	s.announce(sinkKinds[s.kind].begins)
 }
 
@@ -178,6 +180,7 @@ func (s *sink) ended(why Reason) {
 	if s.runs() {
 		s.change(sinkKinds[s.kind].over)
 		s.id = ID{}
+		k.applyConference()
 		if !k.over {
 			s.announce(sinkKinds[s.kind].ends)
 		}
@@ -220,7 +223,7 @@ func (s *sink) count(on bool) {
 	}
 }
 
-// change makes it known, and shows its icon.
+// change makes it known.
 func (s *sink) change(kind Kind) {
 	k := s.call
 	c := Change{Kind: kind}
@@ -232,7 +235,6 @@ func (s *sink) change(kind Kind) {
 	}
 	k.c.pending.sinks = append(k.c.pending.sinks, c)
 	k.touch()
-	defer k.applyConference()
 }
 
 // announce tells everybody in the meeting.
