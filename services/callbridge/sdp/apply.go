@@ -75,7 +75,10 @@ func (s *Session) settle(st *state) {
 // Apply writes what is offered or agreed on into a wanted state: Transports, and of Audio, Video and Presentation everything but Muted, Deaf,
 // Gain, Blind, RIDs and Slots, which stay. local are the addresses of this machine that the far end may reach, the best first; they must be
 // the same from one Apply to the next, as open ports cannot move.
-func (s *Session) Apply(l *control.Leg, local []netip.Addr) {
+func (s *Session) Apply(l *control.Leg, local []netip.Addr) { s.Plan(local)(l) }
+
+// Plan is Apply in two steps: what it gives knows nothing of the session any more and may be called later, by another goroutine, and again.
+func (s *Session) Plan(local []netip.Addr) func(*control.Leg) {
 	st := s.current()
 	s.settle(st)
 	for i := range st.lines {
@@ -90,13 +93,40 @@ func (s *Session) Apply(l *control.Leg, local []netip.Addr) {
 		}
 		f.want = t
 	}
-	l.Transports = make([]control.Transport, len(s.flows))
+	transports := make([]control.Transport, len(s.flows))
 	for i := range s.flows {
-		l.Transports[i] = s.flows[i].want
+		transports[i] = s.flows[i].want
 	}
-	l.Audio = s.applyAudio(st, st.find(audioRole), l.Audio)
-	l.Video = s.applyVideo(st, st.find(mainRole), l.Video)
-	l.Presentation = s.applyVideo(st, st.find(screenRole), l.Presentation)
+	audio, main, screen := s.audio(st), s.video(st, mainRole), s.video(st, screenRole)
+	return func(l *control.Leg) {
+		l.Transports = slices.Clone(transports)
+		l.Audio = keepAudio(audio, l.Audio)
+		l.Video, l.Presentation = keepVideo(main, l.Video), keepVideo(screen, l.Presentation)
+	}
+}
+
+// keepAudio and keepVideo copy a stream with what the meeting says of it.
+func keepAudio(a, was *control.Audio) *control.Audio {
+	if a == nil {
+		return nil
+	}
+	c := *a
+	if was != nil {
+		c.Muted, c.Deaf, c.Gain = was.Muted, was.Deaf, was.Gain
+	}
+	return &c
+}
+
+func keepVideo(v, was *control.Video) *control.Video {
+	if v == nil {
+		return nil
+	}
+	c := *v
+	if was != nil {
+		c.Muted, c.Blind, c.Slots = was.Muted, was.Blind, was.Slots
+		c.RIDs, c.RIDExtension, c.RepairedRIDExtension = was.RIDs, was.RIDExtension, was.RepairedRIDExtension
+	}
+	return &c
 }
 
 // transport is what a line needs of the media engine.
@@ -150,14 +180,12 @@ func (f *format) receive() control.Format {
 	return control.Format{PayloadType: f.pt, Codec: f.codec, RTX: f.rtx, PacketizationMode: f.mode}
 }
 
-func (s *Session) applyAudio(st *state, l *line, was *control.Audio) *control.Audio {
+func (s *Session) audio(st *state) *control.Audio {
+	l := st.find(audioRole)
 	if l == nil {
 		return nil
 	}
 	a := &control.Audio{}
-	if was != nil {
-		a.Muted, a.Deaf, a.Gain = was.Muted, was.Deaf, was.Gain
-	}
 	a.Transport, a.Direction = st.carrier(l).home, direction(l.way())
 	a.Send = l.list[0].send()
 	if bits := limited(a.Send.Bitrate, l.limit); a.Send.Codec == control.Opus && bits > 0 {
@@ -179,15 +207,12 @@ func (s *Session) applyAudio(st *state, l *line, was *control.Audio) *control.Au
 	return a
 }
 
-func (s *Session) applyVideo(st *state, l *line, was *control.Video) *control.Video {
+func (s *Session) video(st *state, r role) *control.Video {
+	l := st.find(r)
 	if l == nil {
 		return nil
 	}
 	v := &control.Video{}
-	if was != nil {
-		v.Muted, v.Blind, v.Slots = was.Muted, was.Blind, was.Slots
-		v.RIDs, v.RIDExtension, v.RepairedRIDExtension = was.RIDs, was.RIDExtension, was.RepairedRIDExtension
-	}
 	v.Transport, v.Direction = st.carrier(l).home, direction(l.way())
 	f := &l.list[0]
 	v.Send = f.send()

@@ -165,7 +165,7 @@ func (s *Session) floorLines(l *line, answer bool) (lines []string) {
 			setup = "active"
 		}
 		connection := "existing"
-		if f.Fresh || !l.agreed {
+		if answer && f.Fresh || !answer && !l.agreed {
 			connection = "new"
 		}
 		lines = append(lines, "setup:"+setup, "connection:"+connection)

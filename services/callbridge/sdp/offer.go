@@ -1,8 +1,8 @@
 package sdp
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -214,13 +214,10 @@ func (s *Session) takeRest(l *line, m *media) {
 	l.fb, l.fps = feedback{}, 0
 	if l.role != audioRole {
 		l.takeFeedback(m)
-		if value, ok := m.get("framerate"); ok {
-			if whole, _, _ := strings.Cut(value, "."); len(whole) <= 4 {
-				var n int
-				if _, err := fmt.Sscanf(whole, "%d", &n); err == nil && n > 0 {
-					l.fps = n
-				}
-			}
+		value, _ := m.get("framerate")
+		whole, _, _ := strings.Cut(value, ".")
+		if n, err := strconv.ParseUint(whole, 10, 10); err == nil {
+			l.fps = int(n)
 		}
 	}
 	if !l.fb.transport && l.role != audioRole {

@@ -453,3 +453,168 @@ func TestFamilies(t *testing.T) {
 		t.Errorf("rtcp goes to %v", r)
 	}
 }
+
+// TestPlan: what was planned is applied later, when the session is somewhere else, and keeps what the meeting said meanwhile.
+func TestPlan(t *testing.T) {
+	s := newSide(t, video)
+	s.answer(stored(t, "offers/cisco-ce-none"))
+	plan := s.Plan(s.local)
+	want := keyless(fmt.Sprintf("%+v %+v", s.leg.Transports, *s.leg.Audio))
+	s.answer(edit(t, stored(t, "offers/cisco-ce-none"), "a=sendrecv", "a=inactive"))
+	s.leg.Audio.Muted, s.leg.Audio.Gain, s.leg.Video.Blind, s.leg.Presentation.Muted = true, true, true, true
+	plan(&s.leg)
+	if !s.leg.Audio.Muted || !s.leg.Audio.Gain || !s.leg.Video.Blind || !s.leg.Presentation.Muted {
+		t.Errorf("what the meeting said is gone: %+v %+v", s.leg.Audio, s.leg.Video)
+	}
+	s.leg.Audio.Muted, s.leg.Audio.Gain = false, false
+	if got := keyless(fmt.Sprintf("%+v %+v", s.leg.Transports, *s.leg.Audio)); got != want {
+		t.Errorf("the plan gives\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestFloorRoles: who is server, and by what transport.
+func TestFloorRoles(t *testing.T) {
+	offer := stored(t, "offers/polycom-group")
+	both := video
+	both.Floor = ServerAndClient
+	none := video
+	none.Floor = NoFloor
+	for _, c := range []struct {
+		name   string
+		policy Policy
+		edit   func([]byte) []byte
+		floor  string
+		lines  []string
+	}{
+		{"client, active", video, func(d []byte) []byte { return edit(t, d, "a=setup:passive", "a=setup:active") }, "tcp server 203.0.113.60:49164 1 1 1 3",
+			[]string{"m=application 64512 TCP/BFCP *", "a=setup:passive", "a=floorctrl:s-only"}},
+		{"client, either", video, func(d []byte) []byte { return edit(t, d, "a=setup:passive", "a=setup:actpass") }, "tcp server 203.0.113.60:49164 1 1 1 3",
+			[]string{"m=application 64512 TCP/BFCP *", "a=setup:passive"}},
+		{"no role", video, func(d []byte) []byte { return edit(t, d, "a=floorctrl[^\r]*\r\n", "") }, "tcp server active 203.0.113.60:49164 1 1 1 3", nil},
+		{"both roles", video, func(d []byte) []byte { return edit(t, d, "c-only", "c-s") }, "tcp server active 203.0.113.60:49164 1 1 1 3", nil},
+		{"server", video, func(d []byte) []byte { return edit(t, d, "c-only", "s-only") }, "", []string{"m=application 0 TCP/BFCP *"}},
+		{"server, and we may be client", both, func(d []byte) []byte {
+			return edit(t, edit(t, edit(t, d, "c-only", "s-only"), "confid:1", "confid:4321"), "floorid:1 mstrm:3", "floorid:7 m-stream:3")
+		}, "tcp client active 203.0.113.60:49164 4321 1 7 3", []string{"a=floorctrl:c-only", "m=application 9 TCP/BFCP *"}},
+		{"over UDP", video, func(d []byte) []byte { return edit(t, d, "TCP/BFCP", "UDP/BFCP") }, "udp server 203.0.113.60:49164 1 1 1 3", []string{"m=application 64512 UDP/BFCP *"}},
+		{"over TLS", video, func(d []byte) []byte { return edit(t, d, "TCP/BFCP", "TCP/TLS/BFCP") }, "", []string{"m=application 0 TCP/TLS/BFCP *"}},
+		{"over DTLS", video, func(d []byte) []byte { return edit(t, d, "TCP/BFCP", "UDP/TLS/BFCP") }, "", []string{"m=application 0 UDP/TLS/BFCP *"}},
+		{"none here", none, func(d []byte) []byte { return d }, "", []string{"m=application 0 TCP/BFCP *"}},
+		{"presentation refused", video, func(d []byte) []byte { return edit(t, d, "m=video 49162", "m=video 0") }, "", []string{"m=application 0 TCP/BFCP *"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSide(t, c.policy)
+			a := s.answer(c.edit(offer))
+			has(t, a, c.lines...)
+			if g := floorText(s.Agreed().Floor); g != c.floor {
+				t.Errorf("floor is %q, want %q\n%s", g, c.floor, a)
+			}
+			if c.floor != "" {
+				// A later offer of ours leaves the connection as it is.
+				o := s.offer()
+				if strings.Contains(c.floor, "tcp") {
+					has(t, o, "a=connection:existing")
+				}
+				hasNot(t, o, "connection:new")
+			}
+		})
+	}
+	// Our own offers over TCP.
+	tcp := both
+	tcp.FloorTCP, tcp.ConferenceID, tcp.UserID, tcp.FloorID = true, 77, 8, 9
+	a, b := newSide(t, tcp), newSide(t, video)
+	o := a.offer()
+	has(t, o, "m=application 64512 TCP/BFCP *", "a=floorctrl:c-s", "a=setup:actpass", "a=connection:new", "a=confid:77", "a=userid:8", "a=floorid:9 mstrm:3")
+	a.take(b.answer([]byte(o)))
+	if x, y := floorText(a.Agreed().Floor), floorText(b.Agreed().Floor); x != "tcp client active 192.0.2.10:64512 1 1 1 3" || y != "tcp server 192.0.2.10:64512 1 1 1 3" {
+		t.Errorf("floors are %q and %q", x, y)
+	}
+	// Without a port nothing is offered.
+	n := newSide(t, video)
+	n.Prepare()
+	n.put()
+	if d, err := n.WriteOffer(n.media, Ports{}); err != nil || strings.Contains(string(d), "application") {
+		t.Errorf("%v\n%s", err, d)
+	}
+}
+
+// TestOurOffers: what is offered by each setting.
+func TestOurOffers(t *testing.T) {
+	plain := newSide(t, Policy{Encryption: Prohibited}).offer()
+	has(t, plain, "m=audio 40000 RTP/AVP 96 9 8 0 101 102", "a=rtcp-mux", "a=sendrecv", "a=ptime:20", "a=fmtp:96 useinbandfec=1;maxaveragebitrate=64000")
+	hasNot(t, plain, "crypto", "m=video", "content", "b=")
+	full := newSide(t, Policy{Video: true, Presentation: true, Camera: true, Floor: ServerOnly, Encryption: Required, SendBandwidth: 4_000_000, ReceiveBandwidth: 4_000_000}).offer()
+	has(t, full, "b=AS:4000", "b=TIAS:4000000", "m=video 40002 RTP/SAVP 97 98 103 104", "a=content:main", "a=content:slides", "a=label:3",
+		"m=application 64512 UDP/BFCP *", "a=floorctrl:s-only", "a=floorid:1 mstrm:3", "m=application 64514 RTP/SAVP 107", "a=rtpmap:107 H224/4800",
+		"a=fmtp:97 profile-level-id=42e028;packetization-mode=1;level-asymmetry-allowed=1", "a=rtcp-fb:* nack pli", "a=rtcp-fb:* ccm fir", "a=rtcp-fb:* ccm tmmbr")
+	if n := strings.Count(full, "a=crypto:"); n != 16 {
+		t.Errorf("%d crypto lines, want 4 for each of 4 streams\n%s", n, full)
+	}
+	broad := newSide(t, Policy{Video: true, H264PayloadType: 109, BasicH264: true, VideoCodecs: []string{control.H264}, Audio: []string{control.PCMU, "G729"}, Suites: []string{control.SuiteAESCM80}, PacketTime: 40}).offer()
+	has(t, broad, "m=video 40002 RTP/AVP 109 98", "m=audio 40000 RTP/AVP 0 101", "a=ptime:40")
+	hasNot(t, broad, "content", "AEAD", "640c", "VP8", "opus")
+	// Too little bandwidth for a picture.
+	small := newSide(t, Policy{Video: true, SendBandwidth: 100_000})
+	hasNot(t, small.offer(), "m=video")
+}
+
+// TestPresenting: main video makes room while there is a presentation.
+func TestPresenting(t *testing.T) {
+	s := newSide(t, video)
+	s.answer(stored(t, "offers/cisco-ce-none"))
+	for _, on := range []bool{false, true, false} {
+		s.Presenting(on)
+		s.put()
+		want := 2_436_000
+		if on {
+			want /= 2
+		}
+		if s.leg.Video.SendBitrate != want || s.leg.Presentation.SendBitrate != 1_218_000 {
+			t.Errorf("presenting %v: main %d, want %d; presentation %d", on, s.leg.Video.SendBitrate, want, s.leg.Presentation.SendBitrate)
+		}
+	}
+	// The far end's limits count: of the call, of the stream, and its words in either unit.
+	for _, c := range []struct{ b, media string }{{"b=AS:1024", ""}, {"b=CT:1024", ""}, {"b=TIAS:1024000", ""}, {"b=AS:6000", "b=AS:960\r\n"}, {"b=AS:0", "b=TIAS:960000\r\n"}} {
+		o := edit(t, stored(t, "offers/cisco-ce-none"), "b=AS:6000", c.b)
+		o = edit(t, o, "b=TIAS:6000000\r\n", c.media)
+		l := newSide(t, video)
+		l.answer(o)
+		if l.leg.Video.SendBitrate != 960_000 {
+			t.Errorf("%s %s: main video has %d", c.b, c.media, l.leg.Video.SendBitrate)
+		}
+	}
+}
+
+// TestPacketTimes: what the far end asks for, as far as the media engine makes it.
+func TestPacketTimes(t *testing.T) {
+	for _, c := range []struct {
+		policy      int
+		ptime, most string
+		want        control.Milliseconds
+	}{
+		{0, "", "", 20}, {40, "", "", 40}, {10, "", "", 10}, {30, "", "", 20}, {20, "10", "", 10}, {20, "30", "", 20}, {20, "60", "", 40},
+		{40, "", "20", 20}, {40, "40", "30", 20}, {20, "5", "", 10}, {20, "x", "y", 20},
+	} {
+		p := video
+		p.PacketTime = c.policy
+		s := newSide(t, p)
+		s.answer(edit(t, text(phone), "a=ptime:20", "a=ptime:"+c.ptime+"\r\na=maxptime:"+c.most))
+		if got := s.leg.Audio.PacketTime; got != c.want {
+			t.Errorf("policy %d, ptime %s, maxptime %s: %d, want %d", c.policy, c.ptime, c.most, got, c.want)
+		}
+	}
+}
+
+// TestSomeEncrypted: with required encryption only the streams that have keys are taken.
+func TestSomeEncrypted(t *testing.T) {
+	p := video
+	p.Encryption = Required
+	s := newSide(t, p)
+	a := s.answer(edit(t, stored(t, "offers/freeswitch"), "m=video 23470 RTP/SAVP", "m=video 23470 RTP/AVP"))
+	if s.leg.Video == nil {
+		t.Errorf("video has keys:\n%s", a)
+	}
+	o := bytes.Replace(stored(t, "offers/lifesize-two-lines"), []byte("m=video 60002 RTP/SAVP"), []byte("m=video 0 RTP/SAVP"), 1)
+	a = newSide(t, p).answer(o)
+	has(t, a, "m=video 0 RTP/AVP 108", "m=audio 40000 RTP/SAVP 9 8 0 96")
+}

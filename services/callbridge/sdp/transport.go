@@ -69,6 +69,9 @@ func (s *Session) takeTransport(l *line, m *media, lite, answer bool) *Refused {
 		return err
 	}
 	s.takeICE(l, m, lite)
+	if l.ice != nil {
+		l.zeros = false // candidates may still come, and until then there is no address to name (RFC 8840)
+	}
 	l.agreed = true
 	return nil
 }
