@@ -128,18 +128,20 @@ func (a *Agent) close() {
 		c.drop()
 	}
 	a.txMu.Lock()
+	servers := make([]*serverTx, 0, len(a.servers))
 	for _, tx := range a.servers {
-		if tx.timer != nil {
-			tx.timer.Stop()
-		}
+		servers = append(servers, tx)
 	}
 	clients := make([]*clientTx, 0, len(a.clients))
 	for _, tx := range a.clients {
 		clients = append(clients, tx)
 	}
-	clear(a.servers)
-	clear(a.merged)
 	a.txMu.Unlock()
+	for _, tx := range servers { // not under txMu, which comes after a transaction's lock
+		tx.mu.Lock()
+		tx.end()
+		tx.mu.Unlock()
+	}
 	for _, tx := range clients {
 		tx.lost(errClosing)
 	}

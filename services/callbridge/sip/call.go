@@ -170,7 +170,11 @@ func (c *Call) Header(name string) []string {
 }
 
 // Offer is the session description of the INVITE that came; nil: none (late offer).
-func (c *Call) Offer() []byte { return c.offer }
+func (c *Call) Offer() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.offer
+}
 
 // Dialog is what a Replaces header of another call needs to name this one: Call-ID, our tag and the far end's.
 func (c *Call) Dialog() (id, local, remote string) {
@@ -224,6 +228,10 @@ func (c *Call) finish(e End) {
 		if h != nil {
 			h.Ended(e)
 		}
+		// A transaction may remember the call for half a minute more, but not what hangs on it.
+		c.mu.Lock()
+		c.handler, c.head, c.offer, c.dial = nil, nil, nil, Dial{}
+		c.mu.Unlock()
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 )
 
 func TestACallGoesUpAndDown(t *testing.T) {
+	t.Parallel()
 	for _, by := range []Transport{UDP, TCP, TLS} {
 		t.Run(string(by), func(t *testing.T) {
 			a, b := newEnd(t, withTLS), newEnd(t, withTLS)
@@ -60,6 +61,7 @@ func TestACallGoesUpAndDown(t *testing.T) {
 }
 
 func TestACallIsRefused(t *testing.T) {
+	t.Parallel()
 	a, b := newEnd(t), newEnd(t)
 	from := a.call(b.at(UDP))
 	b.next().call.Reject(486, "", Header{"Warning", "399 x \"y\""})
@@ -73,6 +75,7 @@ func TestACallIsRefused(t *testing.T) {
 }
 
 func TestACallIsGivenUp(t *testing.T) {
+	t.Parallel()
 	for _, ring := range []bool{false, true} {
 		a, b := newEnd(t), newEnd(t)
 		from := a.call(b.at(UDP))
@@ -106,6 +109,7 @@ func tagOf(message string) string {
 }
 
 func TestLateOffer(t *testing.T) {
+	t.Parallel()
 	a, b := newEnd(t), newEnd(t)
 	from := a.call(b.at(UDP), func(d *Dial) { d.Offer = nil })
 	to := b.next()
@@ -122,6 +126,7 @@ func TestLateOffer(t *testing.T) {
 }
 
 func TestReofferBothWays(t *testing.T) {
+	t.Parallel()
 	for _, by := range []Transport{UDP, TCP} {
 		a, b := newEnd(t), newEnd(t)
 		from, to := up(t, a, b, by)
@@ -146,6 +151,7 @@ func TestReofferBothWays(t *testing.T) {
 }
 
 func TestGlare(t *testing.T) {
+	t.Parallel()
 	a, b := newEnd(t), newEnd(t)
 	from, to := up(t, a, b, UDP)
 	from.call.Reoffer([]byte("from"))

@@ -98,20 +98,20 @@ func (a *Agent) Dial(d Dial, h Handler) *Call {
 	a.running.Add(1)
 	go func() {
 		defer a.running.Done()
-		c.place(to)
+		c.place(to, d)
 	}()
 	return c
 }
 
 // place looks up where to call.
-func (c *Call) place(to uri) {
-	targets := c.dial.Next
+func (c *Call) place(to uri, d Dial) {
+	targets := d.Next
 	if len(targets) == 0 {
-		host, port := c.dial.Host, c.dial.Port
+		host, port := d.Host, d.Port
 		if host == "" {
 			host, port = to.host, to.port
 		}
-		ts := c.dial.Transports
+		ts := d.Transports
 		if len(ts) == 0 {
 			switch v, _ := to.param("transport"); {
 			case to.scheme == "sips" || equalFold(v, "tls"):

@@ -136,6 +136,7 @@ func (a *Agent) invited(m *message, guarded bool) {
 		return
 	}
 	c.tell(func(Handler) {
+		// Should it be canceled already, its user is told that next.
 		if a.o.Incoming != nil {
 			a.o.Incoming(c)
 		}

@@ -14,6 +14,7 @@ type outgoing struct {
 	// answer hears final answers, and 408 for none. It is called with the call locked. nil: nobody cares.
 	answer func(*message)
 	tried  bool // with credentials
+	anew   bool // over a second connection
 	sent   func(p path, b []byte)
 }
 
@@ -224,6 +225,16 @@ func (c *Call) launch(o *outgoing, p path) {
 	}
 	c.a.request(o.m, p, func(r *message) { c.answered(o, r) }, func(err error) {
 		code := 408
+		if p.conn != nil && !o.anew && !errors.Is(err, errTimeout) && !errors.Is(err, errClosing) {
+			// The connection was dead and nobody knew. Over a new one it is another request.
+			c.mu.Lock()
+			o.anew = true
+			c.seq++
+			o.m.renumber(c.seq)
+			c.submit(o)
+			c.mu.Unlock()
+			return
+		}
 		if !errors.Is(err, errTimeout) {
 			code = 503
 		}

@@ -110,7 +110,7 @@ func (w *wire) last(in bool, first string) string {
 }
 
 // quick are timers for tests.
-var quick = timers{t1: 40 * time.Millisecond, t2: 160 * time.Millisecond, t4: 200 * time.Millisecond, d: 400 * time.Millisecond}
+var quick = timers{t1: 25 * time.Millisecond, t2: 100 * time.Millisecond, t4: 120 * time.Millisecond, d: 300 * time.Millisecond}
 
 func newEnd(t *testing.T, change ...func(*Options)) *end {
 	t.Helper()
@@ -191,10 +191,14 @@ func (p *party) Replaced(by *Call) {
 func (p *party) Ended(e End) { p.told <- "ended"; p.ended <- e }
 func (p *party) Info(kind string, body []byte) int {
 	p.told <- fmt.Sprintf("info %s %s", kind, body)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.infos
 }
 func (p *party) Referred(to, replaces string) int {
 	p.told <- fmt.Sprintf("referred %s %s", to, replaces)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.refer
 }
 

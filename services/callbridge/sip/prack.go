@@ -81,7 +81,7 @@ func (c *Call) relTime() {
 	}
 	c.a.send(rel.path, rel.bytes)
 	rel.interval *= 2
-	rel.timer.Reset(rel.interval)
+	rel.timer.Reset(min(rel.interval, max(time.Until(rel.deadline), time.Millisecond)))
 }
 
 // rack is the value of an RAck header.
