@@ -47,6 +47,7 @@ type Recorder struct {
 	legs      map[meeting.ID]*legBook
 	sinks     map[meeting.ID]*Type // what ends each
 	receivers []*receiver          // by number
+	scratch   bytes.Buffer
 
 	alarm alarm
 }
@@ -61,7 +62,7 @@ type callBook struct {
 type legBook struct {
 	use usage
 	// told is what the last record said, as callLegUpdate would.
-	told string
+	told []byte
 	// joined says that state=connected was told.
 	joined bool
 }
@@ -162,13 +163,18 @@ func (r *Recorder) leg(now time.Time, kind meeting.Kind, info *meeting.LegInfo) 
 		r.legs[info.ID] = book
 		r.place(now, book, info)
 		e := &entry{at: now, leg: info, use: &book.use}
-		book.told = e.update()
+		r.news(book, e)
 		r.make(legStart, e)
 		r.joins(book, e)
 	case book == nil:
 		// It began before anybody listened.
 	case kind == meeting.LegOver:
-		r.place(now, book, info)
+		ended := now
+		if !info.Ended.IsZero() && info.Ended.Before(now) {
+			// It is told some time later on a busy machine.
+			ended = info.Ended
+		}
+		r.place(ended, book, info)
 		r.displace(book)
 		delete(r.legs, info.ID)
 		e := &entry{at: now, leg: info, use: &book.use}
@@ -182,8 +188,7 @@ func (r *Recorder) leg(now time.Time, kind meeting.Kind, info *meeting.LegInfo) 
 		if r.joins(book, e) {
 			return
 		}
-		if text := e.update(); text != book.told {
-			book.told = text
+		if r.news(book, e) {
 			r.make(legUpdate, e)
 		}
 	}
@@ -195,7 +200,7 @@ func (r *Recorder) joins(book *legBook, e *entry) bool {
 		return false
 	}
 	book.joined = true
-	book.told = e.update()
+	r.news(book, e)
 	e.joined = true
 	r.make(legUpdate, e)
 	return true
@@ -224,11 +229,15 @@ func (r *Recorder) displace(book *legBook) {
 	}
 }
 
-// update is what a callLegUpdate without state would say.
-func (e *entry) update() string {
-	var b bytes.Buffer
-	legUpdate.child(&b, e)
-	return b.String()
+// news says whether a callLegUpdate would say anything that no record has said. Most changes of legs, of layouts and mutes, are none.
+func (r *Recorder) news(book *legBook, e *entry) bool {
+	r.scratch.Reset()
+	legUpdate.child(&r.scratch, e)
+	if bytes.Equal(r.scratch.Bytes(), book.told) {
+		return false
+	}
+	book.told = append(book.told[:0], r.scratch.Bytes()...)
+	return true
 }
 
 // make numbers a record and gives it to all receivers.
