@@ -203,7 +203,15 @@ func (d *desk) pass(t time.Duration) {
 
 func newDesk(t testing.TB, m *meetings, change ...func(*Service)) *desk {
 	t.Helper()
-	d := &desk{TB: t, meetings: m, log: &journal{}, done: make(chan struct{})}
+	d := newDeskOf(t, m, change...)
+	d.meetings = m
+	return d
+}
+
+// newDeskOf tells of any meetings.
+func newDeskOf(t testing.TB, m meeting.Control, change ...func(*Service)) *desk {
+	t.Helper()
+	d := &desk{TB: t, log: &journal{}, done: make(chan struct{})}
 	log := slog.New(slog.NewTextHandler(d.log, nil))
 	d.service = New(Options{Control: m, Log: log, Now: func() time.Time {
 		d.mu.Lock()
