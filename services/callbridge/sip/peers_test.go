@@ -1,0 +1,176 @@
+package sip
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emiago/sipgo"
+	gosip "github.com/emiago/sipgo/sip"
+)
+
+// TestSipgoCallsAndIsCalled has the dialogs of another library at the far end.
+func TestSipgoCallsAndIsCalled(t *testing.T) {
+	t.Parallel()
+	gosip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+	e := newEnd(t)
+	e.timers = usualTimers
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+
+	ua, err := sipgo.NewUA(sipgo.WithUserAgent("sipgo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ua.Close()
+	server, err := sipgo.NewServer(ua)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	address := "127.0.0.1:" + strconv.Itoa(port)
+	contact := gosip.ContactHeader{Address: gosip.Uri{Scheme: "sip", User: "sipgo", Host: "127.0.0.1", Port: port}}
+	client, err := sipgo.NewClient(ua, sipgo.WithClientHostname("127.0.0.1"), sipgo.WithClientPort(port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := sipgo.NewDialogServerCache(client, contact)
+	calls := sipgo.NewDialogClientCache(client, contact)
+	server.OnInvite(func(req *gosip.Request, tx gosip.ServerTransaction) {
+		d, err := answers.ReadInvite(req, tx)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		d.Respond(180, "Ringing", nil)
+		d.RespondSDP([]byte("answer"))
+		<-d.Context().Done()
+	})
+	server.OnAck(func(req *gosip.Request, tx gosip.ServerTransaction) { answers.ReadAck(req, tx) })
+	ended := make(chan bool, 2)
+	server.OnBye(func(req *gosip.Request, tx gosip.ServerTransaction) {
+		if answers.ReadBye(req, tx) != nil {
+			calls.ReadBye(req, tx)
+		}
+		ended <- true
+	})
+	ready := make(chan struct{})
+	go server.ListenAndServe(context.WithValue(ctx, sipgo.ListenReadyCtxKey, sipgo.ListenReadyCtxValue(ready)), "udp", address)
+	<-ready
+
+	p := e.call(Target{Transport: UDP, Address: mustAddr(address)})
+	p.wants("ringing 180", "answered answer", "confirmed")
+	p.call.Hangup("")
+	<-ended
+
+	to := gosip.Uri{Scheme: "sip", User: "space", Host: "127.0.0.1", Port: int(e.at(UDP).Address.Port())}
+	accepted := make(chan *party, 1)
+	go func() {
+		p := e.next()
+		p.call.Ring()
+		p.call.Accept([]byte("our answer"))
+		accepted <- p
+	}()
+	d, err := calls.Invite(ctx, to, []byte("their offer"), gosip.NewHeader("Content-Type", "application/sdp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.WaitAnswer(ctx, sipgo.AnswerOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if string(d.InviteResponse.Body()) != "our answer" {
+		t.Errorf("the answer is %q", d.InviteResponse.Body())
+	}
+	if err := d.Ack(ctx); err != nil {
+		t.Fatal(err)
+	}
+	q := <-accepted
+	q.wants("confirmed")
+	if err := d.Bye(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if end := q.over(); !end.Remote {
+		t.Errorf("told %+v", end)
+	}
+}
+
+// TestBaresipCalls has baresip, without a registrar, call us.
+func TestBaresipCalls(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("baresip")
+	if err != nil {
+		t.Skip("baresip is not installed")
+	}
+	for _, by := range []Transport{UDP, TCP} {
+		e := newEnd(t)
+		e.timers = usualTimers
+		dir := t.TempDir()
+		modules := ""
+		for _, m := range []string{"/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"} {
+			if _, err := os.Stat(m); err == nil {
+				modules = m
+			}
+		}
+		if modules == "" {
+			t.Skip("baresip's modules are not where they are looked for")
+		}
+		write := func(name, text string) {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("config", "module_path "+modules+"\nsip_listen 127.0.0.1:0\naudio_source aufile,/dev/null\naudio_player aufile,/dev/null\nmodule account.so\nmodule g711.so\nmodule_app menu.so\nmodule_app account.so\n")
+		write("accounts", "<sip:tester@127.0.0.1;transport="+string(by)+">;regint=0\n")
+		write("contacts", "")
+		to := e.at(by).Address.String()
+		cmd := exec.Command(program, "-f", dir, "-e", "/dial sip:space@"+to+";transport="+string(by), "-t", "20")
+		var out strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- cmd.Wait() }()
+		t.Cleanup(func() { cmd.Process.Kill() })
+		var p *party
+		select {
+		case p = <-e.incoming:
+		case err := <-done:
+			t.Fatalf("baresip ends: %v\n%s", err, out.String())
+		case <-time.After(2 * patience):
+			cmd.Process.Kill()
+			<-done
+			t.Fatalf("baresip does not call:\n%s", out.String())
+		}
+		if p.call.Transport() != by || !strings.Contains(string(p.call.Offer()), "m=audio") {
+			t.Errorf("by %s, offer %q", p.call.Transport(), p.call.Offer())
+		}
+		answer := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n"
+		p.call.Ring()
+		p.call.Accept([]byte(answer))
+		p.wants("confirmed")
+		p.call.Reoffer([]byte(strings.Replace(answer, "1 1 IN", "1 2 IN", 1)))
+		select {
+		case got := <-p.told:
+			if !strings.HasPrefix(got, "answered v=0") {
+				t.Errorf("told %q", got)
+			}
+		case <-time.After(patience):
+			t.Error("baresip does not answer a re-INVITE")
+		}
+		p.call.Hangup("enough")
+		e.wire.await(t, 1, true, "SIP/2.0 200", " BYE")
+		cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-done:
+		case <-time.After(patience):
+			cmd.Process.Kill()
+		}
+	}
+}
