@@ -3,6 +3,7 @@ package meeting
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -63,6 +64,9 @@ func (c *Calls) Close(ctx context.Context) {
 		c.closing = true
 		for _, l := range c.legsInOrder() {
 			l.end(LocalTeardown, false)
+		}
+		for _, k := range maps.Clone(c.calls) {
+			k.end(LocalTeardown) // those that stay when they are empty
 		}
 		c.emptied()
 	}

@@ -15,7 +15,9 @@ type Leg struct {
 	c     *Calls
 	line  Line // nil while the dialer has not answered
 	media *mixer.Leg
-	deaf  func() // ends what it hears of media
+	// mediaID is the name of media, and known before the dialer has answered.
+	mediaID string
+	deaf    func() // ends what it hears of media
 
 	id          ID
 	seq         uint64
@@ -83,7 +85,7 @@ var _ Caller = (*Leg)(nil)
 
 // newLeg makes a leg that is in no call.
 func (c *Calls) newLeg(id ID, d Direction) *Leg {
-	l := &Leg{c: c, id: id, seq: c.order(), direction: d, state: Initial, began: c.clock.Now()}
+	l := &Leg{c: c, id: id, mediaID: id.String(), seq: c.order(), direction: d, state: Initial, began: c.clock.Now()}
 	c.legs[id] = l
 	l.touch()
 	return l
@@ -91,7 +93,7 @@ func (c *Calls) newLeg(id ID, d Direction) *Leg {
 
 // hear takes events of the leg's media.
 func (l *Leg) hear(m *mixer.Leg) {
-	l.media = m
+	l.media, l.mediaID = m, m.ID()
 	l.c.media[m.ID()] = l
 	l.deaf = m.Handle(listener{l})
 }

@@ -207,6 +207,9 @@ func (l *Leg) arrived() {
 	p.greeted = true
 	if first {
 		p.active = !p.held && k.door().lets(visitor{needs: p.needs, member: p.member, admitted: p.admitted})
+		for _, o := range p.legs {
+			o.touch()
+		}
 	}
 	if p.active {
 		l.activeSince = l.c.clock.Now()

@@ -77,11 +77,8 @@ func (l *Leg) info() LegInfo {
 		Address: l.address, SIPID: l.sipID, Replaces: l.replaces, Direction: l.direction, State: l.state, Began: l.began, Connected: l.connectedAt,
 		Activated: l.activated, Menu: l.call == nil && (l.dialog != nil || l.wasMenu), Guest: l.guest, User: l.user, UserTag: l.userTag, OwnerID: l.ownerID,
 		Deactivated: l.deactivated(), Layout: l.layout(), ChosenLayout: l.chosen, Muted: l.mutes(), Rights: l.rights, Own: l.own.Fields,
-		OwnProfile: l.own.Profile, HandRaised: l.hand, Media: l.info_, Alarms: l.alarms, End: l.endWhy, EndedByOther: l.endOther, Ended: l.endAt, Moved: l.moved,
+		OwnProfile: l.own.Profile, MediaID: l.mediaID, HandRaised: l.hand, Media: l.info_, Alarms: l.alarms, End: l.endWhy, EndedByOther: l.endOther, Ended: l.endAt, Moved: l.moved,
 		CanMove: l.canMove()}
-	if l.media != nil {
-		i.MediaID = l.media.ID()
-	}
 	if !l.activeSince.IsZero() {
 		i.Activated += l.c.clock.Now().Sub(l.activeSince)
 	}
