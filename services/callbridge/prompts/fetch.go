@@ -20,6 +20,8 @@ type unreachableError struct{ error }
 
 func (e *unreachableError) Unwrap() error { return e.error }
 
+var errRedirections = errors.New("the web server redirects more than 3 times")
+
 // answer is what a web server says of a file.
 type answer struct {
 	same, gone     bool
@@ -52,7 +54,7 @@ func newFetcher(config func() *tls.Config) *fetcher {
 	}
 	redirections := func(r *http.Request, via []*http.Request) error {
 		if len(via) > 3 {
-			return errors.New("more than 3 redirections")
+			return errRedirections
 		}
 		return nil
 	}
@@ -79,6 +81,9 @@ func (f *fetcher) get(ctx context.Context, location, name, etag, modified string
 		r.Header.Set("If-Modified-Since", modified)
 	}
 	a, err := f.client.Do(r)
+	if errors.Is(err, errRedirections) {
+		return answer{}, errRedirections
+	}
 	if err != nil {
 		return answer{}, &unreachableError{withoutAddress(err)}
 	}
