@@ -30,6 +30,7 @@ database:x:105:105:database:/run:/bin/false
 callbridge:x:106:106:Call Bridge:/run:/bin/false
 webadmin:x:107:107:Web Admin:/run:/bin/false
 resolver:x:108:108:DNS:/run:/bin/false
+timesync:x:109:109:clock:/run:/bin/false
 `
 
 const group = `root:x:0:
@@ -42,6 +43,7 @@ database:x:105:
 callbridge:x:106:
 webadmin:x:107:
 resolver:x:108:
+timesync:x:109:
 `
 
 // resolvers is the resolver of PID 1's program alone, which knows whom to ask.

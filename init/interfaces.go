@@ -35,7 +35,7 @@ func (m *machine) startInterfaces(ctx context.Context) (func(), error) {
 		Ports:    ports.Ports,
 		Spawn:    m.spawnDHCP,
 		Log:      func(line string) { m.journal.Line("network", line) },
-		Changed:  m.tellResolver,
+		Changed:  m.tellLeases,
 		Problems: m.reportProblems,
 	})
 	m.alarm("cards", strings.Join(warnings, "; "))

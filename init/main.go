@@ -21,6 +21,7 @@ import (
 	"rotunda/init/network/dhcp"
 	dns "rotunda/init/resolver"
 	"rotunda/init/supervise"
+	"rotunda/init/timesync"
 )
 
 // verbs are the programs that PID 1 starts from its own file.
@@ -29,6 +30,7 @@ var verbs = map[string]func(args []string) error{
 	"errand":   runErrand,
 	"idle":     idle,
 	"resolver": dns.Main,
+	"timesync": timesync.Main,
 	"dhcp": func(args []string) error {
 		if code := dhcp.Main(args); code != 0 {
 			os.Exit(code)

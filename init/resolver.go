@@ -17,7 +17,7 @@ var resolver = configured{
 	user:   resolverUser,
 	wanted: func(*config.Document) bool { return true },
 	settings: func(g *gathering, doc *config.Document) any {
-		return config.DNSService{DNS: doc.DNS, Leased: g.leased}
+		return config.DNSService{DNS: doc.DNS, Leased: g.leased.DNS}
 	},
 	spec: func(m *machine, _ *config.Document) supervise.Spec { return resolverSpec(m.cores.System) },
 }
@@ -38,34 +38,44 @@ func resolverSpec(system []int) supervise.Spec {
 	}
 }
 
-// leasedResolvers are the DNS servers of the leases, in the order of the interfaces.
-func (m *machine) leasedResolvers() []netip.Addr {
+// leased is what the servers of the interfaces' leases are, in the order of the interfaces.
+type leased struct{ DNS, NTP []netip.Addr }
+
+func (m *machine) leases() (l leased) {
 	interfaces, _ := m.parts()
 	if interfaces == nil {
-		return nil
+		return l
 	}
-	var list []netip.Addr
 	leases := interfaces.Leases()
 	for _, name := range config.InterfaceNames {
-		for _, server := range leases[name].DNS {
-			if !slices.Contains(list, server) {
-				list = append(list, server)
-			}
-		}
+		l.DNS = append(l.DNS, leases[name].DNS...)
+		l.NTP = append(l.NTP, leases[name].NTP...)
 	}
-	return list
+	return leased{unique(l.DNS), unique(l.NTP)}
 }
 
-// tellResolver gives the resolver the servers of new leases. It may be called while a change is applied, for which it waits.
-func (m *machine) tellResolver() {
+// unique leaves out what is there already.
+func unique(list []netip.Addr) (left []netip.Addr) {
+	for _, a := range list {
+		if !slices.Contains(left, a) {
+			left = append(left, a)
+		}
+	}
+	return left
+}
+
+// tellLeases gives those who live by leases the new ones. It may be called while a change is applied, for which it waits.
+func (m *machine) tellLeases() {
 	go func() {
 		m.changing.Lock()
 		defer m.changing.Unlock()
 		m.mu.Lock()
 		doc := m.config.Document
 		m.mu.Unlock()
-		if err := m.applyService(context.Background(), resolver, doc); err != nil {
-			m.warn("tell the resolver of new leases: %v", err)
+		for _, s := range []configured{resolver, timesyncing} {
+			if err := m.applyService(context.Background(), s, doc); err != nil {
+				m.warn("tell %s of new leases: %v", s.user.Name, err)
+			}
 		}
 	}()
 }

@@ -22,6 +22,7 @@ var (
 	callbridgeUser = supervise.User{Name: "callbridge", UID: 106, GID: 106}
 	webadminUser   = supervise.User{Name: "webadmin", UID: 107, GID: 107}
 	resolverUser   = supervise.User{Name: "resolver", UID: 108, GID: 108}
+	timesyncUser   = supervise.User{Name: "timesync", UID: 109, GID: 109}
 )
 
 // admissionSocket is where the shell tells services whether somebody may log in.

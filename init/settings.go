@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,7 +43,7 @@ type configured struct {
 }
 
 // configuredServices in the order in which they start. The Web Admin is the Call Bridge's face.
-var configuredServices = []configured{resolver, turnServer, callBridge, webAdmin}
+var configuredServices = []configured{resolver, timesyncing, turnServer, callBridge, webAdmin}
 
 // settingsRoot has a folder for each service; a test has its own.
 var settingsRoot = "/run/rotunda"
@@ -124,8 +123,7 @@ type gathering struct {
 	files string
 	// devices are the kernel's names of the interfaces, by their own.
 	devices map[string]string
-	// leased are the DNS servers of the interfaces' leases.
-	leased []netip.Addr
+	leased  leased
 	// size of what was read so far.
 	size int
 	errs []error
@@ -143,7 +141,7 @@ func (m *machine) gather(ctx context.Context, s configured, doc *config.Document
 			g.devices[i.Name] = i.Kernel
 		}
 	}
-	g.leased = m.leasedResolvers()
+	g.leased = m.leases()
 	settings = s.settings(g, doc)
 	return settings, errors.Join(g.errs...)
 }

@@ -36,6 +36,7 @@ type Document struct {
 	WebAdmin   WebAdmin   `json:"webAdmin,omitzero"`
 	TLS        TLS        `json:"tls,omitzero"`
 	DNS        DNS        `json:"dns,omitzero"`
+	NTP        NTP        `json:"ntp,omitzero"`
 }
 
 // Interface is what is wanted of one network interface.

@@ -41,6 +41,8 @@ type Deps struct {
 	// Stored are certificates, keys and what else administrators have put.
 	Stored   StoredFiles
 	HostKeys HostKeys
+	// Status has what services say of themselves below run/rotunda; nil means that of this machine.
+	Status fs.FS
 	Prober   Prober
 	// Location is the time zone that times are shown in; nil means the process's.
 	Location *time.Location
@@ -79,6 +81,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.ipv4Commands(),
 		d.ipv6Commands(),
 		d.dnsCommands(),
+		d.ntpCommands(),
 		d.reachCommands(),
 		d.clockCommands(),
 		d.serverKeyCommands(),

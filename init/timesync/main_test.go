@@ -1,0 +1,140 @@
+package timesync
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/beevik/ntp"
+
+	"rotunda/init/config"
+	"rotunda/init/control"
+)
+
+// shifted is the real clock, as far as it goes, behind by an offset that steps change.
+type shifted struct {
+	mu      sync.Mutex
+	offset  time.Duration
+	steered chan time.Duration
+}
+
+func (s *shifted) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Round(0).Add(s.offset)
+}
+
+func (s *shifted) Step(by time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offset += by
+	return nil
+}
+
+func (s *shifted) Steer(behind, _, _ time.Duration) error {
+	s.steered <- behind
+	return nil
+}
+
+func TestAServersTimeIsTakenAndToldOn(t *testing.T) {
+	// The server is another one of these, which says that its clock is kept.
+	server, err := listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.kept.Store(&standing{stratum: 1, at: time.Now()})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { _ = server.serve(ctx) }()
+	port := server.conn.LocalAddr().(*net.UDPAddr).Port
+
+	folder := t.TempDir()
+	o := options{settings: filepath.Join(folder, "settings.json"), status: filepath.Join(folder, "status.json"), port: port}
+	write := func(s config.NTPService) {
+		b, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(o.settings, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(config.NTPService{Servers: []config.NTPServer{{Host: "127.0.0.1"}}})
+	free, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.listen = free.LocalAddr().String()
+	free.Close()
+	clock := &shifted{steered: make(chan time.Duration, 100)}
+	again, said, ended := make(chan os.Signal), make(chan string, 100), make(chan error, 1)
+	t.Setenv("NOTIFY_SOCKET", "")
+	go func() { ended <- run(ctx, o, clock, again, func(line string) { said <- line }) }()
+	select {
+	case <-clock.steered:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the clock was never set")
+	}
+	if line := <-said; !strings.HasPrefix(line, "the clock was set by ") || !strings.HasSuffix(line, ", with 127.0.0.1") {
+		t.Errorf("got %q", line)
+	}
+	// The next change of settings is taken when the status of the step was written.
+	write(config.NTPService{Servers: []config.NTPServer{{Host: "127.0.0.1", Key: 1}}})
+	again <- syscall.SIGHUP
+	if line := <-said; line != "the settings stay as they are: the file of NTP keys has no key 1, which server 127.0.0.1 needs" {
+		t.Errorf("got %q", line)
+	}
+	var status control.TimeStatus
+	b, err := os.ReadFile(o.status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &status); err != nil {
+		t.Fatal(err)
+	}
+	if !status.Synchronized || len(status.Servers) != 1 || status.Servers[0].State != "used" || status.Servers[0].Stratum != 2 || status.Servers[0].Address != "127.0.0.1" {
+		t.Errorf("got %s", b)
+	}
+	told, err := ntp.Query(o.listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := told.Validate(); err != nil || told.Stratum != 3 || told.ClockOffset.Abs() > time.Second {
+		t.Errorf("programs of this machine: got stratum %d, %v and %v", told.Stratum, told.ClockOffset, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+func TestNobodyIsToldATimeThatIsNotKept(t *testing.T) {
+	b := make([]byte, packetSize)
+	b[0] = 4<<3 | 3
+	if a := reply(b, nil, time.Now()); a == nil || a[0]>>6 != 3 || a[1] != 0 {
+		t.Errorf("want the alarm condition, got %v", a)
+	}
+	for what, bad := range map[string][]byte{"a short packet": b[:40], "a server's answer": append([]byte{4<<3 | 4}, b[1:]...), "another version": append([]byte{7<<3 | 3}, b[1:]...), "a control message": append([]byte{4<<3 | 6}, b[1:]...)} {
+		if a := reply(bad, nil, time.Now()); a != nil {
+			t.Errorf("%s is answered: %v", what, a)
+		}
+	}
+	if _, err := listen("0.0.0.0:0"); err == nil || !strings.Contains(err.Error(), "no address of loopback") {
+		t.Errorf("want it to refuse all addresses, got %v", err)
+	}
+}
+
+func FuzzRequestForTheTime(f *testing.F) {
+	f.Add(append([]byte{4<<3 | 3}, make([]byte, 47)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if a := reply(b, &standing{stratum: 15}, time.Now()); a != nil && (len(a) > len(b) || a[1] > 15) {
+			t.Fatalf("%d bytes are answered by %d", len(b), len(a))
+		}
+	})
+}
