@@ -26,7 +26,8 @@ func Entries(v store.View, user string, tenant store.ID) []Entry {
 	return EntriesFor(v, user, tenant, store.ID{})
 }
 
-// EntriesFor is Entries for a user who is known: spaces whose member the user is are found too. The zero ID is a stranger.
+// EntriesFor is Entries for a user who is known: spaces whose member the user is are found too. The zero ID is a stranger, and so is
+// everybody who was not proven to be somebody: a From header proves nothing.
 func EntriesFor(v store.View, user string, tenant, caller store.ID) []Entry {
 	return entries(v, "coSpaceUri", user, caller, func(space *store.Record) bool {
 		of := v.Ref(space, "tenant")

@@ -7,7 +7,7 @@ type MenuOptions struct {
 	// Find returns the ways in that a meeting ID means: [ByCallID] with the IVR's [Group]. It is asked once for each entry of the caller,
 	// and must not wait.
 	Find func(number string) []Entry
-	// Limiter bounds guesses of Source, which is who calls; nil: three a call.
+	// Limiter bounds guesses of Source (see there); nil: three a call.
 	Limiter Limiter
 	Source  string
 }

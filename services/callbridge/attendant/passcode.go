@@ -19,7 +19,7 @@ type PasscodeOptions struct {
 	After time.Duration
 	// Greet begins with a welcome: nobody has spoken yet.
 	Greet bool
-	// Limiter bounds guesses of Source, which is who calls and which space; nil: three a call.
+	// Limiter bounds guesses of Source (see there); nil: three a call.
 	Limiter Limiter
 	Source  string
 }

@@ -65,7 +65,9 @@ const (
 	NotConfirmed      Reason = "confirmationTimeOut"
 )
 
-// Limiter bounds how many guesses come from one source, over all calls. [Guesses] is one.
+// Limiter bounds how many guesses come from one source, over all calls. [Guesses] is one. A source is what whoever guesses cannot choose: the
+// address that calls come from, and for passcodes the space. Who a far end says that it is would be another one with each call. Behind a
+// call control all callers are one source, so without the space one of them could keep the others out of every meeting.
 type Limiter interface {
 	// Allow says whether a source may guess now.
 	Allow(source string) bool

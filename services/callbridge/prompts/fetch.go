@@ -20,6 +20,11 @@ type unreachableError struct{ error }
 
 func (e *unreachableError) Unwrap() error { return e.error }
 
+// statusError is an answer other than a file and that there is none.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("the web server answers %d", int(e)) }
+
 var errRedirections = errors.New("the web server redirects more than 3 times")
 
 // answer is what a web server says of a file.
@@ -98,14 +103,14 @@ func (f *fetcher) get(ctx context.Context, location, name, etag, modified string
 	case http.StatusNotFound, http.StatusGone:
 		return answer{gone: true}, nil
 	default:
-		return answer{}, fmt.Errorf("the web server answers %d", a.StatusCode)
+		return answer{}, statusError(a.StatusCode)
 	}
 	b, err := io.ReadAll(io.LimitReader(a.Body, most(name)+1))
 	if err != nil {
 		return answer{}, fmt.Errorf("the web server's answer breaks off: %w", withoutAddress(err))
 	}
 	if int64(len(b)) > most(name) {
-		return answer{}, fmt.Errorf("the file has more than %d bytes", most(name))
+		return answer{}, tooLarge("the file has more than %d bytes", most(name))
 	}
 	return answer{content: b, etag: bounded(a.Header.Get("ETag")), modified: bounded(a.Header.Get("Last-Modified"))}, nil
 }

@@ -518,3 +518,34 @@ func TestManyCallsAtOnceAskOnce(t *testing.T) {
 		t.Errorf("want %d requests, got %d", len(first), len(got))
 	}
 }
+
+func TestFailuresHaveTheReasonsOfAlarms(t *testing.T) {
+	w := serve(t, httptest.NewServer)
+	l, c := library(t, Options{})
+	for code, reason := range map[int]string{401: "authenticationFailure", 403: "authenticationFailure", 500: "internalServerError", 502: "internalServerError",
+		503: "serviceUnavailable", 418: "error"} {
+		w.mu.Lock()
+		w.code = code
+		w.mu.Unlock()
+		ask(l, c, prompt.IVR, w.URL)
+		f := l.Failures()
+		first, _ := wanted(prompt.IVR)
+		if len(f) != len(first) || f[0].Reason() != reason {
+			t.Errorf("answer %d: want %d failures with %s, got %v", code, len(first), reason, f)
+		}
+	}
+	w.mu.Lock()
+	w.code = 0
+	w.mu.Unlock()
+	w.put("/ivr_welcome.wav", []byte("nonsense"))
+	w.put("/ivr_timeout.wav", make([]byte, maxWAV+1))
+	ask(l, c, prompt.IVR, w.URL)
+	if f := l.Failures(); len(f) != 2 || f[0].Reason() != "fileSizeLimitExceeded" || f[1].Reason() != "dataFormatInvalid" {
+		t.Errorf("want one too large and one of a wrong format, got %v", f)
+	}
+	w.Close()
+	ask(l, c, prompt.IVR, w.URL)
+	if f := l.Failures(); !slices.ContainsFunc(f, func(f Failure) bool { return f.Reason() == "connectFailure" }) {
+		t.Errorf("want a failure to connect, got %v", f)
+	}
+}

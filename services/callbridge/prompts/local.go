@@ -2,7 +2,6 @@ package prompts
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -64,7 +63,7 @@ func readPlain(path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(b)) > most {
-		return nil, fmt.Errorf("the file has more than %d bytes", most)
+		return nil, tooLarge("the file has more than %d bytes", most)
 	}
 	return b, nil
 }

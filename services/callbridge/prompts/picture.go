@@ -23,7 +23,7 @@ var decoding sync.Mutex
 // checkPicture returns how the name of such a file ends.
 func checkPicture(b []byte) (extension string, err error) {
 	if len(b) > maxPicture {
-		return "", fmt.Errorf("the picture has %d bytes: at most %d are taken", len(b), maxPicture)
+		return "", tooLarge("the picture has %d bytes: at most %d are taken", len(b), maxPicture)
 	}
 	c, kind, err := image.DecodeConfig(bytes.NewReader(b))
 	if errors.Is(err, image.ErrFormat) {

@@ -3,7 +3,6 @@ package prompts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +31,7 @@ type held struct {
 // maxPlace is how much one place may have, which is three times what recordings of all prompts take.
 const maxPlace = 48 << 20
 
-var errPlaceFull = fmt.Errorf("all files of the folder take more than %d bytes together", maxPlace)
+var errPlaceFull = tooLarge("all files of the folder take more than %d bytes together", maxPlace)
 
 func newPlace(k key) *place {
 	return &place{key: k, files: map[string]*held{}, failures: map[string]error{}}

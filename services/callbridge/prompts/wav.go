@@ -29,7 +29,7 @@ const (
 // 24 and 32 bits, floating point of 32, A-law and µ-law, mono and stereo.
 func normalize(b []byte) ([]byte, error) {
 	if len(b) > maxWAV {
-		return nil, fmt.Errorf("the file has %d bytes: at most %d are taken", len(b), maxWAV)
+		return nil, tooLarge("the file has %d bytes: at most %d are taken", len(b), maxWAV)
 	}
 	if len(b) < 12 || string(b[:4]) != "RIFF" || string(b[8:12]) != "WAVE" {
 		return nil, errors.New("this is no WAV file: save the recording as WAV (Microsoft), signed 16-bit PCM, mono")
