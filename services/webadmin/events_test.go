@@ -3,6 +3,7 @@ package webadmin
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +32,10 @@ func echo(t *testing.T) (socket string) {
 		t.Fatal(err)
 	}
 	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/authTokens") {
+			w.Header()["X-Cisco-CMS-Auth-Token"] = []string{"good"}
+			return
+		}
 		if r.URL.Query().Get("authToken") != "good" {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -71,10 +77,29 @@ func TestEventsArePassedOnAndEndWithThePort(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var open []*websocket.Conn
+	tokenOf := func(c net.Conn, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "POST /api/v1/authTokens HTTP/1.1\r\nHost: cms\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(c)
+		if err != nil || strings.Count(string(b), "\r\nX-Cisco-CMS-Auth-Token: good\r\n") != 1 || strings.Contains(string(b), "Cms") {
+			t.Errorf("want the token's header as clients spell it, got %q, %v", b, err)
+		}
+	}
 	for scheme, p := range map[string]*port{"wss": secure, "ws": inner} {
 		a := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(freePort(t)))
 		if err := p.follow([]netip.AddrPort{a}); err != nil {
 			t.Fatal(err)
+		}
+		if scheme == "wss" {
+			tokenOf(tls.Dial("tcp", a.String(), &tls.Config{InsecureSkipVerify: true}))
+		} else {
+			tokenOf(net.Dial("tcp", a.String()))
 		}
 		header := http.Header{"Rotunda-Source": {"192.0.2.99"}, "Cookie": {"session=x"}}
 		_, answer, err := websocket.Dial(ctx, scheme+"://"+a.String()+"/events/v1?authToken=bad", &websocket.DialOptions{HTTPClient: client})

@@ -47,9 +47,28 @@ func newProxy(transport http.RoundTripper, logger *slog.Logger) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxAPIBody)
-		proxy.ServeHTTP(w, r)
+		proxy.ServeHTTP(&speller{w}, r)
 	})
 }
+
+// tokenHeader has the token of event clients. net/http spells it X-Cisco-Cms-Auth-Token when it is passed on, and there are clients in the
+// field that compare case.
+const tokenHeader = "X-Cisco-CMS-Auth-Token"
+
+// speller gives the header back its spelling.
+type speller struct{ http.ResponseWriter }
+
+func (s *speller) WriteHeader(status int) {
+	h := s.Header()
+	if token := h.Values(tokenHeader); len(token) > 0 {
+		h.Del(tokenHeader)
+		h[tokenHeader] = token
+	}
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for [http.ResponseController], which hands over connections that are upgraded.
+func (s *speller) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 type discard struct{}
 

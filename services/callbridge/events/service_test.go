@@ -1,9 +1,12 @@
 package events
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -35,6 +38,19 @@ func TestTokensAreForThoseWhoLogInAndExpire(t *testing.T) {
 	d.pass(goodFor)
 	if _, answer, err := d.dial(token); err == nil || answer.StatusCode != http.StatusUnauthorized {
 		t.Errorf("after %v: want 401, got %v", goodFor, err)
+	}
+	// Some clients compare the header's case.
+	c, err := net.Dial("tcp", d.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintf(c, "POST /api/v1/authTokens HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\nConnection: close\r\n\r\n",
+		base64.StdEncoding.EncodeToString([]byte("script:right"))); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(c); err != nil || !strings.Contains(string(b), "\r\nX-Cisco-CMS-Auth-Token: ") {
+		t.Errorf("want the header as clients spell it, got %q, %v", b, err)
 	}
 	for path, want := range map[string]int{"/events": 404, "/events/v2?authToken=x": 404, "/events/v1": 401} {
 		answer, err := http.Get("http://" + d.base + path)
