@@ -90,9 +90,26 @@ func (l *Leg) resolve() {
 	l.rights = profiles.ForLeg(v, p)
 }
 
+// barred is what a user's profile does not allow, whatever the meeting does.
+type barred struct{ audio, video, presentation bool }
+
+// bar finds what the leg's user may not do.
+func (l *Leg) bar() {
+	l.barred = barred{}
+	v := l.c.view()
+	if v == nil || l.user == (ID{}) {
+		return
+	}
+	if user := v.Get(schema.User, l.user); user != nil {
+		p := profiles.ForUser(v, user)
+		l.barred = barred{!p.Bool("audioParticipationAllowed"), !p.Bool("videoParticipationAllowed"), !p.Bool("presentationParticipationAllowed")}
+	}
+}
+
 // recognise finds the member of the space that a caller is: whose JID the far end's address is. Call control vouches for the address.
 func (l *Leg) recognise(space *store.Record) {
 	l.guest = true
+	defer l.bar()
 	v := l.c.view()
 	if v == nil || l.remote == "" {
 		return

@@ -54,7 +54,7 @@ func (c *Calls) call(k *call, p *participant, d dialling, values map[string]stri
 	if p == nil {
 		p = c.newParticipant(k, Outgoing)
 		p.importance = number(values["importance"])
-		p.override = values["nameLabelOverride"]
+		p.rename(values["nameLabelOverride"])
 		p.member = l.member != nil
 	}
 	l.enter(k, p)
@@ -118,6 +118,7 @@ func (l *Leg) makeCall() {
 		l.hear(media)
 		l.force = true
 		l.apply()
+		l.adjust()
 		untold := l.untold
 		l.untold = nil
 		for _, f := range untold {

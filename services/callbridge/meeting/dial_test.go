@@ -61,7 +61,7 @@ func TestACallOutFromAMeeting(t *testing.T) {
 	if m := bob.put(); m.Conference != w.only().ID.String() || m.Importance != 9 || m.Name != "Bob B." || m.View.Layout != "onePlusN" {
 		t.Errorf("the engine has %+v", m)
 	}
-	bob.put()
+	bob.barrier()
 	w.engine.mu.Lock()
 	if got := w.engine.keys[bob.media.ID()]; got != "1,2#"+strings.Repeat("3", 100) {
 		t.Errorf("the keys sent are %q", got)
@@ -70,7 +70,7 @@ func TestACallOutFromAMeeting(t *testing.T) {
 	if err := w.calls.UpdateParticipant(t.Context(), bob.info().Participant, fields{"dtmfSequence": "*"}); err != nil {
 		t.Fatal(err)
 	}
-	bob.put()
+	bob.barrier()
 	w.engine.mu.Lock()
 	if got := w.engine.keys[bob.media.ID()]; !strings.HasSuffix(got, "3*") {
 		t.Errorf("the keys sent are %q", got)

@@ -134,6 +134,7 @@ func (l *Leg) menu(ivr *store.Record) {
 		}
 		return nil
 	}
+	l.asked = true
 	l.converse(attendant.NewMenu(attendant.MenuOptions{Find: find, Limiter: l.c.o.Limiter, Source: l.source()}))
 }
 
@@ -176,6 +177,7 @@ func (l *Leg) askPasscode(entries []Entry) {
 		l.join(entries[0])
 		return
 	}
+	l.asked = true
 	l.converse(d)
 }
 

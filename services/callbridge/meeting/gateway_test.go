@@ -56,7 +56,7 @@ func TestAGatewayCall(t *testing.T) {
 	in.leg.Held(false)
 	out.does("hold false")
 	in.presses("7#")
-	out.put()
+	out.barrier()
 	w.engine.mu.Lock()
 	if got := w.engine.keys[out.media.ID()]; got != "7#" {
 		t.Errorf("the keys that passed are %q", got)

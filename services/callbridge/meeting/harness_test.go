@@ -416,11 +416,22 @@ func (w *world) pass(d time.Duration) {
 	w.settle()
 }
 
+// barrier waits until the engine has done all that was asked of the leg so far.
+func (f *far) barrier() {
+	if _, err := f.media.Put(f.w.t.Context(), func(*control.Leg) {}); err != nil {
+		return // closed
+	}
+	// A put may overtake prompts; what is asked later of other kinds does not.
+	mark := "mark" + uuid.NewString()
+	f.media.StopPlay(mark)
+	f.w.test.Await(f.w.t, "stopPlay "+mark)
+}
+
 // heard is what a leg was played so far.
 func (f *far) heard() []string {
 	w := f.w
 	w.settle()
-	f.media.Put(w.t.Context(), func(*control.Leg) {}) // comes after what was asked before
+	f.barrier()
 	w.engine.mu.Lock()
 	defer w.engine.mu.Unlock()
 	var l []string

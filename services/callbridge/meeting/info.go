@@ -188,6 +188,8 @@ type LegInfo struct {
 	Own        map[string]string
 	OwnProfile ID
 	HandRaised bool
+	// NameOverride is nameLabelOverride, "" for none.
+	NameOverride string
 	// MediaID is the name of its media, for figures by [mixer.Mixer.Stats]: that of the leg, unless it was moved.
 	MediaID string
 	Media   MediaInfo

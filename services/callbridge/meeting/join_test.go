@@ -197,3 +197,17 @@ func TestCloseEndsEverybodyAndLetsNobodyIn(t *testing.T) {
 		t.Errorf("the changes are %v", got)
 	}
 }
+
+func TestWhatAUserMayNotDoCountsInEveryMeeting(t *testing.T) {
+	w := newWorld(t)
+	jid := uri(t) + "@example.com"
+	p := put(t, schema.UserProfile, ID{}, fields{"audioParticipationAllowed": "false", "videoParticipationAllowed": "false", "presentationParticipationAllowed": "false"})
+	put(t, schema.User, ID{}, fields{"userJid": jid, "userProfile": p.ID().String()})
+	f := w.joins(jid[:len(jid)-len("@example.com")], space(t, nil))
+	f.does("accept")
+	if m := f.put(); !m.Audio.Muted || !m.Audio.Deaf || !m.Video.Muted || !m.Video.Blind || !m.Presentation.Blind {
+		t.Errorf("the engine has %+v, %+v, %+v", m.Audio, m.Video, m.Presentation)
+	}
+	f.leg.WantsFloor()
+	f.does("revoke")
+}

@@ -70,11 +70,13 @@ func (l *Leg) template() []control.Pane {
 	if r == nil || r.Text("template") == "" {
 		return nil
 	}
-	templates, err := layout.ParseTemplates([]byte(r.Text("template")))
-	if err != nil || len(templates) == 0 {
-		return nil
+	if l.ownLayout.record != r { // records never change
+		l.ownLayout.record, l.ownLayout.panes = r, nil
+		if templates, err := layout.ParseTemplates([]byte(r.Text("template"))); err == nil && len(templates) > 0 {
+			l.ownLayout.panes = templates[0]
+		}
 	}
-	return templates[0]
+	return l.ownLayout.panes
 }
 
 // view is what the leg is shown.

@@ -8,6 +8,7 @@ import (
 	"rotunda/services/callbridge/mixer"
 	"rotunda/services/callbridge/profiles"
 	"rotunda/services/callbridge/store"
+	"rotunda/services/media/control"
 )
 
 // Leg is one connection: the [Caller] of its [Line]. Everything in it but c is guarded by the lock of Calls.
@@ -37,6 +38,7 @@ type Leg struct {
 	answered    bool // media flow
 	came        bool // it is through with all questions
 	wasMenu     bool // it began in a menu
+	asked       bool // it was asked for a meeting ID or a passcode
 	began       time.Time
 	connectedAt time.Time
 	activeSince time.Time // zero while it is in the lobby or not connected
@@ -50,22 +52,27 @@ type Leg struct {
 	// callOut is what it was called with, own what was set since; never changed in place.
 	callOut, own profiles.Settings
 	rights       profiles.Effective
+	barred       barred
 	chosen       string
-	ownerID      string
-	selfMuted    bool // by its own keys
-	selfUnseen   bool
-	info_        MediaInfo
-	alarms       []string
-	records      bool     // the endpoint says that it records
-	farewell     bool     // it is hung up when a goodbye was played
-	untold       []func() // what the line told before the dialer returned
-	shows        bool     // signalling was told that somebody else presents
-	noticeText   string
-	noticeSaid   bool     // is still to be said
-	outside      branding // of a menu, or of a passcode
-	sink         *sink    // of a leg that records or streams
-	dial         *dialling
-	moved        ID
+	ownLayout    struct {
+		record *store.Record
+		panes  []control.Pane
+	}
+	ownerID    string
+	selfMuted  bool // by its own keys
+	selfUnseen bool
+	info_      MediaInfo
+	alarms     []string
+	records    bool     // the endpoint says that it records
+	farewell   bool     // it is hung up when a goodbye was played
+	untold     []func() // what the line told before the dialer returned
+	shows      bool     // signalling was told that somebody else presents
+	noticeText string
+	noticeSaid bool     // is still to be said
+	outside    branding // of a menu, or of a passcode
+	sink       *sink    // of a leg that records or streams
+	dial       *dialling
+	moved      ID
 
 	dialog *dialog // a menu, a passcode or a confirmation
 	keys   keyState

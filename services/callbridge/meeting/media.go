@@ -38,6 +38,12 @@ func (l *Leg) wants() wanted {
 		}
 		w.presentationUnasked = l.call.presenter != l
 	}
+	if l.barred.audio {
+		w.muted, w.deaf = true, true
+	}
+	if l.barred.video {
+		w.unseen, w.blind = true, true
+	}
 	if l.sink != nil {
 		// What a recorder sends is nobody's to hear or see.
 		w.muted, w.unseen = true, true

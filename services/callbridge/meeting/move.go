@@ -49,12 +49,13 @@ func (c *Calls) move(k *call, values map[string]string) (ID, error) {
 	p.leave()
 	c.flush() // first the ends, then the beginnings
 	q := c.newParticipant(k, p.direction)
-	q.override, q.importance, q.movedFrom, q.user, q.jid, q.hand = p.override, p.importance, p.id, p.user, p.jid, p.hand
+	q.importance, q.movedFrom, q.user, q.jid, q.hand = p.importance, p.id, p.user, p.jid, p.hand
+	q.rename(p.override)
 	if v, said := values["importance"]; said {
 		q.importance = number(v)
 	}
 	if v, said := values["nameLabelOverride"]; said {
-		q.override = v
+		q.rename(v)
 	}
 	for _, l := range legs {
 		c.legs[l.id] = l

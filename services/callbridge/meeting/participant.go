@@ -72,6 +72,12 @@ func (p *participant) leave() {
 	p.recount()
 }
 
+// rename sets nameLabelOverride; the last one who says it at the participant or at a leg wins.
+func (p *participant) rename(name string) {
+	p.override = name
+	p.settings = with(p.settings, "nameLabelOverride", name)
+}
+
 // first is the leg that stands for the participant: the first that is connected, or the first.
 func (p *participant) first() *Leg {
 	for _, l := range p.legs {

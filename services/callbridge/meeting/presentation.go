@@ -2,14 +2,16 @@ package meeting
 
 // mayPresent says whether the leg may give a presentation now.
 func (l *Leg) mayPresent() bool {
-	if l.call == nil || !l.inMeeting() || l.sink != nil {
+	if l.call == nil || !l.inMeeting() || l.sink != nil || l.barred.presentation {
 		return false
 	}
 	return l.call.gateway != nil || l.rights.Bool("presentationContributionAllowed") || l.call.allows("allowAllPresentationContribution")
 }
 
 // seesPresentation says whether presentations are shown to the leg at all.
-func (l *Leg) seesPresentation() bool { return l.rights.Bool("presentationViewingAllowed") }
+func (l *Leg) seesPresentation() bool {
+	return l.rights.Bool("presentationViewingAllowed") && !l.barred.presentation
+}
 
 // askFloor: the far end wants to present. Who presents gives way to who asks later.
 func (l *Leg) askFloor() {

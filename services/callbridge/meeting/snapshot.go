@@ -75,7 +75,7 @@ var states = []State{Initial, Ringing, OnHold, Connected}
 func (l *Leg) info() LegInfo {
 	i := LegInfo{ID: l.id, Call: callID(l), Tenant: l.tenant, Kind: l.kind, Sub: l.sub, Name: l.label(), Remote: l.remote, Original: l.original, Local: l.local,
 		Address: l.address, SIPID: l.sipID, Replaces: l.replaces, Direction: l.direction, State: l.state, Began: l.began, Connected: l.connectedAt,
-		Activated: l.activated, Menu: l.call == nil && (l.dialog != nil || l.wasMenu), Guest: l.guest, User: l.user, UserTag: l.userTag, OwnerID: l.ownerID,
+		Activated: l.activated, Menu: l.call == nil && l.asked, Guest: l.guest, User: l.user, UserTag: l.userTag, OwnerID: l.ownerID,
 		Deactivated: l.deactivated(), Layout: l.layout(), ChosenLayout: l.chosen, Muted: l.mutes(), Rights: l.rights, Own: l.own.Fields,
 		OwnProfile: l.own.Profile, MediaID: l.mediaID, HandRaised: l.hand, Media: l.info_, Alarms: l.alarms, End: l.endWhy, EndedByOther: l.endOther, Ended: l.endAt, Moved: l.moved,
 		CanMove: l.canMove()}
@@ -92,6 +92,7 @@ func (l *Leg) info() LegInfo {
 		i.Member = l.member.ID()
 	}
 	if l.participant != nil {
+		i.NameOverride = l.participant.override
 		i.Participant, i.Group = l.participant.id, l.participant.id
 	}
 	if l.sink != nil {

@@ -298,7 +298,7 @@ func (l *Leg) update(values map[string]string) {
 			resolve = true
 		case "nameLabelOverride":
 			if p != nil && p.override != v {
-				p.override = v
+				p.rename(v)
 				for _, o := range p.legs {
 					o.touch()
 					o.apply()
