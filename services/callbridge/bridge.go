@@ -34,18 +34,25 @@ type bridge struct {
 	started time.Time
 	api     *api.Server
 	alarms  *alarms
-	traces  *traces
-	rules   *rules
+	// branding are the alarms of prompts and pictures.
+	branding brandingAlarms
+	traces   *traces
+	rules    *rules
 	// importer has a store once the database answers.
 	importer *directory.Importer
 	licences *licences
+	calls    *calls
+	certificates
+	// changed is told when the settings were read anew.
+	changed chan struct{}
 
 	mu       sync.Mutex
 	settings config.CallBridgeService
 }
 
 func newBridge(o options, machine store.ID, log *slog.Logger) (*bridge, error) {
-	b := &bridge{log: log, machine: machine, version: version(), started: time.Now(), alarms: newAlarms(), traces: newTraces()}
+	b := &bridge{log: log, machine: machine, version: version(), started: time.Now(), alarms: newAlarms(), traces: newTraces(),
+		changed: make(chan struct{}, 1)}
 	var accounts api.Accounts = &mmpAccounts{admission.NewClient(o.admission)}
 	if name, password, ok := strings.Cut(o.developer, ":"); ok {
 		accounts = developer{name, password}
@@ -54,8 +61,12 @@ func newBridge(o options, machine store.ID, log *slog.Logger) (*bridge, error) {
 	if b.licences, err = b.openLicences(o.folder); err != nil {
 		return nil, err
 	}
-	b.api = api.New(api.Options{Accounts: accounts, Log: log, Front: o.front, System: b.system()})
+	if b.calls, err = b.newCalls(o); err != nil {
+		return nil, err
+	}
+	b.api = api.New(api.Options{Accounts: accounts, Log: log, Front: o.front, Live: b.calls.live, System: b.system()})
 	b.rules = b.hook()
+	b.calls.events.Route(b.api)
 	b.alarms.raise(databaseError)
 	return b, nil
 }
@@ -82,9 +93,17 @@ func (b *bridge) readSettings(file string) error {
 		return fmt.Errorf("read settings: %w", err)
 	}
 	b.licences.SetFile(s.Licence)
+	if err := b.certificates.read(s); err != nil {
+		// Calls without TLS go on.
+		b.log.Error("the certificate of the Call Bridge cannot be used, so SIP has no TLS", "error", err)
+	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.settings = s
+	b.mu.Unlock()
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
 	return nil
 }
 

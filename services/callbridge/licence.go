@@ -52,7 +52,7 @@ func (b *bridge) openLicences(folder string) (*licences, error) {
 	host := b.machine.String()
 	return &licences{
 		Licensing: licence.Open(licence.Options{Keys: keys, Hosts: licence.ThisHost(host), Shelf: licence.FileShelf{FS: disk}, Log: b.log}),
-		archive:   archive, disk: disk, host: host, usage: func() licence.Usage { return licence.Usage{} },
+		archive:   archive, disk: disk, host: host, usage: func() licence.Usage { return b.calls.live.Usage() },
 	}, nil
 }
 

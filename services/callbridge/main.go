@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,8 +22,11 @@ import (
 
 	"rotunda/init/notify"
 	"rotunda/mmp/admission"
+	"rotunda/services/callbridge/dialplan"
+	"rotunda/services/callbridge/prompts"
 	"rotunda/services/callbridge/store"
 	"rotunda/services/database"
+	"rotunda/services/media/manager"
 )
 
 const (
@@ -44,6 +48,9 @@ type options struct {
 	folder    string
 	front     int
 	developer string
+	// media is the media manager; prompts and branding are folders of prompts, built in and local ones.
+	media, prompts, branding string
+	ports                    ports
 }
 
 func parse(args []string) (o options, err error) {
@@ -56,6 +63,22 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.folder, "folder", "", "`folder` of what is this machine's own; it is made when it is missing")
 	flags.IntVar(&o.front, "front", -1, "number of the `user` of the admin pages' service")
 	flags.StringVar(&o.developer, "developer", "", "`name:password` of the only login, in place of the management shell's; for developers' machines")
+	flags.StringVar(&o.media, "media", fmt.Sprintf("127.0.0.1:%d", manager.ClientPort), "`address` of the media manager")
+	flags.StringVar(&o.prompts, "prompts", prompts.BuiltIn, "`folder` of the built-in prompts")
+	flags.StringVar(&o.branding, "branding", "", "`folder` of prompts and pictures that the administrator has put, empty for none")
+	port := func(to *uint16, name string, otherwise uint16, what string) {
+		*to = otherwise
+		flags.Func(name, fmt.Sprintf("`port` of %s, 0 for any (default %d)", what, otherwise), func(text string) error {
+			n, err := strconv.ParseUint(text, 10, 16)
+			if err != nil {
+				return errors.New("use a number from 0 to 65535")
+			}
+			*to = uint16(n)
+			return nil
+		})
+	}
+	port(&o.ports.sip, "sip", sipPort, "SIP by UDP and TCP")
+	port(&o.ports.sips, "sips", sipsPort, "SIP by TLS")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -120,6 +143,7 @@ func run(ctx context.Context, o options, log *slog.Logger, reread <-chan os.Sign
 		}
 		part(func() error { return b.api.Serve(ctx, l) })
 	}
+	part(func() error { return b.calls.run(ctx) })
 	part(func() error { return b.work(ctx, o.database) })
 	if err := notify.Ready(); err != nil {
 		return err
@@ -207,12 +231,16 @@ func (b *bridge) work(ctx context.Context, socket string) error {
 // serve runs the parts on a store.
 func (b *bridge) serve(ctx context.Context, s *store.Store, client *clientv3.Client) error {
 	b.importer.Store = s
-	parts := append(b.parts(s), func(ctx context.Context) error { return b.watchDatabase(ctx, client, lookEvery) })
+	plan := dialplan.Follow(s)
+	defer plan.Close()
+	plan.Log = b.log
+	b.calls.use(s, plan)
+	list := append(b.parts(s), func(ctx context.Context) error { return b.watchDatabase(ctx, client, lookEvery) })
 	b.api.Use(s)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group sync.WaitGroup
-	for _, part := range parts {
+	for _, part := range list {
 		group.Go(func() {
 			if err := part(ctx); err != nil && ctx.Err() == nil {
 				cancel(err)

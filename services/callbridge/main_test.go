@@ -66,6 +66,12 @@ func socketFolder(t *testing.T) string {
 
 func open(t *testing.T, databaseSocket string) *house {
 	t.Helper()
+	return openAt(t, databaseSocket, nil)
+}
+
+// openAt is open with changed options.
+func openAt(t *testing.T, databaseSocket string, change func(*options)) *house {
+	t.Helper()
 	dir := socketFolder(t)
 	h := &house{t: t, log: &journal{}, reread: make(chan os.Signal), options: options{
 		settings: filepath.Join(dir, "settings.json"), database: databaseSocket, socket: filepath.Join(dir, "api.sock"), listen: "127.0.0.1:0",
@@ -75,6 +81,9 @@ func open(t *testing.T, databaseSocket string) *house {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", h.options.socket)
 	}}}
+	if change != nil {
+		change(&h.options)
+	}
 	h.start()
 	t.Cleanup(func() { h.end() })
 	return h

@@ -49,6 +49,7 @@ func (b *bridge) parts(s *store.Store) []func(context.Context) error {
 			b.followDialPlan(ctx, s)
 			return nil
 		},
+		func(ctx context.Context) error { return b.calls.followSettings(ctx, s) },
 		func(ctx context.Context) error {
 			b.runLicences(ctx, s)
 			return nil
@@ -59,9 +60,7 @@ func (b *bridge) parts(s *store.Store) []func(context.Context) error {
 // followDialPlan keeps the compiled dial plan until the context ends: rules that cannot be understood are named in the log when they
 // are written, not when the first call fails.
 func (b *bridge) followDialPlan(ctx context.Context, s *store.Store) {
-	plan := dialplan.Follow(s)
-	defer plan.Close()
-	plan.Log = b.log
+	plan := b.calls.plan.Load()
 	plan.Plan()
 	cancel := s.Subscribe(func(_, _ *store.Record) { plan.Plan() }, dialplan.Objects...)
 	defer cancel()

@@ -3,6 +3,7 @@ package callbridge
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,16 +20,25 @@ import (
 // system is what the API shows of this machine.
 func (b *bridge) system() api.System {
 	return api.System{
-		Status: func() api.Status {
-			return api.Status{
-				HostID: b.machine.String(), SoftwareVersion: b.version,
-				Uptime: time.Since(b.started), CDRTime: time.Now(),
-			}
+		Status: b.status,
+		Load: func() int {
+			return b.calls.live.Load(context.Background())
 		},
-		Alarms:    b.alarms.list,
+		Alarms:    b.activeAlarms,
 		Licensing: b.licences,
 		Tracing:   b.traces,
 		Diagnose:  b.diagnose,
+	}
+}
+
+// status is system/status.
+func (b *bridge) status() api.Status {
+	t := b.calls.live.Totals(context.Background())
+	return api.Status{
+		HostID: b.machine.String(), SoftwareVersion: b.version, Uptime: time.Since(b.started),
+		CDRTime: b.calls.records.Now(), CDRIndex: b.calls.records.Index(),
+		CallLegsActive: t.Active, CallLegsMaxActive: t.Most, CallLegsCompleted: t.Completed,
+		AudioOut: t.AudioOut, AudioIn: t.AudioIn, VideoOut: t.VideoOut, VideoIn: t.VideoIn,
 	}
 }
 
@@ -43,12 +53,16 @@ type alarms struct {
 
 func newAlarms() *alarms { return &alarms{active: map[string]api.Alarm{}} }
 
-func (a *alarms) raise(kind string) {
+// raise raises an alarm; one that is raised already keeps its ID and its time.
+func (a *alarms) raise(kind string, details ...api.Element) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, ok := a.active[kind]; !ok {
-		a.active[kind] = api.Alarm{ID: uuid.New(), Type: kind, Since: time.Now()}
+	one, ok := a.active[kind]
+	if !ok {
+		one = api.Alarm{ID: uuid.New(), Type: kind, Since: time.Now()}
 	}
+	one.Details = details
+	a.active[kind] = one
 }
 
 func (a *alarms) clear(kind string) {
@@ -63,13 +77,39 @@ func (a *alarms) list() []api.Alarm {
 	return slices.Collect(maps.Values(a.active))
 }
 
-// traces are until when each part of detailed tracing goes on. A restart ends them.
-type traces struct {
-	mu    sync.Mutex
-	until map[string]time.Time
+// activeAlarms are those of parts, and those of prompts and pictures that cannot be used.
+func (b *bridge) activeAlarms() []api.Alarm {
+	return append(b.alarms.list(), b.branding.list(b.calls.prompts.Failures(), b.calls.view())...)
 }
 
-func newTraces() *traces { return &traces{until: map[string]time.Time{}} }
+// cdrConnectionFailure is the alarm while a receiver does not take records (reference section 2.11).
+const cdrConnectionFailure = "cdrConnectionFailure"
+
+func (b *bridge) recordsAlarm(on bool, reason string) {
+	if !on {
+		b.alarms.clear(cdrConnectionFailure)
+		return
+	}
+	var details []api.Element
+	if reason != "" {
+		details = append(details, api.Text("failureReason", reason))
+	}
+	b.alarms.raise(cdrConnectionFailure, details...)
+}
+
+// traces are until when each part of detailed tracing goes on. A restart ends them.
+type traces struct {
+	// changed is told when one begins or ends. It may be nil and must not ask traces.
+	changed func(name string, on bool)
+
+	mu    sync.Mutex
+	until map[string]time.Time
+	ends  map[string]*time.Timer
+}
+
+func newTraces() *traces {
+	return &traces{until: map[string]time.Time{}, ends: map[string]*time.Timer{}}
+}
 
 // Remaining implements [api.Tracing].
 func (t *traces) Remaining(name string) time.Duration {
@@ -78,15 +118,37 @@ func (t *traces) Remaining(name string) time.Duration {
 	return max(0, time.Until(t.until[name]))
 }
 
-// Trace implements [api.Tracing].
+// Trace implements [api.Tracing]. It ends by itself (guide chapter 16.1).
 func (t *traces) Trace(name string, d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if timer := t.ends[name]; timer != nil {
+		timer.Stop()
+		delete(t.ends, name)
+	}
 	if d <= 0 {
 		delete(t.until, name)
-		return
+	} else {
+		t.until[name] = time.Now().Add(d)
+		var timer *time.Timer
+		timer = time.AfterFunc(d, func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			if t.ends[name] == timer {
+				delete(t.ends, name)
+				delete(t.until, name)
+				t.tell(name, false)
+			}
+		})
+		t.ends[name] = timer
 	}
-	t.until[name] = time.Now().Add(d)
+	t.tell(name, d > 0)
+}
+
+func (t *traces) tell(name string, on bool) {
+	if t.changed != nil {
+		t.changed(name, on)
+	}
 }
 
 // diagnose writes down how a space is configured: its own fields and what is in force, without passcodes and secrets, which
@@ -112,10 +174,12 @@ func (b *bridge) diagnose(c *api.Call, space *store.Record, call store.ID) (api.
 			}
 		}
 	}
-	if call != (store.ID{}) {
-		fmt.Fprintf(&t, "\ncall %s\n", call)
+	var id store.ID
+	if space != nil {
+		id = space.ID()
 	}
-	return api.Diagnostics{Label: label, Contents: t.Bytes()}, nil
+	correlator := b.calls.live.Diagnose(c.Context(), &t, id, call)
+	return api.Diagnostics{Label: label, CallCorrelator: correlator, Contents: t.Bytes()}, nil
 }
 
 // private fields let people in.

@@ -46,7 +46,7 @@ func (t TLS) config(host string) (*tls.Config, error) {
 		return nil, errors.New("certificates are to be verified, and there is no trust bundle: set one with `tls ldap trust <bundle>`")
 	}
 	if t.OCSP {
-		c.VerifyConnection = notRevoked
+		c.VerifyConnection = NotRevoked
 	}
 	return c, nil
 }

@@ -20,9 +20,9 @@ const (
 	mostOCSP = 64 << 10
 )
 
-// notRevoked asks whether the directory's certificate was revoked (`tls ldap verify ocsp`): by the answer that the directory
+// NotRevoked asks whether a server's certificate was revoked (`tls ldap verify ocsp`, `tls sip verify ocsp`): by the answer that it
 // sent along, or from the responder that its certificate names. No answer refuses the connection.
-func notRevoked(state tls.ConnectionState) error {
+func NotRevoked(state tls.ConnectionState) error {
 	if len(state.VerifiedChains) == 0 || len(state.VerifiedChains[0]) < 2 {
 		return errors.New("the certificate has no issuer that could say whether it was revoked")
 	}
@@ -31,7 +31,7 @@ func notRevoked(state tls.ConnectionState) error {
 		return judge(state.OCSPResponse, leaf, issuer, time.Now())
 	}
 	if len(leaf.OCSPServer) == 0 {
-		return errors.New("the certificate names no OCSP responder: use `tls ldap verify enable` with it")
+		return errors.New("the certificate names no OCSP responder: verify without ocsp (`tls ldap verify enable`, `tls sip verify enable`) where it is used")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ocspPatience)
 	defer cancel()

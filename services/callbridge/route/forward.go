@@ -22,7 +22,7 @@ func (r *Router) forward(c Call, in dialplan.Incoming, l line) (meeting.Target, 
 	if in.Forward.To.Secure {
 		to = in.Forward.To.URI()
 	}
-	l = append(l, "verdict", "forwarded to "+to, "rule", in.Forward.Rule)
+	l = append(l.rule(in.Forward.Rule), "verdict", "forwarded to "+to)
 	trail, again := r.trail(c)
 	switch {
 	case again:

@@ -68,6 +68,13 @@ func (r *Router) Target(c Call) meeting.Target {
 // line are attributes of a log line.
 type line []any
 
+func (l line) rule(id store.ID) line {
+	if id == (store.ID{}) {
+		return l
+	}
+	return append(l, "rule", id)
+}
+
 func (r *Router) decide(c Call) (meeting.Target, line) {
 	l := line{"to", c.Called, "from", c.From, "source", c.Source}
 	var v store.View
@@ -95,7 +102,7 @@ func (r *Router) decide(c Call) (meeting.Target, line) {
 	in := plan.Incoming(to, f.find, trace)
 	switch in.Verdict {
 	case dialplan.Answered:
-		return f.found, append(l, "verdict", f.what, "rule", in.Candidate.Rule, "why", in.Why)
+		return f.found, append(l.rule(in.Candidate.Rule), "verdict", f.what, "why", in.Why)
 	case dialplan.Forwarded:
 		return r.forward(c, in, l)
 	}
@@ -108,7 +115,7 @@ func (r *Router) decide(c Call) (meeting.Target, line) {
 		reject = meeting.RingingTimeout
 		in.Why += "; there is such a user, who has no app that can be called"
 	}
-	return meeting.Target{Reject: reject}, append(l, "verdict", "refused", "rule", in.Forward.Rule, "why", in.Why)
+	return meeting.Target{Reject: reject}, append(l.rule(in.Forward.Rule), "verdict", "refused", "why", in.Why)
 }
 
 // caller is the user who calls, by the address that call control vouches for; zero for a stranger.

@@ -1,0 +1,301 @@
+package callbridge
+
+import (
+	"context"
+	"encoding/xml"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"rotunda/services/callbridge/meeting"
+	"rotunda/services/database/databasetest"
+	"rotunda/services/media/control"
+	"rotunda/services/media/control/controltest"
+)
+
+// openWithMedia runs a Call Bridge with a media engine that has no media.
+func openWithMedia(t *testing.T) (*house, *controltest.Engine) {
+	t.Helper()
+	e := controltest.New(control.WorkerStatus{Name: "0.0", Capacity: 9000})
+	d := control.NewDispatcher(e, control.DispatcherOptions{Role: control.RoleManager})
+	e.Emit = d.Emit
+	l, err := control.Listen("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Listen(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		d.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return openAt(t, databasetest.New(t).Socket(), func(o *options) { o.media = l.Addr().String() }), e
+}
+
+// until waits for something to be so.
+func until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); !so(); {
+		if time.Now().After(limit) {
+			t.Fatalf("%s: it did not come to it", what)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// sip is where the Call Bridge listens on loopback.
+func (h *house) sip(transport string) netip.AddrPort {
+	h.t.Helper()
+	var at netip.AddrPort
+	line := regexp.MustCompile(`SIP listens transport=` + transport + ` address=(127\.0\.0\.1:\d+)`)
+	until(h.t, "SIP by "+transport+" on loopback", func() bool {
+		m := line.FindAllStringSubmatch(h.log.String(), -1)
+		if m == nil {
+			return false
+		}
+		at = netip.MustParseAddrPort(m[len(m)-1][1])
+		return true
+	})
+	return at
+}
+
+// element is XML as it comes.
+type element struct {
+	XMLName  xml.Name
+	Attrs    []xml.Attr `xml:",any,attr"`
+	Text     string     `xml:",chardata"`
+	Children []element  `xml:",any"`
+}
+
+// at returns the text below a path of names, "" for nothing.
+func (e element) at(path ...string) string {
+	for _, name := range path {
+		found := false
+		for _, c := range e.Children {
+			if c.XMLName.Local == name {
+				e, found = c, true
+				break
+			}
+		}
+		if !found {
+			return ""
+		}
+	}
+	return strings.TrimSpace(e.Text)
+}
+
+func (e element) attr(name string) string {
+	for _, a := range e.Attrs {
+		if a.Name.Local == name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+func (h *house) read(path string) element {
+	h.t.Helper()
+	body, _ := h.expect(http.MethodGet, "/api/v1/"+path, nil)
+	var e element
+	if err := xml.Unmarshal([]byte(body), &e); err != nil {
+		h.t.Fatalf("%s: %v in %s", path, err, body)
+	}
+	return e
+}
+
+// callerScenario calls user, hears 200, and waits for BYE.
+func callerScenario(user string) string {
+	sdp := "v=0\no=sipp 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 [local_ip]\nt=0 0\nm=audio 6000 RTP/AVP 0\na=rtpmap:0 PCMU/8000\n"
+	head := "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom: \"Anna\" <sip:anna@example.com>;tag=[pid]S[call_number]\n"
+	return `<?xml version="1.0" encoding="ISO-8859-1" ?><!DOCTYPE scenario SYSTEM "sipp.dtd"><scenario name="caller">
+<send retrans="500"><![CDATA[
+INVITE sip:` + user + `@[remote_ip]:[remote_port] SIP/2.0
+` + head + `To: <sip:` + user + `@[remote_ip]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+Contact: <sip:anna@[local_ip]:[local_port];transport=[transport]>
+Max-Forwards: 70
+Content-Type: application/sdp
+Content-Length: [len]
+
+` + sdp + `
+]]></send>
+<recv response="100" optional="true"></recv><recv response="180" optional="true"></recv>
+<recv response="200" rrs="true"></recv>
+<send><![CDATA[
+ACK [next_url] SIP/2.0
+` + head + `To: <sip:` + user + `@[remote_ip]>[peer_tag_param]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+<recv request="BYE"></recv>
+<send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+</scenario>`
+}
+
+// call begins a call by SIPp; wait waits for its end and wants it to be as the scenario says.
+func (h *house) call(scenario string, transport string) (wait func()) {
+	h.t.Helper()
+	program, err := exec.LookPath("sipp")
+	if err != nil {
+		h.t.Skip("sipp is not installed")
+	}
+	dir := h.t.TempDir()
+	file := filepath.Join(dir, "scenario.xml")
+	if err := os.WriteFile(file, []byte(scenario), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	mode := map[string]string{"udp": "u1", "tcp": "t1"}[transport]
+	cmd := exec.Command(program, "-sf", file, "-i", "127.0.0.1", "-p", freePort(h.t), "-cp", freePort(h.t), "-m", "1", "-t", mode, "-nostdin", "-timeout", "60s",
+		"-timeout_error", "-trace_err", h.sip(transport).String())
+	cmd.Dir = dir
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	h.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return func() {
+		h.t.Helper()
+		if err := <-done; err != nil {
+			problems, _ := filepath.Glob(filepath.Join(dir, "*errors.log"))
+			text := ""
+			for _, p := range problems {
+				b, _ := os.ReadFile(p)
+				text += string(b)
+			}
+			h.t.Errorf("SIPp: %v\n%s\nlog: %s", err, text, h.log)
+		}
+	}
+}
+
+// freePort is one that nobody has at the moment.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+func TestACallToASpaceIsShownAndEndedByTheAPI(t *testing.T) {
+	h, _ := openWithMedia(t)
+	_, location := h.expect(http.MethodPost, "/api/v1/coSpaces", url.Values{"name": {"Weekly"}, "uri": {"88001"}})
+	space := location[strings.LastIndex(location, "/")+1:]
+	for _, transport := range []string{"udp", "tcp"} {
+		wait := h.call(callerScenario("88001"), transport)
+		until(t, "a connected leg", func() bool {
+			legs := h.read("callLegs")
+			return len(legs.Children) == 1 && h.read("callLegs/"+legs.Children[0].attr("id")).at("status", "state") == "connected"
+		})
+		calls := h.read("calls")
+		if calls.attr("total") != "1" || calls.Children[0].at("name") != "Weekly" || calls.Children[0].at("coSpace") != space {
+			t.Fatalf("want the call of the space, got %+v", calls)
+		}
+		call := calls.Children[0].attr("id")
+		one := h.read("calls/" + call)
+		for field, want := range map[string]string{"callType": "coSpace", "numCallLegs": "1", "maxCallLegs": "1", "numParticipantsLocal": "1", "numParticipantsRemote": "0", "locked": "false"} {
+			if got := one.at(field); got != want {
+				t.Errorf("calls/…: %s: want %s, got %q", field, want, got)
+			}
+		}
+		people := h.read("calls/" + call + "/participants")
+		if people.attr("total") != "1" || people.Children[0].at("name") != "Anna" || people.Children[0].at("call") != call {
+			t.Errorf("want Anna, got %+v", people)
+		}
+		leg := h.read("callLegs/" + h.read("callLegs").Children[0].attr("id"))
+		for path, want := range map[string]string{"remoteParty": "anna@example.com", "type": "sip", "direction": "incoming", "status/unencryptedMedia": "true", "status/encryptedMedia": "false", "status/deactivated": "false"} {
+			if got := leg.at(strings.Split(path, "/")...); got != want {
+				t.Errorf("callLegs/…: %s: want %s, got %q", path, want, got)
+			}
+		}
+		if s := h.read("system/status"); s.at("callLegsActive") != "1" {
+			t.Errorf("want one active leg, got %+v", s)
+		}
+		if _, err := os.Stat(filepath.Join(h.options.folder, upFile)); err != nil {
+			t.Errorf("nothing says that calls are up: %v", err)
+		}
+		h.expect(http.MethodDelete, "/api/v1/calls/"+call, nil)
+		wait()
+		until(t, "no call", func() bool { return h.read("calls").attr("total") == "0" })
+	}
+	if s := h.read("system/status"); s.at("callLegsCompleted") != "2" || s.at("callLegsMaxActive") != "1" {
+		t.Errorf("want two legs that are over, got %+v", s)
+	}
+	if n := strings.Count(h.log.String(), "incoming SIP call to="); n != 2 {
+		t.Errorf("want a line of the log for each call, got %d in %s", n, h.log)
+	}
+}
+
+func TestAtItsEndTheCallBridgeTellsEveryFarEnd(t *testing.T) {
+	h, _ := openWithMedia(t)
+	h.expect(http.MethodPost, "/api/v1/coSpaces", url.Values{"name": {"Weekly"}, "uri": {"88001"}})
+	wait := h.call(callerScenario("88001"), "udp")
+	until(t, "a call", func() bool { return h.read("system/status").at("callLegsActive") == "1" })
+	until(t, "a connected leg", func() bool {
+		legs := h.read("callLegs")
+		return len(legs.Children) == 1 && h.read("callLegs/"+legs.Children[0].attr("id")).at("status", "state") == "connected"
+	})
+	h.end()
+	wait()
+	if _, err := os.Stat(filepath.Join(h.options.folder, upFile)); !os.IsNotExist(err) {
+		t.Errorf("the next start would raise an alarm: %v", err)
+	}
+}
+
+var legBegan, legOver = meeting.Change{Kind: meeting.LegBegan}, meeting.Change{Kind: meeting.LegOver}
+
+func TestAfterACrashWithCallsThereIsAnAlarm(t *testing.T) {
+	folder := t.TempDir()
+	m, crashed := openMark(folder)
+	if crashed {
+		t.Error("a first start is no crash")
+	}
+	m.note(legBegan)
+	m.note(legBegan)
+	m.note(legOver)
+	if _, again := openMark(folder); !again {
+		t.Error("a leg was up, and the next start does not know")
+	}
+	m.note(legOver)
+	if _, again := openMark(folder); again {
+		t.Error("all legs had ended")
+	}
+	h := openAt(t, databasetest.New(t).Socket(), func(o *options) {
+		if err := os.WriteFile(filepath.Join(o.folder, upFile), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if body, _ := h.expect(http.MethodGet, "/api/v1/system/alarms", nil); !strings.Contains(body, "<type>"+restarted+"</type>") {
+		t.Errorf("want the alarm, got %s", body)
+	}
+}
