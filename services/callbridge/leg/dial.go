@@ -3,6 +3,7 @@ package leg
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"rotunda/services/callbridge/dialplan"
@@ -135,6 +136,11 @@ func (s *Legs) request(d meeting.Dial, a dialplan.Attempt, targets []sip.Target,
 		r.Headers = append(r.Headers, sip.Header{Name: "Resource-Priority", Value: set.ResourcePriority})
 	}
 	for _, h := range d.Headers {
+		if h[0] == "Max-Forwards" {
+			// Of a call that is forwarded: one less than it had, so that circles through other servers end (RFC 3261, 16.3).
+			r.MaxForwards, _ = strconv.Atoi(h[1])
+			continue
+		}
 		r.Headers = append(r.Headers, sip.Header{Name: h[0], Value: h[1]})
 	}
 	return r

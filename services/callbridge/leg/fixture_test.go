@@ -322,6 +322,12 @@ func (c *told) count(what string) (n int) {
 	return n
 }
 
+func (c *told) mention(what string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count(what)
+}
+
 func (c *told) heard(what string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -341,6 +347,7 @@ type world struct {
 	plan        *dialplan.Plan
 
 	mu    sync.Mutex
+	stats map[string]uint64 // pictures that our engine asked for, by leg
 	wires []*wire
 	// arrive is who takes calls of the far ends' side or ours; by default they are answered.
 	arrive func(w *wire)
@@ -362,7 +369,7 @@ func newWorld(t testing.TB) *world {
 	w.farSettings = w.settings
 	w.plan = dialplan.Compile(dialplan.Rules{Outbound: []dialplan.OutboundRule{{Domain: "", Encryption: dialplan.Unencrypted}}})
 	w.on("0.0")
-	w.mixer = mixer.New(mixer.Options{Service: workers{w.engine.Owner("bridge"), &w.worker}})
+	w.mixer = mixer.New(mixer.Options{Service: workers{w.engine.Owner("bridge"), w}})
 	w.legs = w.side(w.mixer, &w.settings)
 	w.peers = w.side(mixer.New(mixer.Options{Service: w.far.Owner("bridge")}), &w.farSettings)
 	w.arrive = func(wire *wire) { w.take(w.peers, wire).line.Accept() }
@@ -371,15 +378,24 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) on(worker string) { w.worker.Store(&worker) }
 
-// workers is an engine whose legs are at the worker that the test says.
+// workers is an engine whose legs are at the worker that the test says, with the figures that it says.
 type workers struct {
 	control.Service
-	now *atomic.Pointer[string]
+	w *world
+}
+
+func (s workers) Stats(_ context.Context, legs []string) (list []control.LegStats, err error) {
+	for _, id := range legs {
+		if n, ok := s.w.stats[id]; ok {
+			list = append(list, control.LegStats{ID: id, Video: []control.VideoStats{{KeyFramesAsked: n}}})
+		}
+	}
+	return list, nil
 }
 
 func (s workers) PutLeg(ctx context.Context, l control.Leg) (control.LegState, error) {
 	state, err := s.Service.PutLeg(ctx, l)
-	state.Worker = *s.now.Load()
+	state.Worker = *s.w.worker.Load()
 	return state, err
 }
 
@@ -458,3 +474,13 @@ func wait[T any](t testing.TB, what string, c <-chan T) T {
 func (w *world) media(c *came) control.Leg { return w.engine.Leg("bridge", c.line.ID().String()) }
 
 func has(sdp []byte, line string) bool { return bytes.Contains(sdp, []byte(line)) }
+
+// until asks again and again.
+func (c *told) until(what string, is func() bool) {
+	c.t.Helper()
+	for limit := time.Now().Add(10 * time.Second); !is(); <-time.After(time.Millisecond) {
+		if time.Now().After(limit) {
+			c.t.Fatalf("%s: not so", what)
+		}
+	}
+}

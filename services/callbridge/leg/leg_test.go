@@ -112,6 +112,9 @@ func (l *late) Offered(b []byte) { l.offer <- b }
 func (l *late) Confirmed()       {}
 func (l *late) Ringing(int)      {}
 func (l *late) Ended(sip.End)    {}
+func (l *late) Answered([]byte)  {}
+
+func (l *late) Info(string, []byte) int { return 200 }
 
 func TestRefusalsOfTheMeetingHaveTheirCodes(t *testing.T) {
 	for why, want := range map[meeting.Reason]string{
@@ -564,5 +567,49 @@ func TestMutesStayWhenPortsAreOpenedAnew(t *testing.T) {
 	keep.give(&l)
 	if !l.Audio.Muted || !l.Audio.Deaf || !l.Audio.Gain || !l.Video.Muted || l.Video.Blind || !l.Presentation.Blind || l.Presentation.Muted {
 		t.Errorf("got %+v %+v %+v", l.Audio, l.Video, l.Presentation)
+	}
+}
+
+func TestFarEndsWithoutFeedbackAreAskedForPicturesByINFO(t *testing.T) {
+	w := newWorld(t)
+	look := make(chan func(), 10)
+	w.legs.o.After = func(_ time.Duration, f func()) func() {
+		look <- f
+		return func() {}
+	}
+	offer := []byte("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\nm=video 40002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n")
+	wire := newWire("sip:old@example.com", "sip:space@127.0.0.1", offer)
+	wire.caller.h = &late{t: t}
+	c := w.take(w.legs, wire)
+	c.line.Accept()
+	c.await("answered", 1)
+	id := c.line.ID().String()
+	infos := func() int {
+		wire.callee.mu.Lock()
+		defer wire.callee.mu.Unlock()
+		return len(wire.callee.infos)
+	}
+	w.stats = map[string]uint64{id: 2}
+	wait(t, "the first look", look)()
+	c.until("it is asked", func() bool { return infos() == 1 })
+	wait(t, "the second look", look)() // nothing new
+	w.stats = map[string]uint64{id: 3}
+	wait(t, "the third look", look)()
+	c.until("it is asked again", func() bool { return infos() == 2 })
+	c.line.Hangup(meeting.CallEnded)
+	c.await("ended callEnded false", 1)
+	wait(t, "the last look", look)()
+	if len(look) != 0 {
+		t.Error("nobody is there any more, and it is looked on")
+	}
+}
+
+func TestACallThatWasForwardedTooOften(t *testing.T) {
+	w := newWorld(t)
+	near := newTold(t)
+	w.legs.Dial(t.Context(), meeting.Dial{Leg: id(), To: "bob@127.0.0.1", Headers: [][2]string{{"Max-Forwards", "12"}}}, near)
+	near.await("answered", 1)
+	if d := w.dialed[0]; d.MaxForwards != 12 || len(d.Headers) != 0 {
+		t.Errorf("want 12 hops, got %+v", d)
 	}
 }

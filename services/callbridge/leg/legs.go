@@ -67,6 +67,8 @@ type Options struct {
 	Bridge, Group func() store.ID
 	// Transfers says whether the far end of a leg that is up may send us to another address (REFER); nil: never.
 	Transfers func(l *Line, to string) bool
+	// TraceFloor hears of BFCP's messages (guide 16.1); it must not wait and must not keep b. May be nil.
+	TraceFloor func(in bool, remote netip.AddrPort, b []byte)
 	// Random is where keys come from; nil is crypto/rand.
 	Random io.Reader
 	// After runs f after d, unless stop comes before; nil is time.AfterFunc. Tests have their own.
@@ -77,6 +79,8 @@ type Options struct {
 // Legs are the SIP legs of this Call Bridge.
 type Legs struct {
 	o Options
+
+	updates updates
 
 	mu    sync.Mutex
 	lines map[meeting.ID]*Line
@@ -110,7 +114,9 @@ func New(o Options) *Legs {
 	if o.From == nil {
 		o.From = func(meeting.ID) string { return "" }
 	}
-	return &Legs{o: o, lines: map[meeting.ID]*Line{}}
+	s := &Legs{o: o, lines: map[meeting.ID]*Line{}}
+	s.updates = updates{legs: s, lines: map[*Line]uint64{}}
+	return s
 }
 
 // Len is how many legs there are, those that ring included.

@@ -69,9 +69,10 @@ type Line struct {
 	held      bool // told
 	recording bool // told: the far end records
 
-	floor  floorEnd
-	slides bool // a presentation is being sent or received
-	camera cameraEnd
+	floor   *floorControl
+	showing bool // somebody else presents
+	slides  bool // a presentation is being sent or received
+	camera  cameraEnd
 
 	exchange exchange
 	// again: offer once more when the exchange is over; more: with what was not there before, too.
@@ -280,8 +281,13 @@ func (l *Line) finish(why meeting.Reason, remote bool) {
 		l.sentTo.drop()
 		l.sentTo = nil
 	}
+	if l.floor != nil {
+		l.floor.c.Close()
+		l.floor = nil
+	}
 	l.log.Debug("a leg ended", "reason", why, "remote", remote)
 	l.legs.forget(l)
+	l.legs.updates.watch(l, false)
 	l.tell(func() { l.caller.Ended(why, remote) })
 	l.media.Close()
 }

@@ -15,22 +15,23 @@ type describe func(control.LegState, sdp.Ports) ([]byte, error)
 
 // put brings what the session says to the media engine, and waits for the ports.
 func (l *Line) put() (state control.LegState, err error) {
-	session, local := l.session, l.local
-	session.Presenting(l.slides)
-	if session.Reopens() {
+	l.session.Presenting(l.slides)
+	if l.session.Reopens() {
 		if err := l.close(); err != nil {
 			return state, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, mediaTime)
 	defer cancel()
-	keep := l.keep
+	apply, keep, mute := l.session.Plan(l.local), l.keep, false // mute far ends say nothing by RTCP
 	state, err = l.media.Put(ctx, func(c *control.Leg) {
-		session.Apply(c, local)
+		apply(c)
 		keep.give(c)
+		mute = blind(c.Video) || blind(c.Presentation)
 	})
 	if err == nil {
 		l.keep = mutes{}
+		l.legs.updates.watch(l, mute)
 	}
 	return state, err
 }
@@ -260,6 +261,7 @@ func (l *Line) next() {
 // settle is when something was agreed on; description is the far end's.
 func (l *Line) settle(description []byte) {
 	l.agreed = l.session.Agreed()
+	l.agreeFloor(l.agreed.Floor)
 	l.records(description)
 	if held := l.agreed.HeldByPeer; held != l.held && l.stage == up {
 		l.held = held
@@ -305,19 +307,21 @@ func (l *Line) records(description []byte) {
 	}
 }
 
-// ports are those of what does not run in the media engine.
-func (l *Line) ports() sdp.Ports { return sdp.Ports{} }
+// ports are those of what does not run in the media engine, opened when the description has a use for them.
+func (l *Line) ports() (p sdp.Ports) {
+	floor, _ := l.session.Wants()
+	l.openFloor(floor)
+	if l.floor != nil {
+		p.Floor = l.floor.c.Local()
+	}
+	return p
+}
 
 // share has the engine know of what [sdp.Session.Presenting] decides; the far end needs no new description for that.
 func (l *Line) share() {
-	session, local := l.session, l.local
-	session.Presenting(l.slides)
+	l.session.Presenting(l.slides)
 	// What is on its way to be agreed on comes with its own put.
 	if l.exchange == settled {
-		ctx, cancel := context.WithTimeout(l.ctx, mediaTime)
-		defer cancel()
-		if _, err := l.media.Put(ctx, func(c *control.Leg) { session.Apply(c, local) }); err != nil && l.ctx.Err() == nil {
-			l.log.Warn("bandwidth cannot be shared between the pictures", "error", err)
-		}
+		l.media.Set(l.session.Plan(l.local))
 	}
 }
