@@ -20,8 +20,8 @@ type Cache struct {
 	Dir string
 }
 
-// keep is how many products stay: three for each of the last few builds.
-const keep = 12
+// keep is how many products stay: four for each of the last few builds.
+const keep = 16
 
 // Get returns the product of an input, from the cache or made now. The settings name everything else that decides about its bytes,
 // the version of the code that makes it above all.

@@ -549,3 +549,25 @@ func TestFailuresHaveTheReasonsOfAlarms(t *testing.T) {
 		t.Errorf("want a failure to connect, got %v", f)
 	}
 }
+
+func TestASetIsReadyWhenItsServerHasAnswered(t *testing.T) {
+	asked, answer := make(chan bool, 100), make(chan bool)
+	w := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		asked <- true
+		<-answer
+		http.NotFound(out, r)
+	}))
+	t.Cleanup(w.Close)
+	l, _ := library(t, Options{})
+	s := l.For(prompt.IVR, w.URL)
+	<-asked
+	select {
+	case <-s.Ready():
+		t.Error("it is ready before the server has answered")
+	default:
+	}
+	close(answer)
+	<-s.Ready()
+	<-l.For(prompt.IVR, "").Ready()
+	<-l.For(prompt.Call, "http://127.0.0.1:1/").Ready()
+}

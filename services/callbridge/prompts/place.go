@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"rotunda/services/callbridge/prompts/prompt"
+	"rotunda/services/callbridge/schema"
+	"rotunda/services/callbridge/store"
 )
 
 // place is where files come from: a web server's folder, or this machine. The library's lock guards it.
@@ -19,6 +21,8 @@ type place struct {
 	// used is when a call last wanted it, checked when it was last asked.
 	used, checked time.Time
 	asking        bool
+	// known is closed when it was asked for the first time.
+	known chan struct{}
 }
 
 // held is a file that can be used, and what its server said to know it by.
@@ -34,7 +38,7 @@ const maxPlace = 48 << 20
 var errPlaceFull = tooLarge("all files of the folder take more than %d bytes together", maxPlace)
 
 func newPlace(k key) *place {
-	return &place{key: k, files: map[string]*held{}, failures: map[string]error{}}
+	return &place{key: k, files: map[string]*held{}, failures: map[string]error{}, known: make(chan struct{})}
 }
 
 // Prepare asks the web server of a location for what has changed, if nobody has within the last seconds. It does not wait.
@@ -60,6 +64,34 @@ func (l *Library) Prepare(kind prompt.Kind, location string) {
 	p.asking = true
 	l.wait.Go(func() { l.ask(p) })
 }
+
+// Warm asks the web servers of all branding profiles, so that the first call has what they have: when the objects can be read, and
+// when a profile has changed.
+func (l *Library) Warm(v store.View) {
+	for kind, o := range map[prompt.Kind]*schema.Object{prompt.Call: schema.CallBrandingProfile, prompt.IVR: schema.IVRBrandingProfile} {
+		v.Each(o, func(r *store.Record) bool {
+			l.Prepare(kind, r.Text("resourceLocation"))
+			return true
+		})
+	}
+}
+
+// Ready is closed when the web server of the set has answered once, or could not be reached: until then the set has what this machine
+// has. Who waits for it should not do so for long.
+func (s *Set) Ready() <-chan struct{} {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	if p := s.l.places[s.k]; p != nil {
+		return p.known
+	}
+	return always
+}
+
+var always = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // forget makes room for a place; false where all are in use. The caller holds mu.
 func (l *Library) forget(now time.Time) bool {
@@ -104,7 +136,10 @@ func (l *Library) ask(p *place) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.asking, p.checked = false, l.o.Now()
+	if p.asking = false; p.checked.IsZero() {
+		close(p.known)
+	}
+	p.checked = l.o.Now()
 	l.shelf.sweep(p.checked)
 }
 

@@ -49,4 +49,12 @@ func TestAFailureConcernsTheProfilesWithItsLocation(t *testing.T) {
 			t.Errorf("%v %s: want %v, got %v", c.kind, c.location, c.want, got)
 		}
 	}
+
+	// All of them are asked before the first call.
+	l, _ := library(t, Options{})
+	l.Close()
+	l.Warm(s)
+	if want := []key{{prompt.Call, here}, {prompt.Call, there}, {prompt.IVR, here}}; len(l.places) != len(want) || slices.ContainsFunc(want, func(k key) bool { return l.places[k] == nil }) {
+		t.Errorf("want the locations %v to be asked, got %v", want, l.places)
+	}
 }
