@@ -354,7 +354,7 @@ func (a *Agent) sentBy(p path) string {
 }
 
 // contact is the value of our Contact header.
-func (a *Agent) contact(user, domain string, p path) string {
+func (a *Agent) contact(user, domain string, p path, sips bool) string {
 	host := domain
 	if host == "" && a.o.Contact != nil {
 		host = a.o.Contact(p.transport, p.local)
@@ -363,7 +363,11 @@ func (a *Agent) contact(user, domain string, p path) string {
 		host = a.sentBy(p)
 	}
 	b := make([]byte, 0, 96)
-	b = append(b, "<sip:"...)
+	b = append(b, "<sip"...)
+	if sips {
+		b = append(b, 's') // RFC 3261 12.1.1
+	}
+	b = append(b, ':')
 	if user != "" {
 		b = append(append(b, user...), '@')
 	}
@@ -516,7 +520,7 @@ func (a *Agent) requested(m *message) {
 		a.invited(m, m.path.transport == UDP && !verified)
 	case "OPTIONS":
 		a.answer(m, 200, "")
-	case "REFER", "NOTIFY":
+	case "REFER":
 		a.answer(m, 403, "only in a call")
 	default:
 		a.answer(m, 481, "")
@@ -647,12 +651,11 @@ func (a *Agent) inDialog(m *message) {
 	if !a.extensions(m) {
 		return
 	}
-	tx := a.serve(m, false)
+	tx := a.serve(m, false, c)
 	if tx == nil {
 		a.overloaded(m)
 		return
 	}
-	tx.call = c
 	c.requested(m, tx)
 }
 
@@ -770,17 +773,23 @@ func stampVia(value string, m *message) string {
 	return top
 }
 
+// back is the way of an answer: to where the request came from, but over UDP to the port of its Via when it did not ask for better (RFC 3581).
+func back(p path, m *message) path {
+	if p.transport == UDP && !m.via.rport {
+		port := m.via.port
+		if port == 0 {
+			port = 5060
+		}
+		p.remote = netip.AddrPortFrom(p.remote.Addr(), port)
+	}
+	return p
+}
+
 // sendAnswer sends an answer where the request came from; when that connection is gone, over a new one to where the request says that it was sent
 // from (RFC 3261 18.2.2).
 func (a *Agent) sendAnswer(p path, m *message, b []byte) {
 	if p.transport == UDP {
-		if !m.via.rport {
-			port := m.via.port
-			if port == 0 {
-				port = 5060
-			}
-			p.remote = netip.AddrPortFrom(p.remote.Addr(), port)
-		}
+		p = back(p, m)
 		if err := a.send(p, b); err != nil {
 			a.log.Debug("sip: send answer", "to", p.remote, "error", err)
 		}
@@ -837,7 +846,7 @@ func (a *Agent) Ping(ctx context.Context, t Target) error {
 	m.add("To", "<sip:"+host+">")
 	m.add("Call-ID", m.callID)
 	m.add("CSeq", "1 OPTIONS")
-	m.add("Contact", a.contact("", "", p))
+	m.add("Contact", a.contact("", "", p, false))
 	m.add("Accept", "application/sdp")
 	if a.o.Advertise != "" {
 		m.add("User-Agent", a.o.Advertise)

@@ -82,8 +82,8 @@ type Trace struct {
 
 // Limits bound what others can make us do. A zero field has the default that its comment names.
 type Limits struct {
-	// Requests outside of calls that one source (an IPv4 address or an IPv6 /64) may send in a second, and at once. 100 and 400. What is over
-	// is answered 503 once in a second and dropped otherwise.
+	// Requests outside of calls that one source (an IPv4 address or an IPv6 /64) may send in a second, and at once. 100 and 400. Sources that have
+	// acknowledged an answer of ours may send ten times as many. What is over is answered 503 once in a second and dropped otherwise.
 	Rate, Burst int
 	// Sources that are remembered; the one unheard of for longest is forgotten. 8192.
 	Sources int
@@ -117,7 +117,9 @@ type Party struct {
 type Handler interface {
 	// Ringing: 18x without a session description.
 	Ringing(code int)
-	// Answered: the far end's answer to our offer, by 2xx, reliable 18x, 200 to a re-INVITE or an UPDATE, or ACK of a late offer. nil: none came.
+	// Answered: the far end's answer to our offer, by 2xx, reliable 18x, 200 to a re-INVITE or an UPDATE, or ACK of a late offer. nil: none came. It comes
+	// unasked when the far end answers a refresh of the session, which offers again what we said last, otherwise than before; and once more when a
+	// branch of a fork answered reliably and another one took the call.
 	Answered(body []byte)
 	// Early: an answer in an unreliable 18x: media may come, the true answer is still to come.
 	Early(body []byte)
@@ -180,7 +182,7 @@ type Dial struct {
 	User, Password string
 	// RingFor ends the call when it is not answered by then; 0: 3 min, which is a proxy's limit too (timer C).
 	RingFor time.Duration
-	// MaxForwards is one less than [Call.MaxForwards] of the call that this one is made for; 0: 70.
+	// MaxForwards is [Call.MaxForwards] of the call that this one is made for, which has one less; at 1 it ends at once with 483. 0: 70.
 	MaxForwards int
 	// Replaces asks the far end to put this call in the place of another (value of the header, RFC 3891).
 	Replaces string

@@ -50,8 +50,8 @@ type Call struct {
 	remoteSeq   uint32
 	head        *message // INVITE, or the last 2xx to ours
 	offer       []byte
-	allow       string // methods that the far end knows; "": it did not say
-	held        bool   // counted against its source as not answered
+	allow       string     // methods that the far end knows; "": it did not say
+	heldFor     netip.Addr // source that it is counted against as not answered
 	tokens      float64
 	tokensAt    time.Time
 
@@ -130,8 +130,8 @@ func (c *Call) To() Party { return c.to }
 // Request is the request URI of the INVITE.
 func (c *Call) Request() string { return c.uri }
 
-// MaxForwards is what is left of the INVITE's hops. A call that is made for this one has one less, and none is made at 0: loops through other servers
-// end there (RFC 3261 16.3).
+// MaxForwards is what is left of the INVITE's hops, 1 at least: [Dial.MaxForwards] of a call that is made for this one, so that loops through other
+// servers end (RFC 3261 16.3).
 func (c *Call) MaxForwards() int { return c.forwards }
 
 // Source is where the far end's messages come from, or the INVITE went.
@@ -257,9 +257,9 @@ func (c *Call) stop() {
 }
 
 func (c *Call) unhold() {
-	if c.held {
-		c.held = false
-		c.a.sources.release(c.path.remote.Addr(), 0, 1)
+	if c.heldFor.IsValid() {
+		c.a.sources.release(c.heldFor, 0, 1)
+		c.heldFor = netip.Addr{}
 	}
 }
 
@@ -345,7 +345,7 @@ func (c *Call) buildAt(method string, seq uint32, remoteTag, target string, rout
 			}
 		} else {
 			// A strict router (RFC 3261 12.2.1.1).
-			m.uri = first.uri.text
+			m.uri, m.strict = first.uri.text, true
 			for _, r := range routes[1:] {
 				m.add("Route", r)
 			}

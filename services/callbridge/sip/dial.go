@@ -24,6 +24,7 @@ type dialing struct {
 	early       map[string]*early // by the far end's tag
 	done        map[string]*fork  // dialogs of 2xx, by tag; the call's own and those that were too many
 	answered    bool              // by a reliable 18x
+	answeredBy  string            // whose it was
 	tried       bool              // with credentials
 	raised      bool              // the session interval, after 422
 	ackSeq      uint32            // of the INVITE whose 2xx waits for its ACK
@@ -50,9 +51,9 @@ const maxForks = 32
 
 // Dial makes a call. It returns at once; h hears what comes of it.
 func (a *Agent) Dial(d Dial, h Handler) *Call {
-	c := &Call{a: a, callID: random(32), localTag: random(16), dial: d, handler: h, uri: d.To, to: Party{URI: d.To}, forwards: d.MaxForwards,
+	c := &Call{a: a, callID: random(32), localTag: random(16), dial: d, handler: h, uri: d.To, to: Party{URI: d.To}, forwards: d.MaxForwards - 1,
 		from: Party{Name: d.FromName, URI: d.From}, target: d.To, auth: credentials{user: d.User, password: d.Password}, lastSDP: d.Offer}
-	if c.forwards == 0 {
+	if d.MaxForwards == 0 {
 		c.forwards = 70
 	}
 	c.localValue = "<" + clean(d.From) + ">"
@@ -72,6 +73,10 @@ func (a *Agent) Dial(d Dial, h Handler) *Call {
 	defer c.mu.Unlock()
 	if f != nil {
 		c.finish(End{Code: 400, Reason: f.why, Err: f})
+		return c
+	}
+	if c.forwards <= 0 {
+		c.finish(End{Code: 483, Reason: "too many servers passed this call on: it runs in a loop"})
 		return c
 	}
 	a.callMu.Lock()
@@ -203,7 +208,7 @@ func (c *Call) sendInvite(authorization *Header) {
 	d := &c.dialing
 	d.provisional = false
 	u, _ := parseURI(c.dial.From)
-	c.contact = c.a.contact(u.user, c.dial.Contact, c.path)
+	c.contact = c.a.contact(u.user, c.dial.Contact, c.path, strings.HasPrefix(strings.ToLower(c.uri), "sips:"))
 	c.seq++
 	m := c.buildAt("INVITE", c.seq, "", c.uri, nil)
 	for i := range m.headers {
@@ -355,7 +360,7 @@ func (c *Call) ringing(r *message) {
 		}
 		e.rseq = uint32(rseq)
 		if c.dial.Offer == nil && body != nil && !d.answered {
-			d.answered = true
+			d.answered, d.answeredBy = true, r.to.tag
 			c.remoteTag, c.target, c.routes = r.to.tag, e.target, e.routes
 			c.rel.rack = r.get("RSeq") + " " + itoa(r.cseq) + " INVITE"
 			c.offering.theirs = offerLateRel
@@ -365,7 +370,7 @@ func (c *Call) ringing(r *message) {
 		}
 		c.prack(r, e, nil)
 		if body != nil && !d.answered && c.dial.Offer != nil {
-			d.answered = true
+			d.answered, d.answeredBy = true, r.to.tag
 			c.theirSDP = body
 			c.tell(func(h Handler) { h.Answered(body) })
 			return
@@ -432,12 +437,13 @@ func (c *Call) inviteAccepted(tx *clientTx, r *message) {
 	switch {
 	case c.dial.Offer != nil:
 		c.acknowledge(f, r.cseq, c.remoteTag, target, routes, nil)
-		if !d.answered {
+		if !d.answered || d.answeredBy != r.to.tag {
+			// Of a fork, it is the answer of who takes the call that counts.
 			c.theirSDP = body
 			c.tell(func(h Handler) { h.Answered(body) })
 		}
 		c.confirmed()
-	case d.answered:
+	case d.answered && d.answeredBy == r.to.tag:
 		c.acknowledge(f, r.cseq, c.remoteTag, target, routes, nil)
 		c.confirmed()
 	default:

@@ -48,17 +48,15 @@ func (a *Agent) invited(m *message, guarded bool) {
 	if c.forwards < 0 {
 		c.forwards = 70
 	}
+	c.forwards = max(c.forwards, 1)
 	if c.target == "" {
 		// RFC 2543 allows an INVITE without Contact.
 		c.target = m.from.uri.text
 	}
 	c.routes = m.list("Record-Route")
 	c.routes = c.routes[:min(len(c.routes), 32)]
-	user := ""
-	if u, f := parseURI(m.uri); f == nil {
-		user = u.user
-	}
-	c.contact = a.contact(user, "", m.path)
+	u, _ := parseURI(m.uri)
+	c.contact = a.contact(u.user, "", m.path, u.scheme == "sips")
 	if h, short := c.tooShort(m); short {
 		r := a.responseTo(m, 422, "", a.statelessTag(m))
 		r.add(h.Name, h.Value)
@@ -80,7 +78,7 @@ func (a *Agent) invited(m *message, guarded bool) {
 		a.overloaded(m)
 		return
 	}
-	c.held = true
+	c.heldFor = m.path.remote.Addr()
 	a.callMu.Lock()
 	full := len(a.calls) >= a.limits.Dialogs
 	if !full {
@@ -89,7 +87,7 @@ func (a *Agent) invited(m *message, guarded bool) {
 	a.callMu.Unlock()
 	var tx *serverTx
 	if !full {
-		tx = a.serve(m, guarded)
+		tx = a.serve(m, guarded, c)
 	}
 	if tx == nil {
 		a.refused.Add(1)
@@ -98,9 +96,6 @@ func (a *Agent) invited(m *message, guarded bool) {
 		a.overloaded(m)
 		return
 	}
-	tx.mu.Lock()
-	tx.call = c
-	tx.mu.Unlock()
 	c.inviteTx = tx
 	c.on(m.path)
 	trying := func() {
@@ -350,7 +345,13 @@ func (c *Call) Reject(code int, reason string, extra ...Header) {
 	if code < 300 || code > 699 {
 		code = 500
 	}
-	c.reject(code, clean(reason), extra...)
+	var more []Header
+	for _, h := range extra {
+		if isToken(h.Name) && canonicalName(h.Name) != "Content-Length" {
+			more = append(more, Header{h.Name, clean(h.Value)})
+		}
+	}
+	c.reject(code, clean(reason), more...)
 	c.finish(End{Code: code, Reason: reason})
 }
 

@@ -18,7 +18,8 @@ type message struct {
 	via         via // topmost
 	cseq        uint32
 	cseqMethod  string
-	maxForwards int // -1: none
+	maxForwards int  // -1: none
+	strict      bool // the URI is that of a strict router, which is where it goes
 
 	path path
 }

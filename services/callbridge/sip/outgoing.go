@@ -48,7 +48,7 @@ func (c *Call) submit(o *outgoing) {
 // hop is where a request is to go: the URI of its first route, or its own.
 func (c *Call) hop(m *message) (uri, Transport, uint16) {
 	text := m.uri
-	if r := m.get("Route"); r != "" {
+	if r := m.get("Route"); r != "" && !m.strict {
 		if a, err := parseAddress(r); err == nil {
 			if _, loose := a.uri.param("lr"); loose {
 				text = a.uri.text
@@ -67,7 +67,7 @@ func (c *Call) hop(m *message) (uri, Transport, uint16) {
 			t = TLS
 		}
 	}
-	if u.scheme == "sips" || c.path.transport == TLS && t == TCP {
+	if u.scheme == "sips" || c.path.transport == TLS {
 		t = TLS // what was secure stays secure
 	}
 	return u, t, u.port

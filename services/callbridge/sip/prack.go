@@ -48,7 +48,7 @@ func (c *Call) provisional(code int, body []byte) {
 		r.setSDP(body)
 		rel.cseq, rel.waiting, rel.sdp = m.cseq, true, len(body) > 0
 		rel.bytes = r.write(make([]byte, 0, 1024+len(body)))
-		rel.path = m.path
+		rel.path = back(m.path, m)
 		rel.interval = c.a.timers.t1
 		rel.deadline = time.Now().Add(64 * c.a.timers.t1)
 		if rel.timer == nil {

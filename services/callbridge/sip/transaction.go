@@ -2,7 +2,6 @@ package sip
 
 import (
 	"errors"
-	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -39,8 +38,6 @@ type serverTx struct {
 	reliable bool
 
 	mu       sync.Mutex
-	req      *message // nil once answered
-	source   netip.Addr
 	state    txState
 	last     []byte
 	path     path
@@ -76,9 +73,9 @@ func serverKey(m *message, method string) string {
 const cookie = "z9hG4bK"
 
 // serve begins a server transaction; nil when there are too many.
-func (a *Agent) serve(m *message, guarded bool) *serverTx {
-	tx := &serverTx{a: a, req: m, invite: m.method == "INVITE", guarded: guarded, path: m.path, reliable: m.path.transport != UDP,
-		key: serverKey(m, m.method), source: m.path.remote.Addr()}
+func (a *Agent) serve(m *message, guarded bool, c *Call) *serverTx {
+	tx := &serverTx{a: a, call: c, invite: m.method == "INVITE", guarded: guarded, path: back(m.path, m), reliable: m.path.transport != UDP,
+		key: serverKey(m, m.method)}
 	if m.to.tag == "" {
 		tx.merge = mergeKey(m)
 	}
@@ -152,9 +149,6 @@ func (tx *serverTx) respond(m *message) {
 		if !tx.reliable {
 			tx.after(64 * t.t1)
 		}
-	}
-	if m.code >= 200 {
-		tx.req = nil
 	}
 	tx.a.sendAnswer(p, m, b)
 	if tx.state == txCompleted && tx.reliable && !tx.invite {
