@@ -49,6 +49,10 @@ type settings struct {
 	fonts, encoder  string
 }
 
+// leastCapacity is what any worker takes: four calls with small pictures, or 36 with sound alone. A processor that is emulated measures less than
+// one of them, because it encodes a hundred times slower, and yet carries sound.
+const leastCapacity = 2000
+
 func main() {
 	s, err := parse(os.Args[1:])
 	if err == nil {
@@ -106,6 +110,10 @@ func run(s settings) error {
 	capacity, err := engine.Calibrate(s.encoder)
 	if err != nil {
 		return err
+	}
+	if capacity < leastCapacity {
+		log.Warn(fmt.Sprintf("this processor encodes as if it could carry %d load units; calls up to %d are admitted", capacity, leastCapacity))
+		capacity = leastCapacity
 	}
 	var dispatcher *control.Dispatcher
 	e, err := engine.New(engine.Config{
