@@ -41,23 +41,33 @@ var callBridge = configured{
 // callbridgeSpec keeps off the processors of the media: signalling and the API live on those of the system.
 func (m *machine) callbridgeSpec(doc *config.Document) supervise.Spec {
 	folder := m.serviceFolder(callbridgeUser)
+	files := ""
+	if m.sets != nil {
+		files = m.sets.Path("files")
+	}
+	if err := copyBranding(files, brandingFolder); err != nil {
+		m.warn("prompts and pictures of the administrator: %v", err)
+	}
 	return supervise.Spec{
 		Name:    callbridgeUser.Name,
 		Program: "/bin/services",
 		Args: []string{"callbridge", "-settings", settingsFile(callbridgeUser), "-database", databaseClients, "-admission", admissionSocket,
-			"-socket", apiSocket, "-front", strconv.Itoa(int(webadminUser.UID)), "-folder", folder},
+			"-socket", apiSocket, "-front", strconv.Itoa(int(webadminUser.UID)), "-folder", folder,
+			"-shelf", promptsFolder, "-branding", brandingFolder},
 		// The collector works harder before the limit of the cgroup ends everything.
 		Env:  []string{"TZ=" + doc.Timezone, "GOMEMLIMIT=" + strconv.Itoa(callBridgeMemory/10*9)},
 		User: callbridgeUser,
 		Confine: supervise.Confine{
 			ReadOnly:  []string{"/etc", "/proc", "/run/rotunda", "/dev/urandom", "/usr/share"},
-			ReadWrite: []string{settingsFolder(callbridgeUser), folder, "/dev/null"},
+			ReadWrite: []string{settingsFolder(callbridgeUser), folder, promptsFolder, "/dev/null"},
 		},
 		CPUs:      m.cores.System,
 		MemoryMax: callBridgeMemory,
 		// It is ready before the database is, and says so in the API.
 		ReadyWithin: time.Minute,
 		Watchdog:    30 * time.Second,
+		// Calls have 5 s to end in an orderly way, and their records 5 s to be delivered.
+		StopWithin: 15 * time.Second,
 	}
 }
 

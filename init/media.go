@@ -95,7 +95,7 @@ func mediaSpecs(c boards.Cores, memory uint64) []supervise.Spec {
 			User: workerUser,
 			Confine: supervise.Confine{
 				// Prompts and pictures, letters, and how much memory the process itself has.
-				ReadOnly:  []string{"/usr/share/rotunda", "/usr/share/fonts", "/proc/self"},
+				ReadOnly:  []string{"/usr/share/rotunda", "/usr/share/fonts", "/proc/self", promptsFolder},
 				ReadWrite: []string{recordings},
 			},
 			CPUs:        []int{w.CPU},

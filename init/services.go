@@ -43,6 +43,10 @@ func (m *machine) specs() []supervise.Spec {
 	m.mu.Lock()
 	doc := m.config.Document
 	m.mu.Unlock()
+	// Media workers may read in it, so it is there before they start.
+	if err := ownFolder(promptsFolder, 0o755, callbridgeUser.UID, callbridgeUser.GID); err != nil {
+		m.warn("prepare the folder of prompts: %v", err)
+	}
 	accounts, files, transfer := m.shellDir("mmp"), m.shellDir("files"), m.shellDir("transfer")
 	listen := ":22"
 	if m.sets == nil {

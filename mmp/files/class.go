@@ -72,6 +72,9 @@ var classes = []class{
 		maxSize: 64 * kib, maxTotal: 4 * mib, maxCount: 256, describe: describePublicKeys},
 	{kind: "single sign-on archive", names: []string{"sso_*.zip"}, place: stored, read: admins, write: admins, remove: admins,
 		maxSize: 8 * mib, maxTotal: 64 * mib, maxCount: 32},
+	// Guide chapter 2.9; the Call Bridge reads them when it starts.
+	{kind: "prompt or picture", names: []string{"*.wav", "*.jpg"}, place: stored, read: admins, write: admins, remove: admins,
+		maxSize: 8 * mib, maxTotal: 32 * mib, maxCount: 128},
 	{kind: "password dictionary", names: []string{"dictionary"}, place: stored, read: admins, write: admins, remove: admins,
 		maxSize: 16 * mib, maxTotal: 16 * mib, maxCount: 1},
 	{kind: "message", names: []string{"motd", "login_warning"}, place: stored, read: admins, write: admins, remove: admins,

@@ -1,6 +1,7 @@
 package callbridge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -62,7 +63,7 @@ func (b *bridge) newCalls(o options) (*calls, error) {
 	}
 	var err error
 	if c.prompts, err = prompts.Open(prompts.Options{
-		BuiltIn: o.prompts, Folder: filepath.Join(o.folder, "prompts"), Local: o.branding, TLS: b.brandingTLS,
+		BuiltIn: o.prompts, Folder: cmp.Or(o.shelf, filepath.Join(o.folder, "prompts")), Local: o.branding, TLS: b.brandingTLS,
 		Allowed: func() bool { return b.licences.Enforcement().Customizations }, Log: b.log,
 	}); err != nil {
 		return nil, fmt.Errorf("open the library of prompts: %w", err)

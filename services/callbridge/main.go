@@ -48,9 +48,10 @@ type options struct {
 	folder    string
 	front     int
 	developer string
-	// media is the media manager; prompts and branding are folders of prompts, built in and local ones.
-	media, prompts, branding string
-	ports                    ports
+	// media is the media manager; prompts and branding are folders of prompts, built in and local ones, and shelf is where media workers read what is
+	// not built in.
+	media, prompts, branding, shelf string
+	ports                           ports
 }
 
 func parse(args []string) (o options, err error) {
@@ -66,6 +67,7 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.media, "media", fmt.Sprintf("127.0.0.1:%d", manager.ClientPort), "`address` of the media manager")
 	flags.StringVar(&o.prompts, "prompts", prompts.BuiltIn, "`folder` of the built-in prompts")
 	flags.StringVar(&o.branding, "branding", "", "`folder` of prompts and pictures that the administrator has put, empty for none")
+	flags.StringVar(&o.shelf, "shelf", "", "`folder` for prompts and pictures that are not built in, which media workers can read; empty for one below -folder")
 	port := func(to *uint16, name string, otherwise uint16, what string) {
 		*to = otherwise
 		flags.Func(name, fmt.Sprintf("`port` of %s, 0 for any (default %d)", what, otherwise), func(text string) error {
