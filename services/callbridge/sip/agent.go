@@ -68,10 +68,13 @@ func New(o Options) (*Agent, error) {
 	if o.SessionExpires == 0 {
 		o.SessionExpires = 30 * time.Minute
 	}
+	if o.timers == (timers{}) {
+		o.timers = usualTimers
+	}
 	if o.MinSE == 0 {
 		o.MinSE = 90 * time.Second
 	}
-	a := &Agent{o: o, log: o.Log, limits: o.Limits.withDefaults(), timers: usualTimers, seed: maphash.MakeSeed(), done: make(chan struct{}),
+	a := &Agent{o: o, log: o.Log, limits: o.Limits.withDefaults(), timers: o.timers, seed: maphash.MakeSeed(), done: make(chan struct{}),
 		udp: o.UDP, conns: make(map[*conn]struct{}), reuse: make(map[connKey]*conn), servers: make(map[string]*serverTx),
 		clients: make(map[string]*clientTx), merged: make(map[string]*serverTx), calls: make(map[string]*Call)}
 	a.sources = newSources(a.limits)

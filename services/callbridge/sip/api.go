@@ -66,7 +66,8 @@ type Options struct {
 	Log                   *slog.Logger
 	// Trace hears of every message, in and out, with its exact bytes; it must not wait and must not keep Message. It can be changed by
 	// [Agent.SetTrace].
-	Trace func(Trace)
+	Trace  func(Trace)
+	timers timers // of tests; zero: the usual ones
 	// Incoming is a new call. It must call [Call.Use] before it returns. 100 was sent, or will be when nothing else was within 200 ms.
 	Incoming func(*Call)
 }

@@ -9,7 +9,7 @@ func TestACallGoesUpAndDown(t *testing.T) {
 	t.Parallel()
 	for _, by := range []Transport{UDP, TCP, TLS} {
 		t.Run(string(by), func(t *testing.T) {
-			a, b := newEnd(t, withTLS), newEnd(t, withTLS)
+			a, b := newEnd(t, withTLS, unhurried), newEnd(t, withTLS, unhurried)
 			from := a.call(b.at(by), func(d *Dial) { d.Headers = []Header{{"X-Test", "yes"}, {"Via", "no"}} })
 			to := b.next()
 			c := to.call

@@ -20,12 +20,12 @@ func FuzzReceive(f *testing.F) {
 	}
 	var sent [][]byte
 	a, err := New(Options{Incoming: func(c *Call) { c.Use(nobody{}); c.Accept([]byte("answer")) }, Listen: []Listen{{UDP, loopback}},
-		Limits: Limits{Rate: 1 << 30, Burst: 1 << 30, SourceEarly: 1 << 20, Dialogs: 100}})
+		Limits: Limits{Rate: 1 << 30, Burst: 1 << 30, SourceEarly: 1 << 20, Dialogs: 100},
+		timers: timers{t1: time.Millisecond, t2: time.Millisecond, t4: time.Millisecond, d: time.Millisecond}})
 	if err != nil {
 		f.Fatal(err)
 	}
 	defer a.close()
-	a.timers = timers{t1: time.Millisecond, t2: time.Millisecond, t4: time.Millisecond, d: time.Millisecond}
 	p := path{transport: UDP, local: a.socks[0].local, sock: a.socks[0], remote: netip.MustParseAddrPort("127.0.0.1:9")}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, fault := parse(b)

@@ -120,6 +120,7 @@ func newEnd(t *testing.T, change ...func(*Options)) *end {
 		Incoming: func(c *Call) { p := newParty(t); p.call = c; c.Use(p); e.incoming <- p },
 		Trace:    e.wire.trace,
 		Log:      slog.New(slog.DiscardHandler),
+		timers:   quick,
 	}
 	for _, f := range change {
 		f(&o)
@@ -128,7 +129,6 @@ func newEnd(t *testing.T, change ...func(*Options)) *end {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.timers = quick
 	e.Agent = a
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -294,6 +294,9 @@ var testTLS = sync.OnceValue(func() *tls.Config {
 	pool.AddCert(parsed)
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: pool}
 })
+
+// unhurried has the usual timers, for far ends that have them and for counting messages.
+func unhurried(o *Options) { o.timers = usualTimers }
 
 func withTLS(o *Options) {
 	o.Listen = append(o.Listen, Listen{TLS, loopback})

@@ -19,8 +19,7 @@ import (
 func TestSipgoCallsAndIsCalled(t *testing.T) {
 	t.Parallel()
 	gosip.SetDefaultLogger(slog.New(slog.DiscardHandler))
-	e := newEnd(t)
-	e.timers = usualTimers
+	e := newEnd(t, unhurried)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 
@@ -108,8 +107,7 @@ func TestBaresipCalls(t *testing.T) {
 		t.Skip("baresip is not installed")
 	}
 	for _, by := range []Transport{UDP, TCP} {
-		e := newEnd(t)
-		e.timers = usualTimers
+		e := newEnd(t, unhurried)
 		dir := t.TempDir()
 		modules := ""
 		for _, m := range []string{"/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"} {

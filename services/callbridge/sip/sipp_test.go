@@ -109,8 +109,7 @@ func TestSIPpCalls(t *testing.T) {
 	for _, by := range []string{"u1", "t1"} {
 		t.Run(by, func(t *testing.T) {
 			t.Parallel()
-			a := newEnd(t)
-			a.timers = usualTimers
+			a := newEnd(t, unhurried)
 			to := a.at(UDP)
 			if by == "t1" {
 				to = a.at(TCP)
@@ -133,7 +132,7 @@ func TestSIPpPRACKsAndOffersLateAndAnew(t *testing.T) {
 	bye := sippRequest("BYE", "4", sippTo, "", "") + sippGet200
 	t.Run("PRACK", func(t *testing.T) {
 		t.Parallel()
-		a := newEnd(t)
+		a := newEnd(t, unhurried)
 		rel := `<recv response="100" optional="true"></recv><recv response="183"><action><ereg regexp="[0-9]+" search_in="hdr" header="RSeq:" assign_to="1" check_it="true"/></action></recv>`
 		prack := sippRequest("PRACK", "2", sippTo, "RAck: [$1] 1 INVITE\n", "") + sippGet200
 		wait, _ := sipp(t, sippRequest("INVITE", "1", "", "Supported: 100rel\n", sippSDP)+rel+prack+sippGet200+ack+bye, a.at(UDP).Address.String())
@@ -149,7 +148,7 @@ func TestSIPpPRACKsAndOffersLateAndAnew(t *testing.T) {
 	})
 	t.Run("late offer", func(t *testing.T) {
 		t.Parallel()
-		a := newEnd(t)
+		a := newEnd(t, unhurried)
 		answer := strings.Replace(sippRequest("ACK", "1", sippTo, "", sippSDP), ` retrans="500"`, "", 1)
 		wait, _ := sipp(t, sippRequest("INVITE", "1", "", "", "")+sippSkip100+sippGet200+answer+bye, a.at(UDP).Address.String())
 		p := a.next()
@@ -164,7 +163,7 @@ func TestSIPpPRACKsAndOffersLateAndAnew(t *testing.T) {
 	})
 	t.Run("re-INVITE", func(t *testing.T) {
 		t.Parallel()
-		a := newEnd(t)
+		a := newEnd(t, unhurried)
 		again := sippRequest("INVITE", "2", sippTo, "", sippSDP) + sippSkip100 + sippGet200 +
 			strings.Replace(sippRequest("ACK", "2", sippTo, "", ""), ` retrans="500"`, "", 1)
 		wait, _ := sipp(t, sippRequest("INVITE", "1", "", "", sippSDP)+sippSkip100+sippGet200+ack+again+bye, a.at(UDP).Address.String())
@@ -201,8 +200,7 @@ func TestSIPpIsCalled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newEnd(t)
-			a.timers = usualTimers
+			a := newEnd(t, unhurried)
 			wait, address := sipp(t, s.scenario, "")
 			to := Target{Transport: UDP, Address: mustAddr(<-address)}
 			p := a.call(to, func(d *Dial) {
