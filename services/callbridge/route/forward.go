@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 
 	"rotunda/services/callbridge/dialplan"
@@ -33,6 +34,9 @@ func (r *Router) forward(c Call, in dialplan.Incoming, l line) (meeting.Target, 
 		return meeting.Target{Reject: meeting.UnknownDestination}, append(l, "why", "the call has made as many hops as it may")
 	}
 	d := meeting.Dial{To: to, Tenant: in.Forward.Tenant, FromName: c.Name, From: c.From, PreserveFrom: in.Forward.PreserveCaller, Forwarded: true}
+	if c.MaxForwards > 0 {
+		d.Headers = append(d.Headers, [2]string{"Max-Forwards", strconv.Itoa(c.MaxForwards - 1)})
+	}
 	for _, one := range trail {
 		d.Headers = append(d.Headers, [2]string{Trail, one})
 	}
