@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,8 +41,10 @@ const burst = 50
 // client is one connection.
 type client struct {
 	service *Service
-	conn    *websocket.Conn
-	times   times
+	// source is the far end's address, for traces.
+	source string
+	conn   *websocket.Conn
+	times  times
 
 	// wake tells the writer that there is something to do.
 	wake chan struct{}
@@ -77,8 +80,8 @@ type end struct {
 	reason string
 }
 
-func (s *Service) client(conn *websocket.Conn) *client {
-	return &client{service: s, conn: conn, times: s.times, wake: make(chan struct{}, 1), room: make(chan struct{}, 16), broken: make(chan end, 1), now: s.now}
+func (s *Service) client(conn *websocket.Conn, source string) *client {
+	return &client{service: s, source: source, conn: conn, times: s.times, wake: make(chan struct{}, 1), room: make(chan struct{}, 16), broken: make(chan end, 1), now: s.now}
 }
 
 // poke wakes the writer, and ends a client that wants too much. The hub's lock is held.
@@ -136,6 +139,7 @@ func (c *client) read(ctx context.Context) end {
 		if kind != websocket.MessageText {
 			return end{websocket.StatusUnsupportedData, "send JSON in text frames"}
 		}
+		c.trace("received", b)
 		m, err := readMessage(b)
 		if err == nil && m.isAck {
 			c.acknowledged(m.ack)
@@ -263,12 +267,23 @@ func (c *client) write(ctx context.Context) end {
 				return end{}
 			}
 		}
+		c.trace("sent", b)
 		sending, cancel := context.WithTimeout(ctx, c.times.write)
 		err := c.conn.Write(sending, websocket.MessageText, b)
 		cancel()
 		if err != nil {
 			return end{0, "it cannot be sent to"}
 		}
+	}
+}
+
+// maxTrace is how much of a message a trace shows.
+const maxTrace = 4 << 10
+
+// trace logs a message while detailed tracing of events is on.
+func (c *client) trace(way string, b []byte) {
+	if c.service.tracing() {
+		c.service.log.Info("events trace: "+way, "source", c.source, "bytes", len(b), "message", strings.ToValidUTF8(string(b[:min(len(b), maxTrace)]), "?"))
 	}
 }
 

@@ -27,6 +27,8 @@ type Options struct {
 	// Control is listened to from [New] on.
 	Control meeting.Control
 	Log     *slog.Logger
+	// Tracing says whether detailed tracing of events is on: messages are in the log then, both ways. Nil for never.
+	Tracing func() bool
 	// Now is the clock; nil for the machine's.
 	Now func() time.Time
 }
@@ -38,6 +40,7 @@ type Service struct {
 	deaf    func()
 	tokens  tokens
 	log     *slog.Logger
+	tracing func() bool
 	now     func() time.Time
 	times   times
 
@@ -60,7 +63,10 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Service{control: o.Control, log: o.Log, now: o.Now, times: usualTimes, stopped: make(chan struct{})}
+	if o.Tracing == nil {
+		o.Tracing = func() bool { return false }
+	}
+	s := &Service{control: o.Control, log: o.Log, tracing: o.Tracing, now: o.Now, times: usualTimes, stopped: make(chan struct{})}
 	s.tokens.now = o.Now
 	s.hub, s.deaf = newHub(o.Control)
 	return s
@@ -122,7 +128,7 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, source string) {
 	conn.SetReadLimit(maxMessage)
 	s.log.Info(source + `: events client of user "` + user + `" connected`)
 	began := s.now()
-	why := s.client(conn).run(s.stopped)
+	why := s.client(conn, source).run(s.stopped)
 	s.log.Info(source+`: events client of user "`+user+`" disconnected`, "reason", why.reason, "after", s.now().Sub(began).Round(time.Second))
 }
 

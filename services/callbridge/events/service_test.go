@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,6 +141,25 @@ func TestWrongMessagesAreToldWhatIsWrong(t *testing.T) {
 	}
 	d.put(meeting.CallInfo{ID: call(1), Name: "still"})
 	c.want(`{"type":"message","message":{"messageId":2,"type":"callListUpdate","subscriptionIndex":1,"updates":[{"call":"` + one + `","updateType":"add","name":"still"}]}}`)
+}
+
+func TestMessagesAreTracedWhileTracingIsOn(t *testing.T) {
+	var on atomic.Bool
+	d := newDesk(t, &meetings{}, func(s *Service) { s.tracing = on.Load })
+	c := d.connect()
+	c.subscribe(`{"index":41,"type":"calls"}`)
+	c.hear()
+	on.Store(true)
+	c.subscribe(`{"index":42,"type":"calls"}`)
+	on.Store(false)
+	c.hear()
+	c.subscribe(`{"index":43,"type":"calls"}`)
+	log := d.log.String()
+	for want, times := range map[string]int{`events trace: received" source=127.0.0.1 `: 1, `\"index\":42,\"type\"`: 1, `\"index\":41`: 0, `\"index\":43`: 0} {
+		if got := strings.Count(log, want); got < times || times == 0 && got > 0 {
+			t.Errorf("want %d lines with %s, got %d in\n%s", times, want, got, log)
+		}
+	}
 }
 
 func TestAbuseEndsTheConnectionWithAReason(t *testing.T) {
