@@ -62,7 +62,7 @@ func (s *Session) ReadAnswer(b []byte) error {
 	}
 	if next.find(audioRole) == nil && next.find(mainRole) == nil {
 		if why == nil {
-			why = &Refused{488, 304, "the answer rejects audio and video"}
+			why = refuse(304, "the answer rejects audio and video")
 		}
 		return why
 	}

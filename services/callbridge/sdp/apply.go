@@ -55,6 +55,17 @@ func (s *Session) settle(st *state) {
 		if !l.on || !l.role.streamed() || st.carrier(l) != l || l.home >= 0 {
 			continue
 		}
+		if l.bundled {
+			// The transport of a bundle outlives the line that it was told in.
+			for j := range st.lines {
+				if o := &st.lines[j]; !o.on && o.home >= 0 && o.mid != "" && l.home < 0 {
+					l.home, o.home = o.home, -1
+				}
+			}
+			if l.home >= 0 {
+				continue
+			}
+		}
 		used := func(home int) bool {
 			is := func(l line) bool { return l.home == home }
 			return slices.ContainsFunc(st.lines, is) || slices.ContainsFunc(s.now.lines, is)

@@ -88,8 +88,8 @@ func read(t *testing.T, c *net.UDPConn, want, method string) (head string, body 
 	}
 }
 
-// refuse ends a call that comes.
-func refuse(t *testing.T, c *net.UDPConn, invite string, to netip.AddrPort) {
+// busy refuses a call that comes.
+func busy(t *testing.T, c *net.UDPConn, invite string, to netip.AddrPort) {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("SIP/2.0 486 Busy Here\r\n")
@@ -117,7 +117,7 @@ func TestBaresipOffers(t *testing.T) {
 			c := listen(t)
 			phone.Dial("sip:meeting@" + c.LocalAddr().String())
 			head, offer, from := read(t, c, "INVITE", "INVITE")
-			refuse(t, c, head, from)
+			busy(t, c, head, from)
 			keep(t, "offers/baresip-"+v.name, offer)
 			s := newSide(t, video)
 			answersFit(t, offer, []byte(s.answer(offer)))

@@ -3,8 +3,10 @@ package sdp
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"rotunda/services/media/control"
@@ -219,4 +221,86 @@ func floorText(f *Floor) string {
 		s += " active"
 	}
 	return fmt.Sprintf("%s %v %d %d %d %s", s, f.Remote, f.ConferenceID, f.UserID, f.FloorID, f.Label)
+}
+
+// TestStoredAnswers reads what baresip once answered to our offers.
+func TestStoredAnswers(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		policy   Policy
+		security control.Security
+		sound    control.Format
+		video    bool
+		packet   control.Milliseconds
+		mux      bool
+	}{
+		{"audio", Policy{Video: true, Presentation: true, Camera: true, Floor: ServerOnly, Encryption: Prohibited}, control.Plain, control.Format{PayloadType: 96, Codec: "opus"}, false, 20, false},
+		{"pcma", video, control.Plain, control.Format{PayloadType: 8, Codec: "PCMA"}, false, 20, false},
+		{"g722-mux", video, control.Plain, control.Format{PayloadType: 9, Codec: "G722"}, false, 20, true},
+		{"video", video, control.Plain, control.Format{PayloadType: 96, Codec: "opus"}, true, 20, false},
+		{"srtp", video, control.SDES, control.Format{PayloadType: 96, Codec: "opus"}, false, 20, false},
+		{"srtp-mand", Policy{Video: true, Presentation: true, Camera: true, Floor: ServerOnly, Encryption: Required}, control.SDES, control.Format{PayloadType: 96, Codec: "opus"}, true, 20, false},
+		{"dtls_srtp-mux", Policy{Video: true, Presentation: true, Camera: true, Floor: ServerOnly, Encryption: Required, OfferDTLS: true}, control.DTLS, control.Format{PayloadType: 96, Codec: "opus"}, true, 20, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSide(t, c.policy)
+			s.offer()
+			s.take(string(stored(t, "answers/baresip-"+c.name)))
+			a, tr := s.leg.Audio, s.leg.Transports[0]
+			if a.Send != c.sound || a.PacketTime != c.packet || a.DTMF == 0 {
+				t.Errorf("sound is %+v", a)
+			}
+			if tr.Security != c.security || tr.RTCPMux != c.mux || tr.Remote.Addr() != netip.MustParseAddr("127.0.0.1") || tr.Security == control.SDES && len(tr.Keys.Remote) == 0 {
+				t.Errorf("transport is %+v", tr)
+			}
+			if tr.Security == control.DTLS && (tr.Handover == nil || tr.Handover.Active || len(tr.Handover.Fingerprints) != 1) {
+				t.Errorf("handshake is %+v", tr.Handover)
+			}
+			if (s.leg.Video != nil) != c.video || s.leg.Presentation != nil {
+				t.Errorf("video %v, presentation %v", s.leg.Video, s.leg.Presentation)
+			}
+			if c.video && (s.leg.Video.Send.PacketizationMode != 1 || s.leg.Video.MaxRate != 15 || !s.leg.Video.PLI || s.leg.Video.FIR) {
+				t.Errorf("video is %+v", s.leg.Video)
+			}
+			if g := s.Agreed(); g.Floor != nil || g.Camera != nil || g.Encrypted != (c.security != control.Plain) || g.Unencrypted == g.Encrypted {
+				t.Errorf("agreed: %+v", g)
+			}
+		})
+	}
+}
+
+// TestAnswersThatDoNotFit: what no answer may say is an error, and the offer still stands.
+func TestAnswersThatDoNotFit(t *testing.T) {
+	answer := stored(t, "answers/baresip-srtp-mand")
+	for _, c := range []struct {
+		name   string
+		answer []byte
+		text   string
+	}{
+		{"a tag that was not offered", edit(t, answer, "a=crypto:1 ", "a=crypto:9 "), "a=crypto"},
+		{"another suite than that of the tag", edit(t, answer, "a=crypto:1 ", "a=crypto:2 "), ""},
+		{"plain", edit(t, edit(t, answer, "RTP/SAVP", "RTP/AVP"), "a=crypto[^\r]*\r\n", ""), "was offered as RTP/SAVP"},
+		{"no keys", edit(t, answer, "a=crypto[^\r]*\r\n", ""), "a=crypto"},
+		{"everything rejected", edit(t, answer, "m=([a-z]+) [0-9]+", "m=$1 0"), "rejects"},
+		{"another medium", edit(t, answer, "m=audio", "m=video"), "offer"},
+		{"more lines", append(answer[:len(answer):len(answer)], "m=audio 0 RTP/AVP 0\r\n"...), "6 m-lines"},
+		{"codecs of somebody else", edit(t, edit(t, answer, "m=(audio [0-9]+ [^ ]*) [0-9 ]*", "m=$1 18"), "m=(video [1-9][0-9]* [^ ]*) [0-9 ]*", "m=$1 34"), "no codec"},
+		{"nothing", nil, "empty"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSide(t, Policy{Video: true, Presentation: true, Camera: true, Floor: ServerOnly, Encryption: Required})
+			s.offer()
+			err := s.ReadAnswer(c.answer)
+			if err == nil || !strings.Contains(err.Error(), c.text) {
+				t.Errorf("read answer: %v, want an error with %q", err, c.text)
+			}
+			s.take(string(answer))
+			if s.leg.Audio == nil || s.leg.Transports[0].Keys == nil {
+				t.Errorf("after the right answer the leg is %+v", s.leg)
+			}
+			if err := s.ReadAnswer(answer); err == nil {
+				t.Error("a second answer was taken")
+			}
+		})
+	}
 }

@@ -64,10 +64,10 @@ func (s *Session) acceptFloor(l *line, m *media) *Refused {
 		f.Server = true
 	case server && s.policy.Floor == ServerAndClient:
 	default:
-		return &Refused{488, 399, "the far end is a floor control server, and this server is none's client"}
+		return refuse(399, "the far end is a floor control server, and this server is none's client")
 	}
 	if !m.at().there || m.at().addr.IsMulticast() {
-		return &Refused{488, 301, "no address for BFCP"}
+		return refuse(301, "no address for BFCP")
 	}
 	if m.proto == "TCP/BFCP" {
 		f.Transport = "tcp"
@@ -76,7 +76,7 @@ func (s *Session) acceptFloor(l *line, m *media) *Refused {
 		case "passive":
 			f.Active = true
 		case "holdconn":
-			return &Refused{488, 307, "a=setup:holdconn for BFCP"}
+			return refuse(307, "a=setup:holdconn for BFCP")
 		}
 		connection, ok := m.get("connection")
 		f.Fresh = !ok || !strings.EqualFold(connection, "existing")
@@ -121,7 +121,7 @@ func (s *Session) answerFloor(l *line, m *media) *Refused {
 	f := *l.floor
 	f.Server = client
 	if !client && (!server || s.policy.Floor != ServerAndClient) {
-		return &Refused{488, 399, "the answer has no role in floor control that was offered"}
+		return refuse(399, "the answer has no role in floor control that was offered")
 	}
 	if f.Transport == "tcp" {
 		setup, _ := m.inherited("setup")
@@ -178,11 +178,11 @@ func (s *Session) acceptCamera(l *line, m *media, lite, answer bool) *Refused {
 	all := m.mappings()
 	i := slices.IndexFunc(all, func(p mapping) bool { return p.name == "h224" })
 	if i < 0 {
-		return &Refused{488, 305, "no H224/4800"}
+		return refuse(305, "no H224/4800")
 	}
 	// The Call Bridge's own socket takes keys from the description alone, and does no ICE.
 	if protectionOf(m.proto) == shaken {
-		return &Refused{488, 302, "H.224 with keys by DTLS"}
+		return refuse(302, "H.224 with keys by DTLS")
 	}
 	if !answer {
 		l.remember(all[i].payload, "H224")
@@ -195,7 +195,7 @@ func (s *Session) acceptCamera(l *line, m *media, lite, answer bool) *Refused {
 		return err
 	}
 	if l.security == "dtls" {
-		return &Refused{488, 302, "H.224 with keys by DTLS"}
+		return refuse(302, "H.224 with keys by DTLS")
 	}
 	f := format{key: "H224", encoding: "H224/4800", clock: 4800, pt: all[i].payload, sendPT: all[i].payload}
 	if answer && len(l.list) > 0 {

@@ -122,7 +122,7 @@ func (s *Session) understand(l *line, m *media) (list, keys []format) {
 func (s *Session) offered(l *line, m *media) *Refused {
 	list, keys := s.understand(l, m)
 	if len(list) == 0 {
-		return &Refused{488, 305, fmt.Sprintf("no codec for %v that this server has: offer one of %s", l.role, strings.Join(s.policy.codecs(l.role), ", "))}
+		return refuse(305, "no codec for %v that this server has: offer one of %s", l.role, strings.Join(s.policy.codecs(l.role), ", "))
 	}
 	for _, p := range m.mappings() {
 		l.remember(p.payload, "?"+p.name)
@@ -153,7 +153,7 @@ func (s *Session) answered(l *line, m *media) *Refused {
 		agreed = append(agreed, f)
 	}
 	if len(agreed) == 0 {
-		return &Refused{488, 305, fmt.Sprintf("the answer has no codec for %v that was offered", l.role)}
+		return refuse(305, "the answer has no codec for %v that was offered", l.role)
 	}
 	var pressed []format
 	for _, their := range keys {

@@ -77,6 +77,9 @@ func FuzzReadOffer(f *testing.F) {
 		}
 		before := s.Agreed()
 		if err := s.ReadOffer(b); err != nil {
+			if r := new(Refused); errors.As(err, &r) && (r.Warning == "" || strings.ContainsFunc(r.Warning, func(c rune) bool { return c < ' ' || c > '~' || c == '"' })) {
+				t.Errorf("a warning that no header can have: %q", r.Warning)
+			}
 			if now := s.Agreed(); now.Audio != before.Audio || now.User != before.User {
 				t.Errorf("a refused offer changed the session: %+v, was %+v", now, before)
 			}

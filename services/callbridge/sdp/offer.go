@@ -13,7 +13,7 @@ func (s *Session) ReadOffer(b []byte) error {
 		return err
 	}
 	if len(d.media) == 0 {
-		return &Refused{488, 304, "the offer has no m-line"}
+		return refuse(304, "the offer has no m-line")
 	}
 	next := s.now.clone()
 	next.theirs = true
@@ -94,7 +94,7 @@ func (a *arrangement) arrange() error {
 				return a.why[r]
 			}
 		}
-		return &Refused{488, 304, "neither audio nor video is offered: want an m=audio line with a port"}
+		return refuse(304, "neither audio nor video is offered: want an m=audio line with a port")
 	}
 	a.share()
 	return nil
@@ -256,10 +256,6 @@ func (a *arrangement) share() {
 			l.bundled, l.mux = true, true
 			a.state.bundle = append(a.state.bundle, mid)
 		}
-	}
-	if len(a.state.bundle) == 1 {
-		first.bundled = false
-		a.state.bundle = nil
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 )
 
 // Refused says that a description was understood and there is nothing to agree on: the answer of SIP and the text of its Warning header
@@ -16,6 +17,17 @@ type Refused struct {
 }
 
 func (r *Refused) Error() string { return r.Warning }
+
+// refuse makes a refusal. Words of the far end in its text lose what a header cannot have.
+func refuse(warn int, format string, args ...any) *Refused {
+	text := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, fmt.Sprintf(format, args...))
+	return &Refused{488, warn, text}
+}
 
 // Session is one leg's negotiation. Its zero value is not ready; see [New].
 type Session struct {

@@ -618,3 +618,31 @@ func TestSomeEncrypted(t *testing.T) {
 	a = newSide(t, p).answer(o)
 	has(t, a, "m=video 0 RTP/AVP 108", "m=audio 40000 RTP/SAVP 9 8 0 96")
 }
+
+// TestBundleOutlivesItsFirstLine: the line that names the transport is rejected, and the transport stays for the others.
+func TestBundleOutlivesItsFirstLine(t *testing.T) {
+	offer := stored(t, "offers/chrome-by-rtpengine")
+	p := video
+	p.ICE = &control.ICE{Lite: true}
+	s := newSide(t, p)
+	has(t, s.answer(offer), "m=video 40000 UDP/TLS/RTP/SAVPF 102 104 96 103 105 97")
+	a := s.answer(edit(t, edit(t, offer, "m=audio 30042", "m=audio 0"), "BUNDLE 0 1", "BUNDLE 1"))
+	has(t, a, "m=video 40000 UDP/TLS/RTP/SAVPF 102 104 96 103 105 97")
+	if s.reopen > 0 || len(s.leg.Transports) != 1 || s.leg.Video.Transport != 0 {
+		t.Errorf("transports are %+v, video uses %d", s.leg.Transports, s.leg.Video.Transport)
+	}
+	// Two pictures that share payload types and have no MID in their packets are told apart by their transports.
+	two := edit(t, offer, "(?s)(m=video .*)$", "${1}a=content:main\r\n${1}a=content:slides\r\n")
+	two = edit(t, edit(t, two, "BUNDLE 0 1", "BUNDLE 0 1 2"), "(?s)a=mid:1(.*)a=mid:1", "a=mid:1${1}a=mid:2")
+	q := newSide(t, p)
+	q.answer(two)
+	if q.leg.Presentation == nil || q.leg.Presentation.Transport != 0 || q.leg.Presentation.MID != "2" || q.leg.Presentation.MIDExtension != 4 {
+		t.Errorf("presentation is %+v", q.leg.Presentation)
+	}
+	q = newSide(t, p)
+	a = q.answer(edit(t, two, "a=extmap:4 [^\r]*\r\n", ""))
+	if q.leg.Presentation == nil || q.leg.Presentation.Transport != 1 {
+		t.Errorf("presentation is %+v", q.leg.Presentation)
+	}
+	has(t, a, "a=group:BUNDLE 0 1")
+}

@@ -2,7 +2,6 @@ package sdp
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -42,17 +41,17 @@ func protectionOf(proto string) protection {
 // takeTransport reads how an RTP line is reached and protected. answer: the line is one that we offered.
 func (s *Session) takeTransport(l *line, m *media, lite, answer bool) *Refused {
 	if !m.at().there {
-		return &Refused{488, 301, fmt.Sprintf("no c= line for %v", l.role)}
+		return refuse(301, "no c= line for %v", l.role)
 	}
 	if m.at().addr.IsMulticast() {
-		return &Refused{488, 301, fmt.Sprintf("%v goes to a group: want the address of one machine", l.role)}
+		return refuse(301, "%v goes to a group: want the address of one machine", l.role)
 	}
 	kind := protectionOf(m.proto)
 	if kind == foreign {
-		return &Refused{488, 302, fmt.Sprintf("%v over %.40s: want RTP/AVP, RTP/SAVP or UDP/TLS/RTP/SAVP, with or without F", l.role, m.proto)}
+		return refuse(302, "%v over %.40s: want RTP/AVP, RTP/SAVP or UDP/TLS/RTP/SAVP, with or without F", l.role, m.proto)
 	}
 	if answer && kind == open && protectionOf(strings.ToUpper(l.proto)) != open {
-		return &Refused{488, 302, fmt.Sprintf("%v was offered as %s and is answered as %s", l.role, l.proto, m.proto)}
+		return refuse(302, "%v was offered as %s and is answered as %s", l.role, l.proto, m.proto)
 	}
 	l.zeros = m.zeros()
 	if c := m.at(); c.addr.IsValid() || !l.agreed {
@@ -79,11 +78,11 @@ func (s *Session) takeTransport(l *line, m *media, lite, answer bool) *Refused {
 // takeSecurity decides between keys in the description, keys by a handshake, and none.
 func (s *Session) takeSecurity(l *line, m *media, kind protection, answer bool) *Refused {
 	none := func(why string) *Refused {
-		return &Refused{488, 399, fmt.Sprintf("media must be encrypted: %v has %s", l.role, why)}
+		return refuse(399, "media must be encrypted: %v has %s", l.role, why)
 	}
 	if s.encryption() == Prohibited {
 		if kind != open {
-			return &Refused{488, 302, fmt.Sprintf("media encryption is disabled: offer %v as RTP/AVP", l.role)}
+			return refuse(302, "media encryption is disabled: offer %v as RTP/AVP", l.role)
 		}
 		l.plain()
 		return nil
@@ -119,9 +118,9 @@ func (s *Session) takeSecurity(l *line, m *media, kind protection, answer bool) 
 			return err
 		}
 	case kind != open && all > 0:
-		return &Refused{488, 399, fmt.Sprintf("no a=crypto for %v that can be used: want %s without a key identifier (MKI)", l.role, strings.Join(s.policy.suites(), ", "))}
+		return refuse(399, "no a=crypto for %v that can be used: want %s without a key identifier (MKI)", l.role, strings.Join(s.policy.suites(), ", "))
 	case kind != open:
-		return &Refused{488, 399, fmt.Sprintf("%v is %s without a=crypto or a=fingerprint", l.role, m.proto)}
+		return refuse(399, "%v is %s without a=crypto or a=fingerprint", l.role, m.proto)
 	}
 	if s.encryption() == Required {
 		return none("neither a=crypto nor a=fingerprint that can be used")
@@ -137,7 +136,7 @@ func (l *line) plain() {
 // takeHandshake reads a=setup and the fingerprints of DTLS-SRTP (RFC 5763, RFC 8842). The media engine has it with rtcp-mux alone.
 func (s *Session) takeHandshake(l *line, m *media, prints []string, answer bool) *Refused {
 	if !l.mux {
-		return &Refused{488, 306, fmt.Sprintf("DTLS-SRTP for %v without a=rtcp-mux: offer that, or a=crypto", l.role)}
+		return refuse(306, "DTLS-SRTP for %v without a=rtcp-mux: offer that, or a=crypto", l.role)
 	}
 	setup, _ := m.inherited("setup")
 	same := l.security == control.DTLS && slices.Equal(l.fingerprints, prints)
@@ -149,13 +148,13 @@ func (s *Session) takeHandshake(l *line, m *media, prints []string, answer bool)
 	case "actpass", "":
 		// Whoever is asked to choose becomes the client (RFC 5763, 5), and stays what it was while the association lasts.
 		if answer {
-			return &Refused{488, 307, fmt.Sprintf("the answer for %v has a=setup:%.10s: want active or passive", l.role, setup)}
+			return refuse(307, "the answer for %v has a=setup:%.10s: want active or passive", l.role, setup)
 		}
 		if !same {
 			l.active = true
 		}
 	default:
-		return &Refused{488, 307, fmt.Sprintf("a=setup:%.20s for %v: want actpass, active or passive", setup, l.role)}
+		return refuse(307, "a=setup:%.20s for %v: want actpass, active or passive", setup, l.role)
 	}
 	l.security, l.suite, l.tag, l.remoteKey = control.DTLS, "", 0, nil
 	l.fingerprints = prints

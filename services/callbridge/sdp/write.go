@@ -168,7 +168,7 @@ func (w *writer) place(l *line) (p place, err error) {
 	if l.six {
 		family = "IPv6"
 	}
-	return p, &Refused{488, 301, fmt.Sprintf("%v is at an %s address, and this server has none", l.role, family)}
+	return p, refuse(301, "%v is at an %s address, and this server has none", l.role, family)
 }
 
 // rejected repeats a line with port 0 (RFC 3264, 6).
@@ -185,10 +185,12 @@ func (w *writer) rejected(l *line) {
 
 // formats of an m-line.
 func (w *writer) formats(l *line) string {
-	if l.role == floorRole || len(l.list)+len(l.dtmf) == 0 {
-		if l.role == floorRole {
-			return "*"
-		}
+	switch {
+	case l.role == floorRole && len(l.formats) > 0:
+		return strings.Join(l.formats, " ")
+	case l.role == floorRole:
+		return "*"
+	case len(l.list)+len(l.dtmf) == 0:
 		return "0"
 	}
 	var list []string
