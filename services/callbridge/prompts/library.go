@@ -66,7 +66,7 @@ const (
 	maxTurns = 4
 )
 
-// Open makes a library: it empties Folder and reads Local.
+// Open makes a library: it empties Folder and reads Local. If Folder cannot be used there are built-in prompts alone, and the log says so.
 func Open(o Options) (*Library, error) {
 	if o.BuiltIn == "" {
 		o.BuiltIn = BuiltIn
@@ -82,7 +82,9 @@ func Open(o Options) (*Library, error) {
 	}
 	s, err := openShelf(o.Folder)
 	if err != nil {
-		return nil, err
+		// Calls are more important than how they sound.
+		o.Log.Error("there are built-in prompts alone: the folder of own ones cannot be used", "error", err)
+		o.Folder, s = "", &shelf{files: map[string]*shelved{}}
 	}
 	l := &Library{o: o, fetcher: newFetcher(o.TLS), turns: make(chan struct{}, maxTurns), shelf: s, places: map[key]*place{}, builtIn: map[prompt.Name]string{}}
 	l.ctx, l.stop = context.WithCancel(context.Background())

@@ -421,7 +421,10 @@ func TestLocalFilesArePlainFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	write0(t, filepath.Join(local, "ivr_welcome.wav"), []byte("nonsense"))
+	write0(t, filepath.Join(local, "timeout.WAV"), recording(6))
+	write0(t, filepath.Join(local, "nobody.wav"), recording(6))
 	l, _ := library(t, Options{Local: local})
+	want(t, "an extension in upper case", origin(t, l, prompt.Call, "", prompt.Timeout), "6")
 	want(t, "a link", origin(t, l, prompt.Call, "", prompt.Welcome), "built-in")
 	var failed []string
 	for _, f := range l.Failures() {
@@ -445,6 +448,16 @@ func TestTheFolderIsEmptiedOfWhatAnEarlierProcessLeft(t *testing.T) {
 	if err != nil || len(left) != 1 || left[0].Name() != "README" {
 		t.Errorf("want README alone, got %v (%v)", left, err)
 	}
+}
+
+func TestAFolderThatCannotBeUsedLeavesTheBuiltInPrompts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write0(t, file, nil)
+	local := t.TempDir()
+	write0(t, filepath.Join(local, "welcome.wav"), recording(1))
+	l, c := library(t, Options{Folder: filepath.Join(file, "below"), Local: local})
+	ask(l, c, prompt.Call, "http://127.0.0.1:1/")
+	want(t, "without a folder", origin(t, l, prompt.Call, "http://127.0.0.1:1/", prompt.Welcome), "built-in")
 }
 
 func TestTheFolderIsBounded(t *testing.T) {

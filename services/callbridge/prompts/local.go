@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"rotunda/services/callbridge/prompts/prompt"
@@ -23,19 +24,32 @@ func LocalFiles() []string {
 	return names
 }
 
-// readLocal reads what administrators have put.
+// readLocal reads what administrators have put. Extensions may be in upper case, as some systems write them.
 func (l *Library) readLocal() {
 	l.local = newPlace(key{})
 	if l.o.Local == "" || l.o.Folder == "" {
 		return
 	}
-	for _, name := range LocalFiles() {
-		b, err := readPlain(filepath.Join(l.o.Local, name), most(name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+	list, err := os.ReadDir(l.o.Local)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			l.o.Log.Warn("the prompts and pictures of this machine cannot be read", "error", err)
 		}
+		return
+	}
+	names := LocalFiles()
+	for _, e := range list {
+		extension := filepath.Ext(e.Name())
+		name := strings.TrimSuffix(e.Name(), extension) + strings.ToLower(extension)
+		switch {
+		case !slices.Contains(names, name):
+			l.o.Log.Warn("a file of this machine has the name of no prompt and no picture", "file", e.Name())
+			continue
+		case l.local.files[name] != nil:
+			continue // welcome.WAV beside welcome.wav
+		}
+		b, err := readPlain(filepath.Join(l.o.Local, e.Name()), most(name))
 		var content []byte
-		var extension string
 		if err == nil {
 			content, extension, err = usable(name, b)
 		}
@@ -44,6 +58,8 @@ func (l *Library) readLocal() {
 		}
 		if err != nil {
 			l.fail(l.local, name, err)
+		} else {
+			l.succeed(l.local, name)
 		}
 	}
 }
