@@ -125,9 +125,10 @@ func (s *Session) answerFloor(l *line, m *media) *Refused {
 	}
 	if f.Transport == "tcp" {
 		setup, _ := m.inherited("setup")
-		f.Active = strings.EqualFold(setup, "passive")
-		connection, _ := m.get("connection")
-		f.Fresh = !strings.EqualFold(connection, "existing")
+		// Who says nothing waits for us (RFC 4145, 4).
+		f.Active = setup == "" || strings.EqualFold(setup, "passive")
+		connection, ok := m.get("connection")
+		f.Fresh = ok && !strings.EqualFold(connection, "existing") || !ok && !l.agreed
 	}
 	s.nameFloor(&f, m)
 	f.Remote = netip.AddrPort{}

@@ -82,6 +82,25 @@ func (s *Session) current() *state {
 	return s.now
 }
 
+// Near is the local address that the far end can reach: the first of its family, as far as that is known, or else the first. It is where the
+// sockets of [Ports] belong.
+func (s *Session) Near(local []netip.Addr) netip.Addr {
+	st := s.current()
+	for i := range st.lines {
+		if l := &st.lines[i]; l.on && l.agreed {
+			for _, a := range local {
+				if a.Unmap().Is6() == l.six {
+					return a
+				}
+			}
+		}
+	}
+	if len(local) == 0 {
+		return netip.Addr{}
+	}
+	return local[0]
+}
+
 // Ports are the local addresses of what does not run in the media engine. An invalid one leaves out what it is for: its m-line is not
 // offered, and rejected when offered.
 type Ports struct {

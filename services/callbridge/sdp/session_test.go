@@ -440,6 +440,19 @@ func TestFamilies(t *testing.T) {
 	if _, err := s.WriteAnswer(s.media, s.sockets()); !errors.As(err, &r) || r.Warn != 301 {
 		t.Errorf("no address of the far end's family: %v", err)
 	}
+	for offer, want := range map[string]netip.Addr{string(offer): four, string(v6): six} {
+		s := newSide(t, video)
+		if near := s.Near(s.local); near != four {
+			t.Errorf("before anything is known %v is near", near)
+		}
+		s.answer([]byte(offer))
+		if near := s.Near([]netip.Addr{four, six}); near != want {
+			t.Errorf("near is %v, want %v", near, want)
+		}
+		if near := s.Near(nil); near.IsValid() {
+			t.Errorf("near is %v without any address", near)
+		}
+	}
 	// A name is an address that nobody knows: whoever sends first is answered.
 	n := newSide(t, video)
 	n.answer(edit(t, offer, "c=IN IP4 203.0.113.1", "c=IN IP4 phone.example.com"))
