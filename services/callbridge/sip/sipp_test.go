@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,8 +67,10 @@ func sipp(t *testing.T, scenario, to string, args ...string) (wait func(), addre
 	if err := os.WriteFile(file, []byte(sippHead+scenario+"</scenario>"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
-	all := append([]string{"-sf", file, "-i", "127.0.0.1", "-p", strconv.Itoa(port), "-m", "1", "-nostdin", "-trace_err", "-trace_msg", "-timeout", "15s",
+	// An address of its own, where no other test's connection has the port.
+	ip := fmt.Sprintf("127.0.%d.%d", 1+rand.IntN(250), 1+rand.IntN(250))
+	port := 20000 + rand.IntN(10000)
+	all := append([]string{"-sf", file, "-i", ip, "-p", strconv.Itoa(port), "-m", "1", "-nostdin", "-trace_err", "-trace_msg", "-timeout", "15s",
 		"-timeout_error", "-cp", strconv.Itoa(freePort(t))}, args...)
 	if to != "" {
 		all = append(all, to)
@@ -79,7 +83,7 @@ func sipp(t *testing.T, scenario, to string, args ...string) (wait func(), addre
 		t.Fatal(err)
 	}
 	address = make(chan string, 1)
-	address <- "127.0.0.1:" + strconv.Itoa(port)
+	address <- ip + ":" + strconv.Itoa(port)
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	t.Cleanup(func() { cmd.Process.Kill() })
