@@ -135,3 +135,49 @@ func TestEventsArePassedOnAndEndWithThePort(t *testing.T) {
 		}
 	}
 }
+
+// TestAScriptHearsOfACallThroughTheWebAdmin goes all the way: HTTPS, the Call Bridge's socket, meetings.
+func TestAScriptHearsOfACallThroughTheWebAdmin(t *testing.T) {
+	s := newSite(t, startBridge(t))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	post := func(path, form string) *http.Response {
+		t.Helper()
+		q, err := http.NewRequestWithContext(ctx, http.MethodPost, s.web.URL+path, strings.NewReader(form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.SetBasicAuth("script", "Script-4711")
+		answer, err := s.web.Client().Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("POST %s: want 200, got %d", path, answer.StatusCode)
+		}
+		return answer
+	}
+	token := post("/api/v1/authTokens", "").Header.Get(tokenHeader)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	c, _, err := websocket.Dial(ctx, "wss"+strings.TrimPrefix(s.web.URL, "https")+"/events/v1?authToken="+token, &websocket.DialOptions{HTTPClient: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if err := c.Write(ctx, websocket.MessageText, []byte(`{"type":"message","message":{"messageId":1,"type":"subscribeRequest","subscriptions":[`+
+		`{"index":3,"type":"calls","elements":["name"]}]}}`)); err != nil {
+		t.Fatal(err)
+	}
+	call := strings.TrimPrefix(post("/api/v1/calls", "name=Weekly").Header.Get("Location"), "/api/v1/calls/")
+	for want := `{"call":"` + call + `","updateType":"add","name":"Weekly"}`; ; {
+		_, got, err := c.Read(ctx)
+		if err != nil {
+			t.Fatalf("want %s, got %v", want, err)
+		}
+		if strings.Contains(string(got), want) {
+			break
+		}
+	}
+	_ = c.Close(websocket.StatusNormalClosure, "")
+}

@@ -71,7 +71,9 @@ func startBridge(t testing.TB) string {
 	socket := filepath.Join(dir, "api.sock")
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), callBridge+"="+strings.Join([]string{"-settings", filepath.Join(dir, "settings.json"), "-database", db.Socket(), "-listen", "",
-		"-socket", socket, "-folder", filepath.Join(dir, "own"), "-front", fmt.Sprint(os.Getuid()), "-developer", "script:Script-4711"}, "\n"))
+		"-socket", socket, "-folder", filepath.Join(dir, "own"), "-front", fmt.Sprint(os.Getuid()), "-developer", "script:Script-4711",
+		// Ports that the kernel chooses: others may have those of SIP.
+		"-sip", "0", "-sips", "0"}, "\n"))
 	said := &said{}
 	c.Stdout, c.Stderr = said, said
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
