@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // ReadAnswer takes the answer to what WriteOffer wrote last. After an error that offer still stands; Rollback gives it up.
@@ -24,7 +25,7 @@ func (s *Session) ReadAnswer(b []byte) error {
 		// offer has new ones.
 		next.rekey = true
 	}
-	next.peer, next.user, next.limit, next.lite, next.theirs = d.peer, d.user, d.limit(), d.has("ice-lite"), false
+	next.peer, next.user, next.limit, next.lite, next.theirs = d.peer, strings.Clone(d.user), d.limit(), d.has("ice-lite"), false
 	bundle := d.bundle()
 	var why *Refused
 	for i := range next.lines {

@@ -108,7 +108,7 @@ func (s *Session) nameFloor(f *Floor, m *media) {
 	f.ConferenceID, f.UserID = uint32(number("confid", 32)), uint16(number("userid", 16))
 	id, labels := floorID(m)
 	if f.FloorID = id; len(labels) > 0 {
-		f.Label = labels[0]
+		f.Label = strings.Clone(labels[0])
 	}
 }
 

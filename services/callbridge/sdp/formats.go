@@ -125,7 +125,7 @@ func (s *Session) offered(l *line, m *media) *Refused {
 		return refuse(305, "no codec for %v that this server has: offer one of %s", l.role, strings.Join(s.policy.codecs(l.role), ", "))
 	}
 	for _, p := range m.mappings() {
-		l.remember(p.payload, "?"+p.name)
+		l.remember(p.payload, "?") // something that we do not have
 	}
 	for _, f := range slices.Concat(list, keys) {
 		l.remember(f.pt, f.key)

@@ -25,7 +25,7 @@ func (s *Session) takeICE(l *line, m *media, lite bool) {
 	if !iceWord(ufrag, 4) || !iceWord(password, 22) {
 		return
 	}
-	l.ice = &control.ICE{Ufrag: ufrag, Password: password, Lite: s.policy.ICE.Lite && !lite, RelayOnly: s.policy.ICE.RelayOnly && !s.policy.ICE.Lite,
+	l.ice = &control.ICE{Ufrag: strings.Clone(ufrag), Password: strings.Clone(password), Lite: s.policy.ICE.Lite && !lite, RelayOnly: s.policy.ICE.RelayOnly && !s.policy.ICE.Lite,
 		Servers: s.policy.ICE.Servers, Controlling: lite}
 	if was != nil {
 		l.ice.Lite, l.ice.Controlling, l.ice.RelayOnly, l.ice.Servers, l.ice.Restart = was.Lite, was.Controlling, was.RelayOnly, was.Servers, was.Restart

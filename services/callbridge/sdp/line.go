@@ -85,11 +85,10 @@ func (s *state) carrier(l *line) *line {
 type line struct {
 	role role
 	// media, proto and formats are as in the m-line; formats are what a rejected line repeats.
-	media, proto string
-	formats      []string
-	on           bool
-	mid          string
-	bundled      bool
+	media, proto, formats string
+	on                    bool
+	mid                   string
+	bundled               bool
 
 	// home is the transport of the line's own, -1 while it has none.
 	home int

@@ -23,7 +23,7 @@ func (s *Session) ReadOffer(b []byte) error {
 			next.lines[i].keys, next.lines[i].remoteKey = nil, nil
 		}
 	}
-	next.peer, next.user, next.limit = d.peer, d.user, d.limit()
+	next.peer, next.user, next.limit = d.peer, strings.Clone(d.user), d.limit()
 	next.lite = d.has("ice-lite")
 	// Lines are never taken away (RFC 3264, 8); of one who does so all the same, the rest stays.
 	next.lines = next.lines[:min(len(next.lines), len(d.media))]
@@ -66,9 +66,11 @@ func (a *arrangement) arrange() error {
 		if l.media != m.kind || !l.on && protectionOf(strings.ToUpper(l.proto)) != protectionOf(m.proto) {
 			l.role = noRole
 		}
-		l.media, l.proto, l.formats = m.kind, m.written, m.formats
+		// Copies: a piece of the offer would hold it whole for as long as the call lasts.
+		l.media, l.proto, l.formats = strings.Clone(m.kind), strings.Clone(m.written), strings.Join(m.formats, " ")
 		l.reject()
-		l.mid, _ = m.get("mid")
+		mid, _ := m.get("mid")
+		l.mid = strings.Clone(mid)
 		if len(l.mid) > 16 || strings.ContainsAny(l.mid, " \t") {
 			l.mid = ""
 		}

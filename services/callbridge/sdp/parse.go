@@ -117,7 +117,7 @@ func parse(b []byte) (*description, error) {
 func (d *description) origin(value string) {
 	f := strings.Fields(value)
 	if len(f) != 6 {
-		d.peer = value
+		d.peer = strings.Clone(value)
 		return
 	}
 	d.user = f[0]

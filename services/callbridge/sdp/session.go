@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -45,8 +46,8 @@ type Session struct {
 	flows []flow
 
 	id, version uint64
-	// last is what was written last, without o=.
-	last string
+	// last is the hash of what was written last, without o=.
+	last [sha256.Size]byte
 	// broken is why no key could be made.
 	broken error
 }

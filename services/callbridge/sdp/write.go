@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -121,9 +122,9 @@ func (w *writer) write() ([]byte, error) {
 		return nil, w.s.broken
 	}
 	body := w.b.String()
-	if body != w.s.last {
+	if sum := sha256.Sum256([]byte(body)); sum != w.s.last {
 		w.s.version++
-		w.s.last = body
+		w.s.last = sum
 	}
 	return fmt.Appendf(nil, "v=0\r\no=rotunda %d %d %s\r\n%s", w.s.id, w.s.version, inAddress(w.addr), body), nil
 }
@@ -173,11 +174,11 @@ func (w *writer) place(l *line) (p place, err error) {
 
 // rejected repeats a line with port 0 (RFC 3264, 6).
 func (w *writer) rejected(l *line) {
-	media, proto, formats := l.media, l.proto, strings.Join(l.formats, " ")
+	formats := l.formats
 	if formats == "" {
 		formats = w.formats(l)
 	}
-	w.line("m=%s 0 %s %s", media, proto, formats)
+	w.line("m=%s 0 %s %s", l.media, l.proto, formats)
 	if l.mid != "" && w.answer {
 		w.line("a=mid:%s", l.mid)
 	}
@@ -186,8 +187,8 @@ func (w *writer) rejected(l *line) {
 // formats of an m-line.
 func (w *writer) formats(l *line) string {
 	switch {
-	case l.role == floorRole && len(l.formats) > 0:
-		return strings.Join(l.formats, " ")
+	case l.role == floorRole && l.formats != "":
+		return l.formats
 	case l.role == floorRole:
 		return "*"
 	case len(l.list)+len(l.dtmf) == 0:
