@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,8 +26,9 @@ type Calls struct {
 	spaces       map[ID]*call // by the space that they are in
 	participants map[ID]*participant
 	legs         map[ID]*Leg
-	media        map[string]*Leg // by the ID of their mixer.Leg
-	tenants      map[ID]int      // participants of each tenant's calls
+	goodbyes     map[*goodbye]bool // of legs that are over and hear one
+	media        map[string]*Leg   // by the ID of their mixer.Leg
+	tenants      map[ID]int        // participants of each tenant's calls
 	// recordings and streams that run, in all calls.
 	recordings, streams int
 	begun               uint64 // counts what began, which is the order of lists
@@ -54,7 +56,7 @@ func New(o Options) *Calls {
 	}
 	return &Calls{o: o, log: o.Log, clock: o.Clock, lines: newPump(), tells: newPump(),
 		calls: map[ID]*call{}, spaces: map[ID]*call{}, participants: map[ID]*participant{}, legs: map[ID]*Leg{},
-		media: map[string]*Leg{}, tenants: map[ID]int{}, empty: make(chan struct{})}
+		goodbyes: map[*goodbye]bool{}, media: map[string]*Leg{}, tenants: map[ID]int{}, empty: make(chan struct{})}
 }
 
 // Close ends all legs in an orderly way, and lets nobody in any more.
@@ -70,7 +72,11 @@ func (c *Calls) Close(ctx context.Context) {
 		}
 		c.emptied()
 	}
+	goodbyes := slices.Collect(maps.Keys(c.goodbyes))
 	c.unlock()
+	for _, g := range goodbyes {
+		g.end() // there is no time for them any more
+	}
 	select {
 	case <-c.empty:
 		c.lines.settle()

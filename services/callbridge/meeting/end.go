@@ -25,7 +25,6 @@ func (l *Leg) finish(why Reason, other, byLine bool) {
 		l.activated += now.Sub(l.activeSince)
 		l.activeSince = time.Time{}
 	}
-	wasConnected := l.connected()
 	l.over, l.state = true, Gone
 	l.endWhy, l.endOther, l.endAt = why, other, now
 	l.touch()
@@ -44,7 +43,10 @@ func (l *Leg) finish(why Reason, other, byLine bool) {
 	if m := l.media; m != nil {
 		l.deaf()
 		delete(c.media, m.ID())
-		m.Set(func(m *control.Leg) { m.Conference, m.Near = "", "" })
+		if l.answered {
+			// Others are not to see who is gone. Of a leg that never was there the engine need not hear at all.
+			m.Set(func(m *control.Leg) { m.Conference, m.Near = "", "" })
+		}
 		if !l.farewell {
 			c.clock.AfterFunc(lastWords, m.Close)
 		}
@@ -68,7 +70,7 @@ func (l *Leg) finish(why Reason, other, byLine bool) {
 		p.legs = slices.DeleteFunc(p.legs, func(o *Leg) bool { return o == l })
 		p.touch()
 		if len(p.legs) == 0 {
-			if wasConnected && p.active {
+			if p.inside {
 				k.leaveTone()
 			}
 			p.leave()

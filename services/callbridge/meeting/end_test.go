@@ -2,8 +2,11 @@ package meeting
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/media/control"
@@ -122,5 +125,35 @@ func TestAnotherDialogTakesOver(t *testing.T) {
 	}
 	if alice.put().Name != "Anna" {
 		t.Error("others see the old name")
+	}
+}
+
+func TestTheEndOfTheCallBridgeCutsGoodbyesShort(t *testing.T) {
+	w := newWorld(t)
+	alice := w.joins("alice", space(t, nil))
+	alice.does("accept")
+	if err := w.calls.DropLeg(t.Context(), alice.info().ID, APITeardown); err != nil {
+		t.Fatal(err)
+	}
+	alice.does()
+	w.calls.Close(t.Context())
+	alice.does("hangup apiInitiatedTeardown")
+}
+
+func TestAScanOpensNoMedia(t *testing.T) {
+	w := newWorld(t)
+	full := space(t, fields{"callProfile": callProfileOf(t, fields{"participantLimit": "0"})})
+	for _, target := range []Target{{Reject: UnknownDestination}, {}, {Entries: []Entry{{Space: full}}}} {
+		w.calls.Arrive(Arrival{Line: &fakeLine{}, Media: w.mixer.Leg(uuid.NewString(), nil)}, target)
+	}
+	w.pass(lastWords)
+	known := w.mixer.Leg("known", nil)
+	if _, err := known.Put(t.Context(), streams); err != nil {
+		t.Fatal(err)
+	}
+	for _, said := range w.test.Said() {
+		if strings.HasPrefix(said, "putLeg") && said != "putLeg known" {
+			t.Errorf("the engine was asked to %s", said)
+		}
 	}
 }

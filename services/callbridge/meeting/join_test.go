@@ -46,11 +46,19 @@ func TestACallIntoASpaceFromTheFirstRingToTheLastGoodbye(t *testing.T) {
 		t.Errorf("the leg ended as %+v", got)
 	}
 	bob.hangsUp()
+	var last CallInfo
+	w.settle()
+	w.mu.Lock()
+	last = *w.changes[len(w.changes)-1].Call
+	w.mu.Unlock()
 	if got, want := w.kinds(), []Kind{LegOver, ParticipantOver, CallOver}; !slices.Equal(got, want) {
 		t.Errorf("want the changes %v, got %v", want, got)
 	}
 	if len(w.calls.Calls())+len(w.calls.Legs(ID{}))+len(w.calls.Participants(ID{})) != 0 {
 		t.Error("something is left of the call")
+	}
+	if last.LegsCompleted != 2 || last.MaxLegs != 2 || last.Legs != 0 {
+		t.Errorf("at its end the call is %+v", last)
 	}
 	w.test.Await(t, "deleteConference "+k.ID.String())
 	// Lines that do not close their media do not keep ports.

@@ -129,11 +129,7 @@ func (l *Leg) do(a keys.Action) {
 
 func (l *Leg) muteByKey(on bool) {
 	l.muteSelf(on)
-	if on {
-		l.say(prompt.Muted)
-	} else {
-		l.say(prompt.Unmuted)
-	}
+	l.sayMuted(l.mutes().RxAudio)
 }
 
 // muteOthers mutes or unmutes everybody else.

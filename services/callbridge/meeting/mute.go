@@ -1,5 +1,7 @@
 package meeting
 
+import "rotunda/services/callbridge/prompts/prompt"
+
 // mutes are what is in force for a leg: what profiles and others say, and what it chose itself.
 func (l *Leg) mutes() Mutes {
 	m := Mutes{RxAudio: l.rights.Bool("rxAudioMute"), TxAudio: l.rights.Bool("txAudioMute"), RxVideo: l.rights.Bool("rxVideoMute"), TxVideo: l.rights.Bool("txVideoMute")}
@@ -30,6 +32,7 @@ func (l *Leg) muteSelf(on bool) {
 
 // muteOther mutes or unmutes a leg by the will of others; name is one of the four fields.
 func (l *Leg) muteOther(name, value string) {
+	before := l.mutes().RxAudio
 	l.setOwn(name, value)
 	if value != "true" && l.call.linked() {
 		switch name {
@@ -42,6 +45,18 @@ func (l *Leg) muteOther(name, value string) {
 	l.resolve()
 	l.touch()
 	l.apply()
+	if now := l.mutes().RxAudio; now != before && l.inMeeting() && l.sink == nil {
+		l.sayMuted(now)
+	}
+}
+
+// sayMuted tells the participant, who would otherwise speak to nobody, or to everybody.
+func (l *Leg) sayMuted(on bool) {
+	if on {
+		l.say(prompt.Muted)
+	} else {
+		l.say(prompt.Unmuted)
+	}
 }
 
 func text(on bool) string {

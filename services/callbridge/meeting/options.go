@@ -10,7 +10,7 @@ import (
 	"rotunda/services/callbridge/store"
 )
 
-// Options are what meetings need.
+// Options are what meetings need. The functions among them are called under a lock: they must not wait, nor ask meetings for anything.
 type Options struct {
 	Mixer  *mixer.Mixer
 	Dialer Dialer

@@ -32,8 +32,15 @@ func (l *Leg) part(say prompt.Name, why Reason) {
 	l.finish(why, false, false)
 	line, media, clock := l.line, l.media, l.c.clock
 	g := &goodbye{id: "goodbye-" + media.ID()}
+	c := l.c
+	c.goodbyes[g] = true
 	g.hangup = func() {
-		l.c.lines.add(func() { line.Hangup(why) })
+		c.lines.add(func() {
+			line.Hangup(why)
+			c.mu.Lock()
+			delete(c.goodbyes, g)
+			c.mu.Unlock()
+		})
 		clock.AfterFunc(lastWords, media.Close)
 	}
 	media.Handle(g)

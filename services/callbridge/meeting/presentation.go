@@ -57,7 +57,7 @@ func (l *Leg) leaveFloor(taken bool) {
 		return
 	}
 	k.presenter = nil
-	if taken {
+	if taken && !l.over {
 		l.tell(Line.RevokeFloor)
 	}
 	for _, o := range k.legs {

@@ -1,12 +1,15 @@
 package meeting
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // observer hears changes whose number is above since.
 type observer struct {
 	since uint64
 	f     func(Change)
-	gone  bool
+	gone  atomic.Bool
 }
 
 // pending is what was done since the last flush. Its lists have each object once.
@@ -68,18 +71,12 @@ func (c *Calls) flush() {
 	c.tells.add(func() {
 		for _, change := range list {
 			for _, o := range observers {
-				if change.Number > o.since && c.listens(o) {
+				if change.Number > o.since && !o.gone.Load() {
 					o.f(change)
 				}
 			}
 		}
 	})
-}
-
-func (c *Calls) listens(o *observer) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !o.gone
 }
 
 // Subscribe is part of [Control].
@@ -92,7 +89,7 @@ func (c *Calls) Subscribe(f func(Change)) (uint64, func()) {
 	return c.number, func() {
 		c.lock()
 		defer c.unlock()
-		o.gone = true
+		o.gone.Store(true)
 		c.observers = slices.DeleteFunc(slices.Clone(c.observers), func(other *observer) bool { return other == o })
 	}
 }
