@@ -43,8 +43,9 @@ type Library struct {
 	turns   chan struct{} // a token for each web server that is being asked
 	builtIn map[prompt.Name]string
 
-	mu     sync.Mutex
-	shelf  *shelf
+	shelf *shelf
+
+	mu     sync.Mutex // no file and no network is waited for while it is held
 	places map[key]*place
 	local  *place
 }
@@ -121,9 +122,10 @@ func (l *Library) For(kind prompt.Kind, location string) *Set {
 
 // File is the WAV file of a prompt; false where there is none.
 func (s *Set) File(name prompt.Name) (path string, ok bool) {
+	allowed := s.l.o.Allowed()
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
-	return s.l.file(s.k, name)
+	return s.l.file(s.k, name, allowed)
 }
 
 // Background is the picture; "" for none.
@@ -131,11 +133,12 @@ func (s *Set) Background() string { return s.l.Background(s.k.kind, s.k.location
 
 // Files returns the WAV files of prompts, one after the other; those without a file are left out.
 func (l *Library) Files(kind prompt.Kind, location string, names ...prompt.Name) []string {
+	allowed := l.o.Allowed()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var files []string
 	for _, n := range names {
-		if f, ok := l.file(key{kind, location}, n); ok {
+		if f, ok := l.file(key{kind, location}, n, allowed); ok {
 			files = append(files, f)
 		}
 	}
@@ -144,20 +147,21 @@ func (l *Library) Files(kind prompt.Kind, location string, names ...prompt.Name)
 
 // Background returns the picture of a kind, "" for none.
 func (l *Library) Background(kind prompt.Kind, location string) string {
+	allowed := l.o.Allowed()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	path, _ := l.own(key{kind, location}, kind.Background())
+	path, _ := l.own(key{kind, location}, kind.Background(), allowed)
 	return path
 }
 
 // file looks for a prompt. The caller holds mu.
-func (l *Library) file(k key, name prompt.Name) (string, bool) {
+func (l *Library) file(k key, name prompt.Name, allowed bool) (string, bool) {
 	// What is said of missing licences is not up to who has none.
 	if row, ok := prompt.Of(name); ok && name != prompt.NotCompliant {
 		if row.Kind != k.kind {
 			k = key{kind: row.Kind} // a profile is of one kind; this machine has both
 		}
-		if path, ok := l.own(k, name.File()); ok {
+		if path, ok := l.own(k, name.File(), allowed); ok {
 			return path, true
 		}
 	}
@@ -166,8 +170,8 @@ func (l *Library) file(k key, name prompt.Name) (string, bool) {
 }
 
 // own looks for what is not built in. The caller holds mu.
-func (l *Library) own(k key, file string) (string, bool) {
-	if !l.o.Allowed() {
+func (l *Library) own(k key, file string, allowed bool) (string, bool) {
+	if !allowed {
 		return "", false
 	}
 	if p := l.places[k]; p != nil {

@@ -482,8 +482,7 @@ func TestTheFolderIsBounded(t *testing.T) {
 	if p, err := s.put(big, ".wav", now); err != nil || p != paths[3] {
 		t.Errorf("what is there already: want %s, got %s, %v", paths[3], p, err)
 	}
-	s.release(paths[0], now)
-	s.release(paths[3], now)
+	s.release(now, paths[0], paths[3])
 	if _, err := s.put([]byte("one more"), ".wav", now.Add(retireAfter-1)); err != errShelfFull {
 		t.Errorf("what was released may still be played: want that it is full, got %v", err)
 	}

@@ -47,12 +47,21 @@ func (l *Library) Prepare(kind prompt.Kind, location string) {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	var dropped []string
 	k, now := key{kind, location}, l.o.Now()
+	defer func() {
+		l.mu.Unlock()
+		if dropped != nil {
+			l.shelf.release(now, dropped...)
+		}
+	}()
 	p := l.places[k]
 	if p == nil {
-		if len(l.places) >= maxPlaces && !l.forget(now) {
-			return
+		if len(l.places) >= maxPlaces {
+			var ok bool
+			if dropped, ok = l.forget(now); !ok {
+				return
+			}
 		}
 		p = newPlace(k)
 		l.places[k] = p
@@ -93,8 +102,8 @@ var always = func() chan struct{} {
 	return c
 }()
 
-// forget makes room for a place; false where all are in use. The caller holds mu.
-func (l *Library) forget(now time.Time) bool {
+// forget makes room for a place, and returns the files that it used; false where all are in use. The caller holds mu.
+func (l *Library) forget(now time.Time) (paths []string, ok bool) {
 	var oldest *place
 	for _, p := range l.places {
 		if !p.asking && now.Sub(p.used) >= idleAfter && (oldest == nil || p.used.Before(oldest.used)) {
@@ -102,13 +111,13 @@ func (l *Library) forget(now time.Time) bool {
 		}
 	}
 	if oldest == nil {
-		return false
+		return nil, false
 	}
 	for _, h := range oldest.files {
-		l.shelf.release(h.path, now)
+		paths = append(paths, h.path)
 	}
 	delete(l.places, oldest.key)
-	return true
+	return paths, true
 }
 
 // askWithin bounds the asking of one web server, askedAtOnce how many requests it has to serve at a time.
@@ -134,13 +143,13 @@ func (l *Library) ask(p *place) {
 	if ok && p.kind == prompt.Call && counts {
 		l.askFor(ctx, p, later)
 	}
+	l.shelf.sweep(l.o.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p.asking = false; p.checked.IsZero() {
 		close(p.known)
 	}
 	p.checked = l.o.Now()
-	l.shelf.sweep(p.checked)
 }
 
 // wanted are the files of a kind. The parts of numbers come later: they are looked for only where there is the sentence that they
@@ -213,9 +222,7 @@ func (l *Library) askForOne(ctx context.Context, p *place, name string) error {
 	case a.same:
 		l.succeed(p, name)
 	case a.gone:
-		l.mu.Lock()
-		l.drop(p, name, now)
-		l.mu.Unlock()
+		l.exchange(p, name, nil, now)
 		l.succeed(p, name)
 	default:
 		content, extension, err := usable(name, a.content)
@@ -252,30 +259,38 @@ func most(name string) int64 {
 // keep takes a file into use in place of the one before.
 func (l *Library) keep(p *place, name string, content []byte, extension string, a answer, now time.Time) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	before := 0
+	bytes := p.bytes + len(content)
 	if h := p.files[name]; h != nil {
-		before = h.size
+		bytes -= h.size
 	}
-	if p.bytes-before+len(content) > maxPlace {
+	l.mu.Unlock()
+	if bytes > maxPlace {
 		return errPlaceFull
 	}
 	path, err := l.shelf.put(content, extension, now)
 	if err != nil {
 		return err
 	}
-	l.drop(p, name, now)
-	p.files[name] = &held{path: path, size: len(content), etag: a.etag, modified: a.modified}
-	p.bytes += len(content)
+	l.exchange(p, name, &held{path: path, size: len(content), etag: a.etag, modified: a.modified}, now)
 	return nil
 }
 
-// drop takes a file out of use. The caller holds mu.
-func (l *Library) drop(p *place, name string, now time.Time) {
-	if h := p.files[name]; h != nil {
-		l.shelf.release(h.path, now)
-		p.bytes -= h.size
+// exchange takes a file into use, nil for none, and the one before out of use.
+func (l *Library) exchange(p *place, name string, next *held, now time.Time) {
+	l.mu.Lock()
+	before := p.files[name]
+	if before != nil {
+		p.bytes -= before.size
+	}
+	if next != nil {
+		p.files[name] = next
+		p.bytes += next.size
+	} else {
 		delete(p.files, name)
+	}
+	l.mu.Unlock()
+	if before != nil {
+		l.shelf.release(now, before.path)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"time"
 )
 
@@ -22,11 +23,14 @@ const (
 
 var errShelfFull = errors.New("the own prompts and pictures of all branding profiles take more than 128 MB together")
 
-// shelf is the folder that media workers read. Its user has the lock.
+// shelf is the folder that media workers read. It has a lock of its own, which is held while megabytes are written; the library's, which
+// calls wait for, never is.
 type shelf struct {
 	folder string
-	files  map[string]*shelved // by path
-	bytes  int
+
+	mu    sync.Mutex
+	files map[string]*shelved // by path
+	bytes int
 }
 
 type shelved struct {
@@ -68,11 +72,13 @@ func (s *shelf) put(content []byte, extension string, now time.Time) (path strin
 	}
 	sum := sha256.Sum256(content)
 	path = filepath.Join(s.folder, hex.EncodeToString(sum[:16])+extension)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if f := s.files[path]; f != nil {
 		f.users++
 		return path, nil
 	}
-	s.sweep(now)
+	s.remove(now)
 	if s.bytes+len(content) > maxShelf {
 		return "", errShelfFull
 	}
@@ -99,16 +105,26 @@ func write(path string, content []byte) error {
 	return os.Rename(f.Name(), path)
 }
 
-// release counts one user less.
-func (s *shelf) release(path string, now time.Time) {
-	if f := s.files[path]; f != nil {
-		f.users--
-		f.unused = now
+// release counts one user less of each file; of "" there is none.
+func (s *shelf) release(now time.Time, paths ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, path := range paths {
+		if f := s.files[path]; f != nil {
+			f.users--
+			f.unused = now
+		}
 	}
 }
 
 // sweep removes what nobody has used for long.
 func (s *shelf) sweep(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(now)
+}
+
+func (s *shelf) remove(now time.Time) {
 	for path, f := range s.files {
 		if f.users > 0 || now.Sub(f.unused) < retireAfter {
 			continue
