@@ -194,6 +194,7 @@ func (l *Live) leg(ctx context.Context, g meeting.LegInfo) api.LiveObject {
 	v.text("ownerId", g.OwnerID)
 	v.text("chosenLayout", g.ChosenLayout)
 	v.id("callLegProfile", g.OwnProfile)
+	v.text("nameLabelOverride", g.NameOverride)
 	v.text("handStatus", hand(g.HandRaised))
 	// Mutes change by key tones and by others, beside what a profile began with.
 	v.bool("rxAudioMute", g.Muted.RxAudio)

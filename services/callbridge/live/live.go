@@ -103,7 +103,13 @@ func (l *Live) Get(ctx context.Context, o *schema.Object, id store.ID) (api.Live
 		}
 	case schema.Participant:
 		if p, ok := l.o.Control.Participant(id); ok {
-			return l.participant(p), true
+			x := l.participant(p)
+			for _, id := range p.Legs {
+				if g, ok := l.o.Control.Leg(id); ok {
+					values(x.Values).text("nameLabelOverride", g.NameOverride)
+				}
+			}
+			return x, true
 		}
 	case schema.CallLeg:
 		if g, ok := l.o.Control.Leg(id); ok {

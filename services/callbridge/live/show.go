@@ -2,13 +2,13 @@ package live
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"rotunda/services/callbridge/api"
 	"rotunda/services/callbridge/meeting"
 	"rotunda/services/callbridge/profiles"
 	"rotunda/services/callbridge/schema"
-	"rotunda/services/callbridge/store"
 )
 
 // call is a call as clients see it. What the API did not set is that of the callProfile or of the space.
@@ -68,30 +68,24 @@ func (l *Live) inForce(v values, c meeting.CallInfo) {
 	for _, name := range []string{"allowAllMuteSelf", "allowAllPresentationContribution", "activeWhenEmpty"} {
 		v.bool(name, false)
 	}
-	view := l.o.View()
-	if view == nil {
-		return
-	}
-	var space, tenant *store.Record
-	if c.Space != (meeting.ID{}) {
-		if space = view.Get(schema.CoSpace, c.Space); space != nil {
-			space.Values(func(f *schema.Field, value string) bool {
-				if len(f.Name) > 4 && f.Name[:4] == "pane" {
-					v.text(f.Name, value)
-				}
-				return true
-			})
-		}
-	}
-	if c.Tenant != (meeting.ID{}) {
-		tenant = view.Get(schema.Tenants, c.Tenant)
-	}
-	profiles.ForCall(view, space, tenant).Values(func(f *schema.Field, value string, _ profiles.Scope) bool {
+	c.Profile.Values(func(f *schema.Field, value string, _ profiles.Scope) bool {
 		if own := schema.Call.Field(f.Name); own != nil && own.Access == schema.Plain {
 			v.text(f.Name, value)
 		}
 		return true
 	})
+	view := l.o.View()
+	if view == nil || c.Space == (meeting.ID{}) {
+		return
+	}
+	if space := view.Get(schema.CoSpace, c.Space); space != nil {
+		space.Values(func(f *schema.Field, value string) bool {
+			if strings.HasPrefix(f.Name, "panePlacement") {
+				v.text(f.Name, value)
+			}
+			return true
+		})
+	}
 }
 
 // participant is a participant as clients see it.
