@@ -75,11 +75,16 @@ func Open(c Config, h Handler) (*Endpoint, error) {
 		return nil, fmt.Errorf("camera: ports %d to %d: want the first to be the lower", c.FirstPort, c.LastPort)
 	}
 	e := &Endpoint{c: c, h: h, done: make(chan struct{})}
-	n := int(c.LastPort) - int(c.FirstPort) + 1
+	// RTP has even ports (RFC 3550, 11); there are far ends that count on it.
+	first := (int(c.FirstPort) + 1) &^ 1
+	n := (int(c.LastPort)-first)/2 + 1
+	if first > int(c.LastPort) {
+		return nil, fmt.Errorf("camera: ports %d to %d: want one that is even", c.FirstPort, c.LastPort)
+	}
 	start := rand.IntN(n)
 	var err error
 	for i := range n {
-		at := netip.AddrPortFrom(c.Local, c.FirstPort+uint16((start+i)%n))
+		at := netip.AddrPortFrom(c.Local, uint16(first+2*((start+i)%n)))
 		if e.conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(at)); err == nil {
 			e.at = e.conn.LocalAddr().(*net.UDPAddr).AddrPort()
 			go e.serve()

@@ -40,8 +40,8 @@ func endpoint(t *testing.T) (*Endpoint, heard) {
 		e.Close()
 		<-e.Done()
 	})
-	if e.Local().Port() < 64512 {
-		t.Errorf("port %d: want one from 64512", e.Local().Port())
+	if p := e.Local().Port(); p < 64512 || p%2 != 0 {
+		t.Errorf("port %d: want an even one from 64512", p)
 	}
 	return e, h
 }
@@ -196,6 +196,9 @@ func TestWhatMakesNoSenseIsNotSent(t *testing.T) {
 	p := e.Local().Port()
 	if _, err := Open(Config{Local: e.Local().Addr(), FirstPort: p, LastPort: p}, heard{}); err == nil {
 		t.Error("a port was taken twice")
+	}
+	if _, err := Open(Config{Local: e.Local().Addr(), FirstPort: 64513, LastPort: 64513}, heard{}); err == nil {
+		t.Error("an odd port was taken")
 	}
 }
 

@@ -424,6 +424,8 @@ func (f *Connection) use(c *net.TCPConn) (over bool) {
 	f.mu.Lock()
 	f.changed = cancel
 	f.mu.Unlock()
+	// A far end that vanished and comes back waits in the listener's queue until its old connection is found dead: within half a minute.
+	c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
 	failed := false
 	send := func(b []byte) {
 		f.trace(false, remote, b)
