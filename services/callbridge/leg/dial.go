@@ -3,6 +3,7 @@ package leg
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -45,7 +46,7 @@ func (l *Line) dial(d meeting.Dial) {
 	l.settings = l.legs.o.Settings(l.rights)
 	l.own(&l.settings)
 	l.plan.dial, l.plan.last = d, meeting.UnknownDestination
-	out := l.legs.o.Plan().Outgoing(l.legs.outgoing(d), nil)
+	out := l.legs.ways(d)
 	if len(out.Attempts) == 0 {
 		l.log.Info("a call cannot be made", "to", d.To, "why", out.Why)
 		l.finish(meeting.UnknownDestination, false)
@@ -53,6 +54,15 @@ func (l *Line) dial(d meeting.Dial) {
 	}
 	l.plan.attempts = out.Attempts
 	l.try()
+}
+
+// ways asks the dial plan; there is none before the database has answered.
+func (s *Legs) ways(d meeting.Dial) dialplan.Outgoing {
+	p := s.o.Plan()
+	if p == nil {
+		return dialplan.Outgoing{Why: "there is no dial plan yet: the database has not answered"}
+	}
+	return p.Outgoing(s.outgoing(d), nil)
 }
 
 func (s *Legs) outgoing(d meeting.Dial) dialplan.Call {
@@ -86,9 +96,9 @@ func (l *Line) try() {
 			return
 		}
 		l.exchange, l.rang = offering, false
-		l.ear = &ear{l: l}
-		d := l.plan.dial
-		l.call = l.legs.o.Dial(l.legs.request(d, a, targets, offer, l.settings), l.ear)
+		e := &ear{l: l}
+		l.ear.Store(e)
+		l.call = l.legs.o.Dial(l.legs.request(l.plan.dial, a, targets, offer, l.settings), e)
 		return
 	}
 	l.finish(l.plan.last, false)
@@ -116,8 +126,8 @@ var transports = map[dialplan.Transport]sip.Transport{dialplan.TLS: sip.TLS, dia
 // firstOffer opens the ports of an outgoing call. Each way has keys of its own: what one far end was sent is nobody else's.
 func (l *Line) firstOffer(targets []sip.Target) ([]byte, error) {
 	again := l.session != nil
-	l.session = sdp.New(l.settings.Policy, l.legs.o.Random)
-	l.local = l.legs.o.Addresses(localOf(l.call), targets[0].Address.Addr())
+	l.begin()
+	l.local = l.legs.o.Addresses(netip.Addr{}, targets[0].Address.Addr())
 	l.session.Prepare()
 	if again {
 		if err := l.close(); err != nil {

@@ -131,3 +131,20 @@ func (l *Line) pictureWanted() {
 func blind(v *control.Video) bool {
 	return v != nil && !v.PLI && !v.FIR && (v.Direction == control.SendReceive || v.Direction == control.ReceiveOnly)
 }
+
+// SendKeys sends key tones to the far end: by RTP, or by INFO to those that know no other way. 0-9*#A-D, a comma is a pause.
+func (l *Line) SendKeys(keys string) {
+	l.q.add(func() {
+		switch {
+		case l.stage != up:
+		case l.agreed.DTMF:
+			l.media.SendKeys(keys)
+		default:
+			for _, k := range keys {
+				if strings.ContainsRune("0123456789*#ABCD", k) {
+					l.call.Info(relayType, []byte("Signal="+string(k)+"\r\nDuration=160\r\n"))
+				}
+			}
+		}
+	})
+}

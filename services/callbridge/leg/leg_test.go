@@ -510,7 +510,7 @@ func TestACallTakesThePlaceOfAnother(t *testing.T) {
 	w.mu.Lock()
 	w.arrive = func(wire *wire) {
 		wire.replaces = near.wire.callee
-		near.line.ear.replaced(wire.callee)
+		near.line.ear.Load().replaced(wire.callee)
 	}
 	w.mu.Unlock()
 	w.peers.Dial(t.Context(), meeting.Dial{Leg: id(), To: "space@127.0.0.1", From: "carol@example.com"}, other)
@@ -611,5 +611,121 @@ func TestACallThatWasForwardedTooOften(t *testing.T) {
 	near.await("answered", 1)
 	if d := w.dialed[0]; d.MaxForwards != 12 || len(d.Headers) != 0 {
 		t.Errorf("want 12 hops, got %+v", d)
+	}
+}
+
+func TestTheFarEndTakesPlainMediaOfAnOfferThatLeavesThemOpen(t *testing.T) {
+	w := newWorld(t)
+	w.farSettings.Encryption = sdp.Prohibited
+	near := newTold(t)
+	line, _ := w.legs.Dial(t.Context(), meeting.Dial{Leg: id(), To: "bob@127.0.0.1"}, near)
+	near.await("answered", 1)
+	far := wait(t, "the call", w.came)
+	near.awaitSaid(far.wire.callee, "answer", 1)
+	if m, _ := near.info(); m.Encrypted || !m.Unencrypted {
+		t.Errorf("want plain media, got %+v", m)
+	}
+	for _, tr := range w.engine.Leg("bridge", line.(*Line).ID().String()).Transports {
+		if tr.Security != control.Plain || !tr.Remote.IsValid() {
+			t.Errorf("want plain transports with a far end, got %+v", tr)
+		}
+	}
+	line.Hangup(meeting.CallEnded)
+	near.await("ended callEnded false", 1)
+	if n := strings.Count(far.wire.caller.all(), "reoffer"); n != 1 {
+		t.Errorf("want one offer of the new ports, got %s", far.wire.caller.all())
+	}
+}
+
+func TestSettingsThatChangeWhileItRingsCountWhenItIsAnswered(t *testing.T) {
+	w := newWorld(t)
+	ring := make(chan *came, 1)
+	w.arrive = func(wire *wire) {
+		c := w.take(w.peers, wire)
+		c.line.Ring()
+		ring <- c
+	}
+	near := newTold(t)
+	line, _ := w.legs.Dial(t.Context(), meeting.Dial{Leg: id(), To: "bob@127.0.0.1"}, near)
+	near.await("ringing", 1)
+	w.set(&w.settings, func(s *Settings) { s.Video = false })
+	line.(*Line).Adjust(profiles.Effective{})
+	far := wait(t, "the ringing", ring)
+	far.line.Accept()
+	near.await("changed", 1)
+	if m, _ := near.info(); m.Video || !m.Audio {
+		t.Errorf("want no video, got %+v", m)
+	}
+}
+
+func TestKeysGoByINFOToThoseThatKnowNoOtherWay(t *testing.T) {
+	w := newWorld(t)
+	near, far := w.up()
+	near.line.SendKeys("12#")
+	w.engine.Await(t, "sendKeys "+near.line.ID().String()+" 12#")
+	wire := newWire("sip:old@example.com", "sip:space@127.0.0.1", []byte("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"))
+	wire.caller.h = &late{t: t}
+	old := w.take(w.legs, wire)
+	old.line.Accept()
+	old.await("answered", 1)
+	old.line.SendKeys("1,#")
+	old.until("two keys", func() bool {
+		wire.callee.mu.Lock()
+		defer wire.callee.mu.Unlock()
+		return slices.Equal(wire.callee.infos, []string{relayType, relayType})
+	})
+	_ = far
+}
+
+func TestAHangupWhileMediaAreWaitedForHasItsOwnCode(t *testing.T) {
+	w := newWorld(t)
+	asked := make(chan struct{}, 1)
+	w.engine.Refuse(func(ask, _ string) error {
+		if ask == "putLeg" {
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			return &control.Error{Code: control.CodeLost, Text: "no worker"}
+		}
+		return nil
+	})
+	w.arrive = func(wire *wire) {
+		c := w.take(w.legs, wire)
+		c.line.Accept()
+		<-asked
+		c.line.Hangup(meeting.ParticipantLimit)
+	}
+	w.peers.Dial(t.Context(), meeting.Dial{Leg: id(), To: "space@127.0.0.1"}, newTold(t))
+	c := wait(t, "the call", w.came)
+	c.await("ended participantLimitReached false", 1)
+	if !c.wire.callee.did("reject 486") {
+		t.Errorf("want 486, got %s", c.wire.callee.all())
+	}
+}
+
+func TestACallerWhoGivesUpWhileMediaAreWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	asked := make(chan struct{}, 1)
+	w.engine.Refuse(func(ask, _ string) error {
+		if ask == "putLeg" {
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			return &control.Error{Code: control.CodeLost, Text: "no worker"}
+		}
+		return nil
+	})
+	w.arrive = func(wire *wire) { w.take(w.legs, wire).line.Accept() }
+	far := newTold(t)
+	line, _ := w.peers.Dial(t.Context(), meeting.Dial{Leg: id(), To: "space@127.0.0.1"}, far)
+	c := wait(t, "the call", w.came)
+	<-asked
+	began := time.Now()
+	line.Hangup(meeting.ClientTeardown)
+	c.await("ended remoteTeardown true", 1)
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the end was heard after %v", took)
 	}
 }

@@ -52,7 +52,7 @@ type Options struct {
 	Mixer *mixer.Mixer
 	// Dial makes a call: (*sip.Agent).Dial.
 	Dial func(d sip.Dial, h sip.Handler) Dialog
-	// Plan is the dial plan now.
+	// Plan is the dial plan now; nil while there is none.
 	Plan func() *dialplan.Plan
 	// Settings are those of a leg with these rights; nil is a leg of which nobody knows yet where it belongs. See [SettingsOf].
 	Settings func(rights *profiles.Effective) Settings
@@ -183,8 +183,9 @@ func (s *Legs) Arrive(c Dialog) (*Line, meeting.Arrival, error) {
 	if r := c.Header("Replaces"); len(r) > 0 {
 		a.Replaces = r[0]
 	}
-	l.ear = &ear{l: l}
-	c.Use(l.ear)
+	l.sure.Store(true)
+	l.ear.Store(&ear{l: l})
+	c.Use(l.ear.Load())
 	return l, a, nil
 }
 

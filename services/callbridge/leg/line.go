@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"rotunda/services/callbridge/dialplan"
@@ -46,11 +47,15 @@ type Line struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
+	// ear is that of the dialog that counts; what others say is left out. Tasks of q write it. sure: there is no other way to go on when that
+	// dialog ends.
+	ear  atomic.Pointer[ear]
+	sure atomic.Bool
+
 	// What follows belongs to the tasks of q.
 	caller   meeting.Caller
 	untold   []func()
 	call     Dialog
-	ear      *ear // of the dialog that counts; what others say is left out
 	who      meeting.Identity
 	stage    stage
 	accepted bool // the meeting said Accept
@@ -61,6 +66,7 @@ type Line struct {
 	// own are what this call was made with, over the settings; nil for nothing.
 	own       func(*Settings)
 	session   *sdp.Session
+	policy    sdp.Policy // the session's
 	local     []netip.Addr
 	agreed    sdp.Agreed
 	state     control.LegState // that the last description was written from
@@ -72,7 +78,9 @@ type Line struct {
 	floor   *floorControl
 	showing bool // somebody else presents
 	slides  bool // a presentation is being sent or received
-	camera  cameraEnd
+	camera  *cameraControl
+	// cameraOf is whose camera the far end moves; nil for nobody's.
+	cameraOf *Line
 
 	exchange exchange
 	// again: offer once more when the exchange is over; more: with what was not there before, too.
@@ -175,13 +183,26 @@ func (l *Line) adjust() {
 	if l.own != nil {
 		l.own(&s)
 	}
-	before := l.settings
 	l.settings = s
-	if l.stage != up || reflect.DeepEqual(before.Policy, s.Policy) {
-		return // what is not answered yet is agreed on by them
+	if l.stage == up { // before, they count when the call is answered
+		l.conform()
 	}
-	l.session.SetPolicy(s.Policy)
+}
+
+// conform offers anew what the settings have changed since the session began.
+func (l *Line) conform() {
+	if reflect.DeepEqual(l.policy, l.settings.Policy) {
+		return
+	}
+	l.policy = l.settings.Policy
+	l.session.SetPolicy(l.policy)
 	l.offer(true)
+}
+
+// begin makes a session by the settings of now.
+func (l *Line) begin() {
+	l.policy = l.settings.Policy
+	l.session = sdp.New(l.policy, l.legs.o.Random)
 }
 
 // accept answers an incoming call.
@@ -189,10 +210,9 @@ func (l *Line) accept() {
 	if !l.incoming || l.stage != early || l.accepted || l.ctx.Err() != nil {
 		return
 	}
-	l.accepted = true
 	offer := l.call.Offer()
 	// The settings may be others than when the call came.
-	l.session = sdp.New(l.settings.Policy, l.legs.o.Random)
+	l.begin()
 	var body []byte
 	var err error
 	if offer != nil {
@@ -209,6 +229,7 @@ func (l *Line) accept() {
 		l.fail(err)
 		return
 	}
+	l.accepted = true
 	l.call.Accept(body)
 	if offer != nil {
 		l.settle(offer)
@@ -276,7 +297,7 @@ func (l *Line) finish(why meeting.Reason, remote bool) {
 	}
 	l.stage = over
 	l.cancel()
-	l.ear = nil
+	l.ear.Store(nil)
 	if l.sentTo != nil {
 		l.sentTo.drop()
 		l.sentTo = nil
@@ -285,6 +306,8 @@ func (l *Line) finish(why meeting.Reason, remote bool) {
 		l.floor.c.Close()
 		l.floor = nil
 	}
+	l.closeCamera()
+	l.cameraOf = nil
 	l.log.Debug("a leg ended", "reason", why, "remote", remote)
 	l.legs.forget(l)
 	l.legs.updates.watch(l, false)
@@ -296,7 +319,7 @@ func (l *Line) finish(why meeting.Reason, remote bool) {
 func (l *Line) facts() meeting.MediaInfo {
 	a := l.agreed
 	m := meeting.MediaInfo{Audio: a.Audio, Video: a.Video, Presentation: a.Presentation, Cipher: a.Cipher, Encrypted: a.Encrypted, Unencrypted: a.Unencrypted,
-		Camera: a.Camera != nil, Bandwidth: a.Bandwidth}
+		Camera: a.Camera != nil && l.camera != nil && l.camera.capable, Bandwidth: a.Bandwidth}
 	if a.DTLS {
 		m.Cipher = l.cipher
 	}
@@ -317,7 +340,7 @@ var (
 // do queues what a dialog says.
 func (e *ear) do(f func(l *Line)) {
 	e.l.q.add(func() {
-		if e.l.ear == e {
+		if e.l.ear.Load() == e {
 			f(e.l)
 		}
 	})
@@ -326,7 +349,7 @@ func (e *ear) do(f func(l *Line)) {
 // or is do, with what it means while the dialog is that of a transfer.
 func (e *ear) or(f func(l *Line), g func(t *transfer)) {
 	e.l.q.add(func() {
-		if e.l.ear == e {
+		if e.l.ear.Load() == e {
 			f(e.l)
 		} else if t := e.transfer; t != nil && e.l.sentTo == t && t.ear == e {
 			g(t)
@@ -367,6 +390,9 @@ func (e *ear) Info(contentType string, body []byte) int { return e.l.info(conten
 
 // Ended implements [sip.Handler].
 func (e *ear) Ended(end sip.End) {
+	if e.l.sure.Load() && e.l.ear.Load() == e {
+		e.l.cancel() // whatever waits for media
+	}
 	e.or(func(l *Line) { l.ended(end) }, func(t *transfer) { t.ended(end) })
 }
 

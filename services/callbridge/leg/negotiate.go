@@ -262,6 +262,7 @@ func (l *Line) next() {
 func (l *Line) settle(description []byte) {
 	l.agreed = l.session.Agreed()
 	l.agreeFloor(l.agreed.Floor)
+	l.agreeCamera(l.agreed.Camera)
 	l.records(description)
 	if held := l.agreed.HeldByPeer; held != l.held && l.stage == up {
 		l.held = held
@@ -288,6 +289,7 @@ func (l *Line) confirmed() {
 		return
 	}
 	l.stage = up
+	l.sure.Store(true)
 	l.who = identify(l.call)
 	l.told = l.facts()
 	who, m := l.who, l.told
@@ -296,6 +298,7 @@ func (l *Line) confirmed() {
 		l.tell(func() { l.caller.Held(true) })
 	}
 	l.next()
+	l.conform()
 }
 
 // records tells whether the far end says that it records (RFC 7866, 6.2).
@@ -309,10 +312,14 @@ func (l *Line) records(description []byte) {
 
 // ports are those of what does not run in the media engine, opened when the description has a use for them.
 func (l *Line) ports() (p sdp.Ports) {
-	floor, _ := l.session.Wants()
+	floor, camera := l.session.Wants()
 	l.openFloor(floor)
+	l.openCamera(camera)
 	if l.floor != nil {
 		p.Floor = l.floor.c.Local()
+	}
+	if l.camera != nil {
+		p.Camera = l.camera.e.Local()
 	}
 	return p
 }

@@ -2,7 +2,6 @@ package leg
 
 import (
 	"errors"
-	"net/netip"
 
 	"rotunda/services/callbridge/dialplan"
 	"rotunda/services/callbridge/meeting"
@@ -18,7 +17,7 @@ func (e *ear) Referred(to, replaces string) int {
 		return 403
 	}
 	if !l.q.offer(func() {
-		if l.ear == e {
+		if l.ear.Load() == e {
 			l.transfer(to, replaces)
 		}
 	}) {
@@ -49,7 +48,7 @@ func (e *ear) replaced(by Dialog) {
 	next := &ear{l: e.l}
 	by.Use(next)
 	e.l.q.add(func() {
-		if e.l.ear != e || e.l.stage != up || e.l.ctx.Err() != nil {
+		if e.l.ear.Load() != e || e.l.stage != up || e.l.ctx.Err() != nil {
 			by.Reject(481, "Call/Transaction Does Not Exist")
 			return
 		}
@@ -76,7 +75,8 @@ func (l *Line) replace(by Dialog, next *ear) {
 		return
 	}
 	by.Accept(body)
-	l.call, l.ear = by, next
+	l.call = by
+	l.ear.Store(next)
 	l.retargeted(offer)
 	if offer == nil {
 		l.exchange = offering
@@ -85,7 +85,7 @@ func (l *Line) replace(by Dialog, next *ear) {
 
 // take opens ports for another far end.
 func (l *Line) take(session *sdp.Session, from Dialog, how describe) ([]byte, error) {
-	l.session, l.exchange, l.again, l.more, l.cipher = session, settled, false, false, ""
+	l.session, l.policy, l.exchange, l.again, l.more, l.cipher = session, l.settings.Policy, settled, false, false, ""
 	l.local = l.legs.o.Addresses(from.Local().Addr(), from.Source().Addr())
 	if err := l.close(); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (l *Line) transfer(to, replaces string) {
 		ours = l.call.From()
 	}
 	t := &transfer{l: l, from: l.call, name: ours.Name, replaces: replaces}
-	t.attempts = l.legs.o.Plan().Outgoing(l.legs.outgoing(meeting.Dial{To: to, From: ours.URI, Tenant: l.plan.dial.Tenant}), nil).Attempts
+	t.attempts = l.legs.ways(meeting.Dial{To: to, From: ours.URI, Tenant: l.plan.dial.Tenant}).Attempts
 	l.sentTo = t
 	t.next(404)
 }
@@ -188,7 +188,8 @@ func (t *transfer) offered(body []byte) {
 	t.call.AnswerOffer(answer)
 	t.end(200)
 	t.from.Hangup("transferred")
-	l.call, l.ear = t.call, t.ear
+	l.call = t.call
+	l.ear.Store(t.ear)
 	l.retargeted(body)
 }
 
@@ -212,10 +213,3 @@ func (t *transfer) drop() {
 }
 
 var errNoOffer = errors.New("there is no offer")
-
-func localOf(c Dialog) netip.Addr {
-	if c == nil {
-		return netip.Addr{}
-	}
-	return c.Local().Addr()
-}
