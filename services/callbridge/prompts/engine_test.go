@@ -45,8 +45,8 @@ func TestTheMediaEnginePlaysWhatIsMade(t *testing.T) {
 		sine = append(sine, byte(v), byte(v>>8))
 	}
 	for name, b := range map[string][]byte{
-		"8 kHz": wav(1, 1, 8000, 16, sine[:16000], false), "44.1 kHz stereo": wav(1, 2, 44100, 16, sine, false), "22.05 kHz": wav(1, 1, 22050, 16, sine, true),
-		"48 kHz": wav(1, 1, 48000, 16, sine, false), "mu-law": wav(7, 1, 8000, 8, make([]byte, 8000), false),
+		"8 kHz": wav(1, 1, 8000, 16, sine[:16000], false), "44.1 kHz stereo": wav(1, 2, 44100, 16, sine, false),
+		"mu-law": wav(7, 1, 8000, 8, make([]byte, 8000), false),
 	} {
 		out, err := normalize(b)
 		if err != nil {
@@ -67,13 +67,13 @@ func TestTheMediaEnginePlaysTheBuiltInPrompts(t *testing.T) {
 	if _, err := os.Stat(folder); err != nil {
 		t.Skip("there are no prompts in build/prompts (make prompts)")
 	}
-	for _, name := range []prompt.Name{prompt.IVRWelcome, prompt.MeetingEnded, "number_7"} { // all of them take a minute with the race detector
+	for _, name := range []prompt.Name{prompt.IVRWelcome, "number_7"} { // all of them take a minute with the race detector
 		if length, loud := heard(t, filepath.Join(folder, name.File())); length < 300*time.Millisecond || length > 4*time.Second || loud < 500 {
 			t.Errorf("%s: %v of loudness %.0f", name, length, loud)
 		}
 	}
 	l, _ := library(t, Options{BuiltIn: folder})
-	if length, _ := heard(t, l.Files(prompt.Call, "", prompt.Number(142)...)...); length < time.Second || length > 6*time.Second {
-		t.Errorf("142 takes %v", length)
+	if length, _ := heard(t, l.Files(prompt.Call, "", prompt.Number(42)...)...); length < 600*time.Millisecond || length > 6*time.Second {
+		t.Errorf("42 takes %v", length)
 	}
 }

@@ -107,7 +107,7 @@ var table = append([]Prompt{
 	{PasscodeTryAgain, Call, "That passcode is not correct. Please try again.", 0, false, "After the first wrong passcode."},
 	{PasscodeFinal, Call, "That passcode is not correct. Please try again. This is your last attempt.", 0, false, "After the second wrong passcode."},
 	{PasscodeGoodbye, Call, "That passcode is not correct. Goodbye.", 0, false, "After the third wrong passcode, before the call ends."},
-	{Timeout, Call, "No passcode was entered. Goodbye.", 0, false, "When nobody entered a passcode or confirmed a call, before the call ends."},
+	{Timeout, Call, "No response was received. Goodbye.", 0, false, "When nobody entered a passcode or confirmed a call, before the call ends."},
 	{SpaceJoin, Call, "You are now entering the meeting.", 0, false, "When somebody joins the meeting of a space."},
 	{SpaceConfirm, Call, "To join the meeting, press 1.", 2000, true, "When somebody was called into the meeting of a space and is asked to press 1."},
 	{SpaceOutgoingWelcome, Call, "Hello. You are invited to a meeting.", 0, false, "When somebody answers who was called into the meeting of a space."},
