@@ -260,6 +260,22 @@ func TestAnnouncementsBecomeRarer(t *testing.T) {
 	}
 }
 
+func TestAFloodIsNotPassedOn(t *testing.T) {
+	p := protocol{}
+	now := time.Unix(1e9, 0)
+	for range 1000 {
+		if err := p.input(build(cameraClient, byte(Stop), 0x80), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(p.asked); n != maxAsked {
+		t.Errorf("%d of 1000 requests in a second are passed on, want %d", n, maxAsked)
+	}
+	if p.input(build(cameraClient, byte(Stop), 0x80), now.Add(time.Second)); len(p.asked) != maxAsked+1 {
+		t.Error("a second later nothing is passed on")
+	}
+}
+
 func FuzzInput(f *testing.F) {
 	f.Add(build(cameraClient, 1, 0x80, 0))
 	f.Add(build(managementClient, 1, 0, 1, 0x81))

@@ -13,6 +13,8 @@ const (
 	// announceAgain keeps translators' mappings open too.
 	announceAgain = 30 * time.Second
 	maxWaiting    = 32
+	// maxAsked is how much a far end may ask for in a second, since it is passed on; people with a remote control cause ten at most.
+	maxAsked = 50
 )
 
 // protocol is what one end knows and has to send, without sockets and clocks. It is of one goroutine.
@@ -29,6 +31,8 @@ type protocol struct {
 	pause    time.Duration
 	moving   Directions
 	until    time.Time
+	second   int64 // that count is of
+	count    int
 }
 
 type timed struct {
@@ -130,7 +134,12 @@ func (p *protocol) input(b []byte, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		p.asked = append(p.asked, r)
+		if s := now.Unix(); s != p.second {
+			p.second, p.count = s, 0
+		}
+		if p.count++; p.count <= maxAsked {
+			p.asked = append(p.asked, r)
+		}
 	}
 	return nil
 }
