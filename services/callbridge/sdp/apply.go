@@ -231,7 +231,8 @@ func (s *Session) video(st *state, r role) *control.Video {
 		v.Receive = append(v.Receive, l.list[i].receive())
 	}
 	q := s.quality(l.role, s.sendTotal(st))
-	v.MaxWidth, v.MaxHeight, v.MaxRate = q.Width, q.Height, q.Rate
+	// Pictures are 16:9 in whole blocks: 848 × 480 within 868 × 480.
+	v.MaxWidth, v.MaxHeight, v.MaxRate = min(q.Width, q.Height*16/9&^15), q.Height, q.Rate
 	if f.fps >= 100 && l.agreed {
 		v.MaxRate = min(v.MaxRate, f.fps/100)
 	}

@@ -98,7 +98,7 @@ func TestEndpoints(t *testing.T) {
 		{name: "cisco-ce-required", policy: capped, security: control.SDES, suite: control.SuiteAEAD256,
 			audio: control.Format{PayloadType: 9, Codec: "G722"}, dtmf: "101/8000",
 			video: control.Format{PayloadType: 126, Codec: "H264", PacketizationMode: 1, ProfileLevel: "428016", MaxFrameSize: 9000, MaxMacroblockRate: 245000},
-			size:  "868×480×30 3936000", screen: "1280×720×5 1968000", floor: "udp server 203.0.113.40:5070 1 1 1 3", camera: true,
+			size:  "848×480×30 3936000", screen: "1280×720×5 1968000", floor: "udp server 203.0.113.40:5070 1 1 1 3", camera: true,
 			lines: []string{"m=audio 40000 RTP/SAVP 9 8 0 101", "a=fmtp:126 profile-level-id=428016;packetization-mode=1;max-fs=1650;max-mbps=49500;max-br=5936",
 				"a=fmtp:126 profile-level-id=428014;packetization-mode=1;max-fs=3600;max-mbps=18000;max-br=5936"}},
 		{name: "webex-device", policy: rich, security: control.SDES, suite: control.SuiteAEAD256,

@@ -542,6 +542,16 @@ func TestFloorRoles(t *testing.T) {
 	if x, y := floorText(a.Agreed().Floor), floorText(b.Agreed().Floor); x != "tcp client active 192.0.2.10:64512 1 1 1 3" || y != "tcp server 192.0.2.10:64512 1 1 1 3" {
 		t.Errorf("floors are %q and %q", x, y)
 	}
+	// A port that the far end cannot reach is none.
+	far := newSide(t, video)
+	if err := far.ReadOffer(bytes.ReplaceAll(offer, []byte("IN IP4 203.0.113.60"), []byte("IN IP6 2001:db8:6::6"))); err != nil {
+		t.Fatal(err)
+	}
+	far.put()
+	ports := Ports{Floor: netip.AddrPortFrom(four, 64512), Camera: netip.AddrPortFrom(six, 64514)}
+	if d, err := far.WriteAnswer(far.media, ports); err != nil || !strings.Contains(string(d), "m=application 0 TCP/BFCP") || !strings.Contains(string(d), "m=application 64514 RTP/AVP 100") {
+		t.Errorf("%v\n%s", err, d)
+	}
 	// Without a port nothing is offered.
 	n := newSide(t, video)
 	n.Prepare()

@@ -19,7 +19,7 @@ func (s *Session) WriteOffer(st control.LegState, p Ports) ([]byte, error) {
 		return nil, errors.New("nothing to offer: Prepare comes first")
 	}
 	for i := range s.next.lines {
-		if l := &s.next.lines[i]; l.on && !p.have(l.role) {
+		if l := &s.next.lines[i]; l.on && !p.have(l) {
 			l.reject()
 		}
 	}
@@ -39,7 +39,7 @@ func (s *Session) WriteAnswer(st control.LegState, p Ports) ([]byte, error) {
 	}
 	state := s.current()
 	for i := range state.lines {
-		if l := &state.lines[i]; l.on && !p.have(l.role) {
+		if l := &state.lines[i]; l.on && !p.have(l) {
 			l.reject()
 		}
 	}
@@ -52,15 +52,17 @@ func (s *Session) WriteAnswer(st control.LegState, p Ports) ([]byte, error) {
 	return b, nil
 }
 
-// have tells whether there is a port for a role.
-func (p Ports) have(r role) bool {
-	switch r {
+// have tells whether there is a port for a line, of the family that the far end has.
+func (p Ports) have(l *line) bool {
+	at := p.Floor
+	switch l.role {
 	case floorRole:
-		return p.Floor.IsValid() && p.Floor.Port() != 0
 	case cameraRole:
-		return p.Camera.IsValid() && p.Camera.Port() != 0
+		at = p.Camera
+	default:
+		return true
 	}
-	return true
+	return at.IsValid() && at.Port() != 0 && (!l.agreed || at.Addr().Unmap().Is6() == l.six)
 }
 
 // writer makes one description.
@@ -146,9 +148,9 @@ type place struct {
 func (w *writer) place(l *line) (p place, err error) {
 	switch l.role {
 	case floorRole:
-		return place{rtp: w.ports.Floor}, nil
+		return place{rtp: unmapped(w.ports.Floor)}, nil
 	case cameraRole:
-		return place{rtp: w.ports.Camera}, nil
+		return place{rtp: unmapped(w.ports.Camera)}, nil
 	}
 	home := w.st.carrier(l).home
 	if home < 0 || home >= len(w.media.Transports) {
@@ -159,9 +161,9 @@ func (w *writer) place(l *line) (p place, err error) {
 		if l.agreed && l.ice == nil && a.Addr().Unmap().Is6() != l.six {
 			continue
 		}
-		p.rtp = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+		p.rtp = unmapped(a)
 		if i < len(p.state.RTCP) {
-			p.rtcp = netip.AddrPortFrom(p.state.RTCP[i].Addr().Unmap(), p.state.RTCP[i].Port())
+			p.rtcp = unmapped(p.state.RTCP[i])
 		}
 		return p, nil
 	}
@@ -171,6 +173,8 @@ func (w *writer) place(l *line) (p place, err error) {
 	}
 	return p, refuse(301, "%v is at an %s address, and this server has none", l.role, family)
 }
+
+func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
 // rejected repeats a line with port 0 (RFC 3264, 6).
 func (w *writer) rejected(l *line) {
