@@ -29,7 +29,10 @@ type Agent struct {
 
 	connections atomic.Int64
 	refused     atomic.Uint64
-	running     sync.WaitGroup
+	running     crew
+	leaving     atomic.Int64 // BYEs and CANCELs that wait for their answers
+	draining    atomic.Bool
+	complaint   seldom
 	done        chan struct{}
 
 	mu        sync.Mutex
@@ -86,7 +89,8 @@ func New(o Options) (*Agent, error) {
 	return a, nil
 }
 
-// Serve reads from the sockets until ctx is done, and then closes them. Calls that are still up are forgotten: end them before.
+// Serve reads from the sockets until ctx is done, and then closes them. Calls that are still up are forgotten: end them before. BYEs that were just
+// sent have a second for their answers; calls that come in the meantime get 503.
 func (a *Agent) Serve(ctx context.Context) error {
 	a.mu.Lock()
 	if a.serving || a.closing {
@@ -99,9 +103,20 @@ func (a *Agent) Serve(ctx context.Context) error {
 	}
 	a.mu.Unlock()
 	<-ctx.Done()
+	a.draining.Store(true)
+	for end := time.Now().Add(time.Second); a.leaving.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
 	a.close()
 	a.running.Wait()
 	return nil
+}
+
+// complain logs what others cause, once in a second.
+func (a *Agent) complain(what string, args ...any) {
+	if a.complaint.now() {
+		a.log.Warn(what, append(args, "refused so far", a.refused.Load())...)
+	}
 }
 
 func (a *Agent) close() {
@@ -406,7 +421,7 @@ func (a *Agent) receive(b []byte, p path) bool {
 	}
 	m.path = p
 	if f == nil && p.conn == nil {
-		if end := len(b) - len(m.body); end > a.limits.Header+2048 && m.request() {
+		if end := headEnd(b); end > a.limits.Header && m.request() {
 			f = &fault{513, "the message is too long"}
 		}
 	}
@@ -491,6 +506,7 @@ func (a *Agent) requested(m *message) {
 	if !ok {
 		a.refused.Add(1)
 		if tell {
+			a.complain("sip: too many requests", "from", m.path.remote.Addr())
 			a.overloaded(m)
 		}
 		return
@@ -520,6 +536,10 @@ func (a *Agent) requested(m *message) {
 	}
 	switch m.method {
 	case "INVITE":
+		if a.draining.Load() {
+			a.overloaded(m)
+			return
+		}
 		a.invited(m, m.path.transport == UDP && !verified)
 	case "OPTIONS":
 		a.answer(m, 200, "")

@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"context"
+	"log/slog"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -104,6 +106,16 @@ const (
 	offerLateRel  // reliable 18x to our INVITE that had none: the PRACK answers
 	offerDeferred // told, and no longer wanted
 )
+
+var stateNames = [...]string{stateCalling: "calling", stateEarly: "early", stateAccepted: "accepted", stateConfirmed: "confirmed", stateEnded: "ended"}
+
+// become changes the state; c.mu is held.
+func (c *Call) become(s callState) {
+	if c.a.log.Enabled(context.Background(), slog.LevelDebug) {
+		c.a.log.Debug("sip: call", "call", c.callID, "was", stateNames[c.state], "is", stateNames[s])
+	}
+	c.state = s
+}
 
 // ID is the Call-ID.
 func (c *Call) ID() string { return c.callID }
@@ -222,7 +234,7 @@ func (c *Call) finish(e End) {
 	if c.state == stateEnded {
 		return
 	}
-	c.state = stateEnded
+	c.become(stateEnded)
 	c.stop()
 	c.tell(func(h Handler) {
 		if h != nil {

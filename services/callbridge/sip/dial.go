@@ -350,7 +350,7 @@ func (c *Call) ringing(r *message) {
 	}
 	e.routes = routeSet(r)
 	if c.state == stateCalling {
-		c.state = stateEarly
+		c.become(stateEarly)
 	}
 	body := sdpOf(r)
 	if r.lists("Require", "100rel") {
@@ -426,7 +426,7 @@ func (c *Call) inviteAccepted(tx *clientTx, r *message) {
 	if c.ringTimer != nil {
 		c.ringTimer.Stop()
 	}
-	c.state = stateConfirmed
+	c.become(stateConfirmed)
 	c.remoteTag, c.target, c.routes = r.to.tag, target, routes
 	c.allow = strings.Join(r.values("Allow"), ", ")
 	body := sdpOf(r)

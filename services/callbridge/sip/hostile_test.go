@@ -369,6 +369,41 @@ func TestALostConnection(t *testing.T) {
 	}
 }
 
+// TestGoodbyesAreSentAtTheEnd: calls that are ended right before Serve ends are ended at the far end.
+func TestGoodbyesAreSentAtTheEnd(t *testing.T) {
+	t.Parallel()
+	a := newEnd(t)
+	b, err := New(Options{Listen: []Listen{{UDP, loopback}, {TCP, loopback}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- b.Serve(ctx) }()
+	var far []*party
+	var near []*Call
+	for i := range 20 {
+		to := a.at([...]Transport{UDP, TCP}[i%2])
+		p := newParty(t)
+		near = append(near, b.Dial(Dial{To: "sip:x@example.com", From: "sip:y@example.com", Next: []Target{to}, Offer: []byte("offer")}, p))
+		q := a.next()
+		q.call.Accept([]byte("answer"))
+		p.wants("answered answer", "confirmed")
+		q.wants("confirmed")
+		far = append(far, q)
+	}
+	for _, c := range near {
+		c.Hangup("the server goes down")
+	}
+	cancel()
+	for _, q := range far {
+		if end := q.over(); !end.Remote || end.Reason != "the server goes down" {
+			t.Errorf("told %+v", end)
+		}
+	}
+	<-done
+}
+
 func TestServeEndsWithCallsUp(t *testing.T) {
 	t.Parallel()
 	a := newEnd(t)

@@ -75,6 +75,7 @@ func (a *Agent) invited(m *message, guarded bool) {
 	defer c.mu.Unlock()
 	if !a.sources.hold(m.path.remote.Addr(), 0, 1, time.Now()) {
 		a.refused.Add(1)
+		a.complain("sip: too many calls of one source wait for an answer", "from", m.path.remote.Addr())
 		a.overloaded(m)
 		return
 	}
@@ -91,7 +92,8 @@ func (a *Agent) invited(m *message, guarded bool) {
 	}
 	if tx == nil {
 		a.refused.Add(1)
-		c.state = stateEnded
+		a.complain("sip: too many calls", "from", m.path.remote.Addr())
+		c.become(stateEnded)
 		c.stop()
 		a.overloaded(m)
 		return
@@ -248,7 +250,7 @@ func (c *Call) accept(body []byte) {
 	}
 	tx, m := c.inviteTx, c.invite
 	c.invite, c.inviteTx = nil, nil
-	c.state = stateAccepted
+	c.become(stateAccepted)
 	c.unhold()
 	if len(body) > 0 {
 		c.lastSDP = body
@@ -319,7 +321,7 @@ func (c *Call) acknowledged(m *message) {
 	if c.state == stateEnded {
 		return
 	}
-	c.state = stateConfirmed
+	c.become(stateConfirmed)
 	c.invite = nil
 	if offered {
 		body := sdpOf(m)

@@ -62,7 +62,7 @@ func (c *Call) provisional(code int, body []byte) {
 		r.setSDP(body)
 	}
 	if c.state == stateCalling {
-		c.state = stateEarly
+		c.become(stateEarly)
 	}
 	tx.respond(r)
 }

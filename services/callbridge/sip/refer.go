@@ -299,6 +299,6 @@ func (c *Call) replaced() {
 	default:
 		c.giveUp(cause)
 	}
-	c.state = stateEnded
+	c.become(stateEnded)
 	c.stop()
 }

@@ -222,6 +222,7 @@ type clientTx struct {
 	failed   func(error)
 
 	mu       sync.Mutex
+	leaving  bool // BYE or CANCEL without an answer yet
 	state    txState
 	bytes    []byte
 	ack      []byte
@@ -250,6 +251,14 @@ func (a *Agent) request(m *message, p path, response func(*message), failed func
 	}
 	t := a.timers
 	tx.mu.Lock()
+	if tx.state == txTerminated { // its connection broke just now
+		tx.mu.Unlock()
+		return tx
+	}
+	if m.method == "BYE" || m.method == "CANCEL" {
+		tx.leaving = true
+		a.leaving.Add(1)
+	}
 	tx.deadline = time.Now().Add(64 * t.t1)
 	if p.transport == UDP {
 		tx.interval = t.t1
@@ -300,6 +309,7 @@ func (tx *clientTx) fire() {
 
 func (tx *clientTx) end() {
 	tx.state = txTerminated
+	tx.left()
 	if tx.timer != nil {
 		tx.timer.Stop()
 	}
@@ -310,6 +320,14 @@ func (tx *clientTx) end() {
 	tx.a.txMu.Unlock()
 	if tx.path.conn != nil {
 		tx.path.conn.done(tx)
+	}
+}
+
+// left says that a BYE or CANCEL waits no longer; tx.mu is held.
+func (tx *clientTx) left() {
+	if tx.leaving {
+		tx.leaving = false
+		tx.a.leaving.Add(-1)
 	}
 }
 
@@ -374,6 +392,7 @@ func (tx *clientTx) receive(m *message) {
 			break
 		}
 		tx.state = txCompleted
+		tx.left()
 		if tx.path.transport == UDP {
 			tx.after(t.t4)
 		} else {

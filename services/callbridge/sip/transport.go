@@ -328,6 +328,7 @@ func (a *Agent) accept(l net.Listener, t Transport) {
 		if a.connections.Add(1) > int64(a.limits.Connections) || !a.sources.hold(remote.Addr(), 1, 0, now) {
 			a.connections.Add(-1)
 			a.refused.Add(1)
+			a.complain("sip: too many connections", "from", remote)
 			nc.Close()
 			continue
 		}
@@ -346,7 +347,7 @@ func (a *Agent) accept(l net.Listener, t Transport) {
 				tc := tls.Server(nc, cfg)
 				tc.SetDeadline(now.Add(a.limits.Arrival))
 				if err := tc.Handshake(); err != nil {
-					a.log.Info("sip: TLS handshake", "from", remote, "error", err)
+					a.complain("sip: TLS handshake", "from", remote, "error", err)
 					a.dropped(nc, remote)
 					return
 				}
