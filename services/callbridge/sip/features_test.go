@@ -130,6 +130,30 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+func TestACallThatNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	e := newEnd(t)
+	r := newRaw(t, e)
+	r.send(invite("expires", "Expires: 1\n"))
+	p := e.next()
+	p.call.Ring()
+	r.get("SIP/2.0 180")
+	r.get("SIP/2.0 487")
+	if end := p.over(); !end.Timeout || end.Remote {
+		t.Errorf("told %+v", end)
+	}
+	// The other way.
+	p = e.call(r.target(), func(d *Dial) { d.RingFor = 300 * time.Millisecond })
+	i := r.get("INVITE")
+	r.send(respond(i, "180 Ringing", "t", "Contact: <sip:t@HERE>\n", ""))
+	p.wants("ringing 180")
+	r.get("CANCEL")
+	if end := p.over(); !end.RingTimeout || end.Remote {
+		t.Errorf("told %+v", end)
+	}
+	e.empty()
+}
+
 func TestMergedRequest(t *testing.T) {
 	t.Parallel()
 	e := newEnd(t)

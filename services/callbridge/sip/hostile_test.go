@@ -233,6 +233,28 @@ func TestSlowSendersAreClosed(t *testing.T) {
 	check()
 }
 
+func TestSlowHandshakesAreClosed(t *testing.T) {
+	t.Parallel()
+	e := newEnd(t, withTLS, func(o *Options) { o.Limits = Limits{Arrival: 200 * time.Millisecond} })
+	for _, first := range []string{"", "\x16\x03\x01\x00\x40\x01", "INVITE sip:x@example.com SIP/2.0\r\n\r\n"} {
+		c, err := net.Dial("tcp", e.at(TLS).Address.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, first)
+		c.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
+			t.Errorf("a connection that begins with %q stays open", first)
+		}
+	}
+	for deadline := time.Now().Add(patience); e.Load().Connections > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are left", e.Load().Connections)
+		}
+	}
+}
+
 // stream is a TCP peer that sends bytes.
 func stream(t *testing.T, e *end) net.Conn {
 	t.Helper()

@@ -100,6 +100,7 @@ func (a *Agent) invited(m *message, guarded bool) {
 	}
 	c.inviteTx = tx
 	c.on(m.path)
+	c.expire(m)
 	trying := func() {
 		r := a.responseTo(m, 100, "", "")
 		tx.mu.Lock()
@@ -138,6 +139,33 @@ func (a *Agent) invited(m *message, guarded bool) {
 			a.o.Incoming(c)
 		}
 		c.unused()
+	})
+}
+
+// longestRing is how long an incoming call may go unanswered: longer than a proxy waits, so that it is only met by callers that are not there.
+const longestRing = 4 * time.Minute
+
+// expire ends a call that nobody answers in the time that its INVITE gives (Expires), or in any; c.mu is held.
+func (c *Call) expire(m *message) {
+	left := longestRing
+	if d, ok := seconds(m.get("Expires")); ok && d > 0 {
+		left = min(left, d)
+	}
+	end := time.Now().Add(left)
+	c.ringTimer = time.AfterFunc(min(left, time.Minute), func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.state >= stateAccepted || c.inviteTx == nil {
+			return
+		}
+		if left := time.Until(end); left > 0 {
+			// Proxies give up on INVITEs of which they hear nothing for three minutes (RFC 3261 13.3.1.1).
+			c.inviteTx.again()
+			c.ringTimer.Reset(min(left, time.Minute))
+			return
+		}
+		c.reject(487, "not answered in time")
+		c.finish(End{Timeout: true, Code: 487, Reason: "not answered in time"})
 	})
 }
 
@@ -250,6 +278,7 @@ func (c *Call) accept(body []byte) {
 	}
 	tx, m := c.inviteTx, c.invite
 	c.invite, c.inviteTx = nil, nil
+	c.ringTimer.Stop()
 	c.become(stateAccepted)
 	c.unhold()
 	if len(body) > 0 {
