@@ -3,7 +3,7 @@
 //
 // It asks the name servers itself, not by the C library or package net, since those know no NAPTR records, tell no lifetimes, and do not say
 // whether a name does not exist ([ErrNotFound]) or nobody answered ([ErrNoAnswer]): the first ends a call as unknown, the second is a fault of
-// the network. A call is never sent to a domain's addresses because its SRV records could not be had.
+// the network. A call is not sent to a domain's addresses because nobody answered for its SRV records; only when a server says that it cannot.
 //
 // Invariants: answers are kept no longer than their lifetime, and never more than Options.Entries of them; an expired answer is used for an
 // hour when no server answers, so that a lost name server ends no calls. One question is asked once at a time, whoever waits for it. A target

@@ -41,9 +41,14 @@ func (r *Resolver) exchange(ctx context.Context, server netip.AddrPort, q questi
 			edns = false
 			continue
 		}
-		return nil, fmt.Errorf("the server says %s", rcode(m.Rcode))
+		return nil, saysError(rcode(m.Rcode))
 	}
 }
+
+// saysError is a server that answered that it cannot answer.
+type saysError string
+
+func (e saysError) Error() string { return "the server says " + string(e) }
 
 // send asks once and waits for the one answer that belongs to the question.
 func send(ctx context.Context, network string, server netip.AddrPort, q question, edns bool) (*dns.Msg, error) {

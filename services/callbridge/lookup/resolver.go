@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -241,14 +242,17 @@ func (r *Resolver) locate(ctx context.Context, name string, ts []string) ([]Targ
 	switch {
 	case len(list) > 0:
 		return list, nil
-	case failed != nil:
-		return nil, failed
-	case refused:
+	case refused && failed == nil:
 		return nil, fmt.Errorf("%s: the domain does not offer SIP by %s: %w", strings.TrimSuffix(name, "."), strings.Join(ts, " or "), ErrNotFound)
+	}
+	// Silence may pass, and the domain's addresses could be those of a web server. A server that says that it cannot tell stays like that: load
+	// balancers that know addresses only, or an appliance without name servers and with records of its own (dns add rr).
+	if says := saysError(""); failed != nil && !errors.As(failed, &says) {
+		return nil, failed
 	}
 	addrs, err := r.addresses(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(failed, err)
 	}
 	return at(ts, name, name, 0, addrs), nil
 }

@@ -197,6 +197,18 @@ func TestNoAnswerToSRVIsNotTakenForNone(t *testing.T) {
 	}
 }
 
+func TestAServerThatKnowsOnlyAddressesIsEnough(t *testing.T) {
+	s := serve(t, zone)
+	s.set(func() { s.fails = map[uint16]bool{dns.TypeSRV: true, dns.TypeNAPTR: true} })
+	r := resolver(t, newClock(), s)
+	if got := targets(t, r, "plain.example", 0, "tls", "tcp"); got != "tls 192.0.2.9:5061, tcp 192.0.2.9:5060" {
+		t.Errorf("got %s, want the addresses", got)
+	}
+	if _, err := r.Targets(context.Background(), "nowhere.example", 0, []string{"tls"}); !errors.Is(err, ErrNoAnswer) {
+		t.Errorf("without addresses: got %v, want %v", err, ErrNoAnswer)
+	}
+}
+
 func TestAnotherServerIsAskedAndRemembered(t *testing.T) {
 	bad, good := serve(t, zone), serve(t, zone)
 	bad.set(func() { bad.rcode = dns.RcodeRefused })

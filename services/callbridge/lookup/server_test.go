@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -23,8 +24,9 @@ type nameServer struct {
 	asked   map[question]int
 	tcp     int
 	edns    int
-	rcode   int  // instead of an answer, when not 0
-	silent  bool // no answer at all
+	fails   map[uint16]bool // SERVFAIL to such questions
+	rcode   int             // instead of an answer, when not 0
+	silent  bool            // no answer at all
 	deaf    map[uint16]bool
 	noEDNS  bool // FORMERR to EDNS
 }
@@ -110,8 +112,8 @@ func (s *nameServer) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 		size = int(o.UDPSize())
 		a.SetEdns0(4096, false)
 	}
-	if s.rcode != 0 {
-		a.Rcode = s.rcode
+	if s.rcode != 0 || s.fails[q.kind] {
+		a.Rcode = cmp.Or(s.rcode, dns.RcodeServerFailure)
 		w.WriteMsg(a)
 		return
 	}
