@@ -37,6 +37,8 @@ type Leg struct {
 	changes  []change
 	state    control.LegState
 	there    bool // state is that of an answer
+	// lost is when its worker went away, zero while it has one.
+	lost     time.Time
 	plays    map[string]control.Play
 	handlers []*handler
 
@@ -120,6 +122,9 @@ func (l *Leg) State() (control.LegState, bool) {
 
 // again puts the leg on another worker, and begins its prompts anew.
 func (l *Leg) again() {
+	l.mu.Lock()
+	l.lost = time.Now()
+	l.mu.Unlock()
 	l.q.add(task{put: true, do: l.put})
 	l.mu.Lock()
 	plays := make([]control.Play, 0, len(l.plays))
@@ -137,6 +142,7 @@ func (l *Leg) put(ctx context.Context) {
 	l.mu.Lock()
 	changes := l.changes
 	l.changes = nil
+	lost := l.lost
 	l.mu.Unlock()
 	before := copyOf(l.want)
 	for _, c := range changes {
@@ -144,9 +150,12 @@ func (l *Leg) put(ctx context.Context) {
 	}
 	l.want.ID = l.id
 	var state control.LegState
-	err := insist(ctx, func(ctx context.Context) (err error) {
+	err := insistWhile(ctx, func(ctx context.Context) (err error) {
 		state, err = l.m.service.PutLeg(ctx, l.want)
 		return err
+	}, func(err error) bool {
+		// Right after the only worker died there is no room anywhere until it is back.
+		return passing(err) || control.CodeOf(err) == control.CodeCapacity && time.Since(lost) < backWithin
 	})
 	if ctx.Err() != nil {
 		return // closed: nobody waits any more
@@ -156,7 +165,7 @@ func (l *Leg) put(ctx context.Context) {
 	if err == nil {
 		l.mu.Lock()
 		moved = l.there && elsewhere(l.state, state)
-		l.state, l.there = state, true
+		l.state, l.there, l.lost = state, true, time.Time{}
 		l.mu.Unlock()
 	} else {
 		l.want = before
@@ -175,6 +184,10 @@ func (l *Leg) put(ctx context.Context) {
 		l.tell(func(h Handler) { h.Moved(state) })
 	}
 }
+
+// backWithin is how long a leg that lost its worker waits for room: a worker that died is back in a fifth of a second, one that dies again
+// and again in five.
+const backWithin = 10 * time.Second
 
 // elsewhere says whether the far end has to be told of new ports: those that it knows are not there any more.
 func elsewhere(before, after control.LegState) bool {

@@ -130,6 +130,30 @@ func TestALegOfADeadWorkerIsPutAgainAndItsPromptsBeginAnew(t *testing.T) {
 	}
 }
 
+func TestALegOfTheOnlyWorkerWaitsForItToComeBack(t *testing.T) {
+	m, e := open(t)
+	h := newHeard()
+	l := m.Leg("alice", h)
+	if _, err := l.Put(t.Context(), withTransport); err != nil {
+		t.Fatal(err)
+	}
+	var tries atomic.Int32
+	e.Refuse(func(ask, _ string) error {
+		if ask == "putLeg" && tries.Add(1) < 4 {
+			return &control.Error{Code: control.CodeCapacity, Text: "no media worker is registered"}
+		}
+		return nil
+	})
+	e.Status.Name = "0.1"
+	m.Event(control.Event{Event: control.EventLost, Legs: []string{"alice"}, Worker: "0.0"})
+	if s := wait(t, "Moved", h.moved); s.Worker != "0.1" || tries.Load() != 4 {
+		t.Errorf("want it back at the fourth try, got %+v after %d", s, tries.Load())
+	}
+	if len(h.refused) != 0 {
+		t.Error("the leg was told that it cannot be")
+	}
+}
+
 func TestAPutThatWasLostOnTheWayIsAskedAgain(t *testing.T) {
 	m, e := open(t)
 	var tries atomic.Int32

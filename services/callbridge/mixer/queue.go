@@ -95,12 +95,17 @@ func (q *queue) run() {
 
 // insist asks until there is an answer that another try would not change.
 func insist(ctx context.Context, ask func(context.Context) error) error {
+	return insistWhile(ctx, ask, passing)
+}
+
+// insistWhile asks again for as long as an error is of a kind.
+func insistWhile(ctx context.Context, ask func(context.Context) error, again func(error) bool) error {
 	pause := firstPause
 	for {
 		once, cancel := context.WithTimeout(ctx, askFor)
 		err := ask(once)
 		cancel()
-		if err == nil || ctx.Err() != nil || !passing(err) {
+		if err == nil || ctx.Err() != nil || !again(err) {
 			return err
 		}
 		timer := time.NewTimer(pause)
