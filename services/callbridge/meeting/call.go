@@ -70,7 +70,6 @@ func (c *Calls) begin(kind CallType, space *store.Record, tenant ID, name string
 	}
 	if space != nil {
 		k.name, k.tag = space.Text("name"), space.Text("cdrTag")
-		k.correlator = space.ID()
 		if id, ok := space.Ref("tenant"); ok {
 			k.tenant = id
 		}

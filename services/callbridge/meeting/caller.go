@@ -38,6 +38,9 @@ func (l *Leg) Answered(who Identity, m MediaInfo) {
 			l.state = OnHold
 		}
 		l.limitDuration()
+		if l.dial != nil {
+			l.adjust() // what a profile says beyond what the call was made with is agreed on now
+		}
 		switch g := l.gateway(); {
 		case l.dialog != nil:
 			l.apply()

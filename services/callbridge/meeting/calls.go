@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"rotunda/services/callbridge/attendant"
 	"rotunda/services/callbridge/store"
 )
 
@@ -53,6 +54,9 @@ func New(o Options) *Calls {
 	}
 	if o.Licence == nil {
 		o.Licence = func() LicenceEffects { return LicenceEffects{} }
+	}
+	if o.Limiter == nil {
+		o.Limiter = attendant.NewGuesses(attendant.GuessOptions{Now: o.Clock.Now})
 	}
 	return &Calls{o: o, log: o.Log, clock: o.Clock, lines: newPump(), tells: newPump(),
 		calls: map[ID]*call{}, spaces: map[ID]*call{}, participants: map[ID]*participant{}, legs: map[ID]*Leg{},

@@ -118,7 +118,6 @@ func (l *Leg) makeCall() {
 		l.hear(media)
 		l.force = true
 		l.apply()
-		l.adjust()
 		untold := l.untold
 		l.untold = nil
 		for _, f := range untold {

@@ -13,6 +13,7 @@ type wanted struct {
 	importance                             int
 	muted, deaf, unseen, blind, gain       bool
 	presentationBlind, presentationUnasked bool
+	hidden                                 bool // takes and gives nothing
 	view                                   control.View
 }
 
@@ -46,7 +47,7 @@ func (l *Leg) wants() wanted {
 	}
 	if l.sink != nil {
 		// What a recorder sends is nobody's to hear or see.
-		w.muted, w.unseen = true, true
+		w.muted, w.unseen, w.hidden = true, true, true
 	}
 	return w
 }
@@ -84,6 +85,28 @@ func (w wanted) put(l *control.Leg) {
 	if l.Presentation != nil {
 		l.Presentation.Muted, l.Presentation.Blind = w.presentationUnasked, w.presentationBlind
 	}
+	if w.hidden {
+		// A picture that is muted has a pane with a name; one that does not come has none.
+		if l.Audio != nil {
+			l.Audio.Direction = outward(l.Audio.Direction)
+		}
+		for _, v := range []*control.Video{l.Video, l.Presentation} {
+			if v != nil {
+				v.Direction = outward(v.Direction)
+			}
+		}
+	}
+}
+
+// outward leaves of a direction what goes to the far end.
+func outward(d control.Direction) control.Direction {
+	switch d {
+	case control.SendReceive:
+		return control.SendOnly
+	case control.ReceiveOnly:
+		return control.Inactive
+	}
+	return d
 }
 
 // adjust tells signalling the rights that media depend on.

@@ -21,7 +21,7 @@ type Options struct {
 	View func() store.View
 	// Prompts may be nil: nothing is said then.
 	Prompts Prompts
-	// Limiter bounds wrong passcodes and meeting IDs over all calls; nil: three a call.
+	// Limiter bounds wrong passcodes and meeting IDs over all calls; nil is [attendant.Guesses] as they are by default.
 	Limiter attendant.Limiter
 	// Licence says what missing licences ask for; nil, and the zero value, ask for nothing.
 	Licence func() LicenceEffects

@@ -170,6 +170,9 @@ func (s *sink) answered() {
 	s.leg.apply()
 	s.change(sinkKinds[s.kind].began)
 	k := s.call
+	if k.presenter != nil {
+		s.leg.showPresentation(true)
+	}
 	k.applyConference()
 	s.announce(sinkKinds[s.kind].begins)
 }

@@ -10,6 +10,7 @@ import (
 	"rotunda/services/callbridge/failure"
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/store"
+	"rotunda/services/media/control"
 )
 
 func recorded(t testing.TB, call fields) *store.Record {
@@ -58,7 +59,7 @@ func TestRecordingByTheAPIAndByKeys(t *testing.T) {
 	if i := rec.info(); !i.Recording || i.Streaming || i.Participant != (ID{}) || i.Call != id {
 		t.Errorf("the leg is %+v", i)
 	}
-	if m := rec.put(); m.Conference != id.String() || !m.Audio.Muted || !m.Video.Muted || m.Audio.Deaf {
+	if m := rec.put(); m.Conference != id.String() || !m.Audio.Muted || !m.Video.Muted || m.Audio.Deaf || m.Video.Direction != control.SendOnly || m.Audio.Direction != control.SendOnly {
 		t.Errorf("what the recorder says or shows is not left out: %+v", m)
 	}
 	began := w.sinksOf(RecordingBegan)
