@@ -33,10 +33,10 @@ type Leg struct {
 	// want is touched only by the task that runs.
 	want control.Leg
 
-	mu       sync.Mutex
-	changes  []change
-	state    control.LegState
-	there    bool // state is that of an answer
+	mu      sync.Mutex
+	changes []change
+	state   control.LegState
+	there   bool // state is that of an answer
 	// lost is when its worker went away, zero while it has one.
 	lost     time.Time
 	plays    map[string]control.Play
