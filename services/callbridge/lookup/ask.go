@@ -175,7 +175,7 @@ type best struct {
 	server netip.AddrPort
 }
 
-// consult asks one server after the other, twice, until one answers.
+// consult asks one server after the other until one answers, and then once more those that were silent.
 func (r *Resolver) consult(ctx context.Context, q question) (*dns.Msg, error) {
 	servers := r.o.Servers()
 	if len(servers) == 0 {
@@ -190,8 +190,12 @@ func (r *Resolver) consult(ctx context.Context, q question) (*dns.Msg, error) {
 	}
 	r.best.mu.Unlock()
 	var last error
+	said := map[netip.AddrPort]bool{} // who said that it cannot tell says so again
 	for round := range 2 {
 		for _, s := range servers {
+			if said[s] {
+				continue
+			}
 			m, err := r.exchange(ctx, s, q, r.o.Try*time.Duration(round+1))
 			if err == nil {
 				r.best.mu.Lock()
@@ -199,6 +203,8 @@ func (r *Resolver) consult(ctx context.Context, q question) (*dns.Msg, error) {
 				r.best.mu.Unlock()
 				return m, nil
 			}
+			var says saysError
+			said[s] = errors.As(err, &says)
 			last = fmt.Errorf("%v: %w", s, err)
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("%w (%w)", ErrNoAnswer, last)

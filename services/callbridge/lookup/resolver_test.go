@@ -204,6 +204,9 @@ func TestAServerThatKnowsOnlyAddressesIsEnough(t *testing.T) {
 	if got := targets(t, r, "plain.example", 0, "tls", "tcp"); got != "tls 192.0.2.9:5061, tcp 192.0.2.9:5060" {
 		t.Errorf("got %s, want the addresses", got)
 	}
+	if n := s.count("_sips._tcp.plain.example.", dns.TypeSRV); n != 1 {
+		t.Errorf("asked %d times what the server cannot answer, want once", n)
+	}
 	if _, err := r.Targets(context.Background(), "nowhere.example", 0, []string{"tls"}); !errors.Is(err, ErrNoAnswer) {
 		t.Errorf("without addresses: got %v, want %v", err, ErrNoAnswer)
 	}
