@@ -155,8 +155,11 @@ func (e *end) Accept(body []byte) {
 		e.other.tell(func(h sip.Handler) { h.Offered(body) })
 		return
 	}
-	e.other.tell(func(h sip.Handler) { h.Answered(body); h.Confirmed() })
-	e.tell(func(h sip.Handler) { h.Confirmed() })
+	e.other.tell(func(h sip.Handler) {
+		e.tell(func(h sip.Handler) { h.Confirmed() }) // before anything that the caller does next
+		h.Answered(body)
+		h.Confirmed()
+	})
 }
 func (e *end) Reject(code int, reason string, extra ...sip.Header) {
 	if e.say("reject %d", code) {

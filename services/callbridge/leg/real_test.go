@@ -75,7 +75,8 @@ func newBridge(t *testing.T, service control.Service, change ...func(*bridge)) *
 		Targets: func(_ context.Context, host string, port uint16, ts []sip.Transport) ([]sip.Target, error) {
 			return []sip.Target{{Transport: ts[0], Address: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), Host: host}}, nil
 		},
-		Dial: func(d sip.Dial, h sip.Handler) Dialog { return b.agent.Dial(d, h) }})
+		Dial:      func(d sip.Dial, h sip.Handler) Dialog { return b.agent.Dial(d, h) },
+		Transfers: func(*Line, string) bool { return true }})
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = b.agent.Serve(ctx) })
