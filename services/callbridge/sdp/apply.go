@@ -66,22 +66,45 @@ func (s *Session) settle(st *state) {
 				continue
 			}
 		}
-		used := func(home int) bool {
-			is := func(l line) bool { return l.home == home }
-			return slices.ContainsFunc(st.lines, is) || slices.ContainsFunc(s.now.lines, is)
-		}
-		for home := range s.flows {
-			if !used(home) {
-				l.home = home
-				break
-			}
-		}
-		if l.home < 0 {
-			l.home = len(s.flows)
-			s.flows = append(s.flows, flow{})
-		}
+		s.house(st, l)
 	}
 }
+
+// house gives a line a transport that no other one uses now: one that is open already and suits, or a new one, or, when there are as many as a leg
+// may have, one that has to be opened anew.
+func (s *Session) house(st *state, l *line) {
+	free := func(home int) bool {
+		is := func(o line) bool { return o.on && o.home == home && !o.bundled }
+		return !slices.ContainsFunc(st.lines, is) && !slices.ContainsFunc(s.now.lines, is) && !slices.ContainsFunc(st.lines, func(o line) bool { return o.bundled && o.home == home })
+	}
+	t := s.transport(l, nil)
+	best := -1
+	for home := range s.flows {
+		if !free(home) {
+			continue
+		}
+		if s.flows[home].fits(&t) {
+			best = home
+			break
+		}
+		if best < 0 && len(s.flows) == maxFlows {
+			best = home
+		}
+	}
+	if best < 0 {
+		best = len(s.flows)
+		s.flows = append(s.flows, flow{})
+	}
+	for i := range st.lines {
+		if o := &st.lines[i]; o.home == best {
+			o.home = -1
+		}
+	}
+	l.home = best
+}
+
+// maxFlows is how many transports a leg may have.
+const maxFlows = 4
 
 // Apply writes what is offered or agreed on into a wanted state: Transports, and of Audio, Video and Presentation everything but Muted, Deaf,
 // Gain, Blind, RIDs and Slots, which stay. local are the addresses of this machine that the far end may reach, the best first; they must be

@@ -88,8 +88,8 @@ func recognise(p *mapping) (f format, ok bool) {
 
 func keysKey(clock int) string { return "keys/" + strconv.Itoa(clock) }
 
-// understand gives what of an m-line's formats we have, in the order of preference, and the keys; formats of neither are remembered as taken.
-func (s *Session) understand(l *line, m *media) (list, keys []format) {
+// understand gives what of an m-line's formats is among some codecs, in their order, and the keys.
+func (l *line) understand(m *media, codecs []string) (list, keys []format) {
 	all := m.mappings()
 	for i := range all {
 		p := &all[i]
@@ -97,7 +97,7 @@ func (s *Session) understand(l *line, m *media) (list, keys []format) {
 		switch {
 		case ok && f.codec == "" && l.role == audioRole:
 			keys = append(keys, f)
-		case ok && slices.Contains(s.policy.codecs(l.role), f.codec):
+		case ok && slices.Contains(codecs, f.codec):
 			list = append(list, f)
 		}
 	}
@@ -111,24 +111,24 @@ func (s *Session) understand(l *line, m *media) (list, keys []format) {
 			}
 		}
 	}
-	order := s.policy.codecs(l.role)
 	slices.SortStableFunc(list, func(a, b format) int {
-		return cmp.Or(cmp.Compare(slices.Index(order, a.codec), slices.Index(order, b.codec)), -cmp.Compare(a.mode, b.mode))
+		return cmp.Or(cmp.Compare(slices.Index(codecs, a.codec), slices.Index(codecs, b.codec)), -cmp.Compare(a.mode, b.mode))
 	})
 	return list[:min(len(list), mostFormats)], keys
 }
 
 // offered takes the formats of an offer: all that we have, under the payload types of the offer.
 func (s *Session) offered(l *line, m *media) *Refused {
-	list, keys := s.understand(l, m)
+	list, keys := l.understand(m, s.policy.codecs(l.role))
 	if len(list) == 0 {
 		return refuse(305, "no codec for %v that this server has: offer one of %s", l.role, strings.Join(s.policy.codecs(l.role), ", "))
 	}
 	for _, p := range m.mappings() {
-		l.remember(p.payload, "?") // something that we do not have
-	}
-	for _, f := range slices.Concat(list, keys) {
-		l.remember(f.pt, f.key)
+		if f, ok := recognise(&p); ok {
+			l.remember(p.payload, f.key)
+		} else {
+			l.remember(p.payload, "?") // something that we do not have
+		}
 	}
 	l.list, l.dtmf = list, suitable(keys, list[0])
 	return nil
@@ -137,7 +137,14 @@ func (s *Session) offered(l *line, m *media) *Refused {
 // answered takes the formats of an answer to our offer. The far end may use other payload types than ours for what it takes: then each side
 // receives by its own.
 func (s *Session) answered(l *line, m *media) *Refused {
-	list, keys := s.understand(l, m)
+	// What was offered counts, whatever the policy says by now.
+	var codecs []string
+	for _, f := range l.list {
+		if !slices.Contains(codecs, f.codec) {
+			codecs = append(codecs, f.codec)
+		}
+	}
+	list, keys := l.understand(m, codecs)
 	var agreed []format
 	for _, their := range list {
 		our := match(l.list, &their)

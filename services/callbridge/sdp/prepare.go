@@ -1,6 +1,9 @@
 package sdp
 
 import (
+	"slices"
+	"strings"
+
 	"rotunda/services/media/control"
 )
 
@@ -32,6 +35,7 @@ func (s *Session) prepare(all bool) {
 		}
 		if l.on {
 			l.wish = s.wish()
+			s.revise(next, l)
 		}
 	}
 	if all {
@@ -42,6 +46,37 @@ func (s *Session) prepare(all bool) {
 		}
 	}
 	s.next, s.offering = next, true
+}
+
+// revise brings a line that was agreed on to a policy that has changed since: other codecs, and encryption where there is none or must be none.
+func (s *Session) revise(st *state, l *line) {
+	if l.role == floorRole {
+		if !l.floor.Server && s.policy.Floor != ServerAndClient {
+			l.reject()
+		}
+		return
+	}
+	if e := s.encryption(); e == Required && l.security == control.Plain || e == Prohibited && l.security != control.Plain {
+		// All of a bundle is protected alike.
+		st.bundle = nil
+		l.on = false
+		s.propose(st, l.role)
+		return
+	}
+	if s.encryption() == Required && protectionOf(strings.ToUpper(l.proto)) == open {
+		// What may be plain might be answered so.
+		if l.proto = strings.Replace(strings.ToUpper(l.proto), "/AVP", "/SAVP", 1); l.security == control.DTLS {
+			l.proto = "UDP/TLS/" + l.proto
+		}
+	}
+	if l.role.streamed() {
+		codecs := s.policy.codecs(l.role)
+		l.list = slices.DeleteFunc(slices.Clone(l.list), func(f format) bool { return !slices.Contains(codecs, f.codec) })
+		if len(l.list) == 0 {
+			l.dtmf = nil
+			s.fill(l)
+		}
+	}
 }
 
 // wanted are the roles that the policy has.
@@ -61,10 +96,13 @@ func (s *Session) propose(st *state, r role) {
 		}
 		return
 	}
-	for i := range st.lines {
-		if o := &st.lines[i]; o.role == r && !o.on {
-			l = o
-			break
+	// A place that is free now, rather than a new one: that of the role, or else of the same kind.
+	for _, same := range []bool{true, false} {
+		for i := range st.lines {
+			o := &st.lines[i]
+			if l == nil && !o.on && (same && o.role == r || !same && o.media == mediaOf(r) && (r == floorRole) == strings.HasSuffix(strings.ToUpper(o.proto), "/BFCP")) {
+				l = o
+			}
 		}
 	}
 	if l == nil {
@@ -79,21 +117,15 @@ func (s *Session) propose(st *state, r role) {
 	if r == screenRole {
 		st.content = true
 	}
-	switch r {
-	case audioRole:
-		l.media = "audio"
-	case mainRole, screenRole:
-		l.media = "video"
-	case floorRole:
-		l.media, l.proto = "application", "UDP/BFCP"
+	l.media = mediaOf(r)
+	if r == floorRole {
+		l.proto = "UDP/BFCP"
 		l.floor = &Floor{Transport: "udp", Server: true}
 		if s.policy.FloorTCP {
 			l.proto, l.floor.Transport, l.floor.Fresh = "TCP/BFCP", "tcp", true
 		}
 		s.nameFloor(l.floor, nil)
 		return
-	case cameraRole:
-		l.media = "application"
 	}
 	l.proto = "RTP/AVP"
 	l.mux = true // offered; see Apply for the ports
@@ -127,6 +159,17 @@ func (s *Session) propose(st *state, r role) {
 			o.content = contentOf(o.role)
 		}
 	}
+}
+
+// mediaOf is what an m-line of a role begins with.
+func mediaOf(r role) string {
+	switch r {
+	case audioRole:
+		return "audio"
+	case mainRole, screenRole:
+		return "video"
+	}
+	return "application"
 }
 
 func contentOf(r role) string {

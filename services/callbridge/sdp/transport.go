@@ -80,9 +80,9 @@ func (s *Session) takeSecurity(l *line, m *media, kind protection, answer bool) 
 	none := func(why string) *Refused {
 		return refuse(399, "media must be encrypted: %v has %s", l.role, why)
 	}
-	if s.encryption() == Prohibited {
+	if answer && l.security == control.Plain || !answer && s.encryption() == Prohibited {
 		if kind != open {
-			return refuse(302, "media encryption is disabled: offer %v as RTP/AVP", l.role)
+			return refuse(302, "media encryption is disabled: want %v as RTP/AVP", l.role)
 		}
 		l.plain()
 		return nil
