@@ -210,6 +210,9 @@ func (l *Leg) enter(k *call, p *participant) {
 		l.setOwn("rxAudioMute", k.joinMute)
 		l.resolve()
 	}
+	if l.records {
+		l.countRecorder(true)
+	}
 	l.adjust()
 	l.touch()
 	k.touch()

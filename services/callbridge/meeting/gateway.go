@@ -25,6 +25,10 @@ func (c *Calls) forward(in *Leg, d Dial) {
 	if d.FromName == "" {
 		d.FromName = in.ownName()
 	}
+	if why := c.full(k, nil); why != "" {
+		in.end(why, false) // there is room for one side alone
+		return
+	}
 	g.out = c.call(k, nil, dialling{Dial: d}, nil)
 	g.out.participant.needs, g.out.participant.active = false, true
 }

@@ -3,6 +3,8 @@ package meeting
 import (
 	"slices"
 	"testing"
+
+	"rotunda/services/callbridge/schema"
 )
 
 func forwarded(w *world) (in, out *far) {
@@ -81,6 +83,27 @@ func TestAGatewayCallThatFailsSaysWhy(t *testing.T) {
 		if len(w.calls.Calls()) != 0 {
 			t.Errorf("%s: the call is still there", why)
 		}
+	}
+}
+
+func TestAGatewayCallHasNoLobbyAndNoLock(t *testing.T) {
+	w := newWorld(t)
+	tenant := put(t, schema.Tenants, ID{}, fields{"name": "t", "callLegProfile": profile(t, fields{"needsActivation": "true"}),
+		"callProfile": callProfileOf(t, fields{"locked": "true", "lockMode": "all"}), "participantLimit": "2"})
+	in := w.arrives("alice", Target{Forward: &Dial{To: "bob@pbx.example.com"}, Tenant: tenant.ID()})
+	out := w.dialled()
+	out.answers()
+	in.answers()
+	if err := w.calls.UpdateParticipant(t.Context(), in.info().Participant, fields{"deactivated": "true"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*far{in, out} {
+		f.waits(false)
+	}
+	// A tenant that is full has no room for two more.
+	w.arrives("carol", Target{Forward: &Dial{To: "dave@pbx.example.com"}, Tenant: tenant.ID()}).does("hangup tenantParticipantLimitReached")
+	if len(w.calls.Calls()) != 1 {
+		t.Errorf("there are %d calls", len(w.calls.Calls()))
 	}
 }
 

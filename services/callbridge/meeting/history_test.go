@@ -13,7 +13,7 @@ import (
 )
 
 // histories is how many of them there are; more than usual find what is rare.
-var histories = flag.Int("histories", 60, "how many random histories to go through")
+var histories = flag.Int("histories", 40, "how many random histories to go through")
 
 // TestHistories does at random what callers, the API, the engine and time do, and looks after each step whether what must always hold holds.
 func TestHistories(t *testing.T) {
@@ -250,6 +250,7 @@ func (h *history) check() {
 	tenants := map[ID]int{}
 	in := map[*Leg]*call{}
 	participants := 0
+	var wanted [2]int
 	for _, k := range c.calls {
 		inside, activators, members := 0, 0, 0
 		for _, l := range k.legs {
@@ -300,6 +301,23 @@ func (h *history) check() {
 		if p := k.presenter; p != nil && (p.call != k || !p.inMeeting()) {
 			t.Errorf("the presenter is not in the meeting")
 		}
+		recorders := 0
+		for _, l := range k.legs {
+			if l.records {
+				recorders++
+			}
+		}
+		if recorders != k.recorders {
+			t.Errorf("%d endpoints record, counted are %d", recorders, k.recorders)
+		}
+		for _, s := range k.sinks {
+			if s != nil && s.wanted && s.counted {
+				wanted[s.kind]++
+			}
+			if s != nil && s.wanted != s.counted {
+				t.Errorf("a recording is wanted %t and counted %t", s.wanted, s.counted)
+			}
+		}
 		if k.speaker != nil && k.speaker.call != k {
 			t.Error("the speaker is not in the meeting")
 		}
@@ -308,6 +326,9 @@ func (h *history) check() {
 		if l.call == nil && in[l] != nil || l.call != nil && in[l] != l.call || l.id != id || l.over {
 			t.Errorf("leg %s is lost", id)
 		}
+	}
+	if wanted != [2]int{c.recordings, c.streams} {
+		t.Errorf("%d recordings and streams are wanted, counted are %d and %d", wanted, c.recordings, c.streams)
 	}
 	if participants != len(c.participants) || !reflect.DeepEqual(tenants, c.tenants) {
 		t.Errorf("%d participants in calls, %d at all; tenants %v, counted %v", participants, len(c.participants), tenants, c.tenants)

@@ -195,6 +195,9 @@ func (k *call) setLocked(on bool) {
 
 // hold is the API's order about the lobby: in, or out until it says otherwise.
 func (p *participant) hold(out bool) {
+	if p.call.gateway != nil {
+		return // a call between two has no lobby
+	}
 	p.held, p.admitted = out, !out
 	p.activate(!out)
 }
@@ -206,7 +209,7 @@ func (l *Leg) arrived() {
 	first := !p.greeted
 	p.greeted = true
 	if first {
-		p.active = !p.held && k.door().lets(visitor{needs: p.needs, member: p.member, admitted: p.admitted})
+		p.active = k.gateway != nil || !p.held && k.door().lets(visitor{needs: p.needs, member: p.member, admitted: p.admitted})
 		for _, o := range p.legs {
 			o.touch()
 		}

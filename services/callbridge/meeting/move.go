@@ -66,9 +66,6 @@ func (c *Calls) move(k *call, values map[string]string) (ID, error) {
 		}
 		l.enter(k, q)
 		q.member = k.space != nil && !l.guest
-		if l.records {
-			l.countRecorder(true)
-		}
 	}
 	switch values["deactivated"] {
 	case "true":
