@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -64,6 +65,8 @@ type Connection struct {
 	done   chan struct{}
 	// early came in before we knew from whom to expect one: the far end may be faster than its answer. Of the goroutine alone, like m.
 	early *net.TCPConn
+	// stranger: the connection comes from another address than agreed, and nothing came over it yet.
+	stranger bool
 
 	mu       sync.Mutex
 	m        *machine
@@ -85,6 +88,8 @@ const (
 	maxCommands = 64
 	udpSize     = 1200 // longest datagram sent
 	writeWithin = 2 * time.Second
+	// strangerWithin is how long one from another address may keep the true far end waiting.
+	strangerWithin = 2 * time.Second
 )
 
 // Open takes a port. Nothing is sent or heard before [Connection.Agree].
@@ -324,7 +329,8 @@ func (f *Connection) trace(in bool, remote netip.AddrPort, b []byte) {
 	}
 }
 
-// serveTCP has one connection after the other. Who is to open it is agreed on (a=setup); a passive end takes it from the far end's address only.
+// serveTCP has one connection after the other. Who is to open it is agreed on (a=setup); a passive end takes it from the far end's address, or from who knows
+// conference and user.
 func (f *Connection) serveTCP() {
 	defer close(f.done)
 	defer f.listen.Close()
@@ -400,10 +406,12 @@ func (f *Connection) connect(pause *time.Duration) (c *net.TCPConn, over bool) {
 	case a == (Agreement{}):
 		f.early = got
 		return nil, false
-	case a.Active || from != a.Remote.Addr():
+	case a.Active:
 		got.Close()
 		return nil, false
 	}
+	// Behind a translator its address is another one; then it has to show soon that it knows the conference.
+	f.stranger = from != a.Remote.Addr()
 	return got, false
 }
 
@@ -413,6 +421,43 @@ func (f *Connection) listenUntil(t time.Time) {
 	defer f.mu.Unlock()
 	if len(f.commands) == 0 && !f.closing {
 		f.listen.SetDeadline(t)
+	}
+}
+
+// introduced waits for the head of a first message, and says whether it is of our conference and user. The head stays to be read.
+func (f *Connection) introduced(c *net.TCPConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	limit := time.Now().Add(strangerWithin)
+	for {
+		// What is asked for meanwhile changes only what we know: there is nobody to send to.
+		f.run(func([]byte) {})
+		f.mu.Lock()
+		f.wake = c.SetReadDeadline
+		a := f.agreed
+		over := f.closing || time.Now().After(limit)
+		c.SetReadDeadline(limit)
+		if len(f.commands) > 0 {
+			c.SetReadDeadline(time.Unix(1, 0))
+		}
+		f.mu.Unlock()
+		if over {
+			return false
+		}
+		var b [headSize]byte
+		n := 0
+		err := raw.Read(func(fd uintptr) bool {
+			var wait error
+			n, _, wait = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			return wait != syscall.EAGAIN
+		})
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			continue
+		}
+		h, bad := parseHead(b[:max(n, 0)])
+		return err == nil && bad == nil && h.ConferenceID == a.ConferenceID && h.UserID == a.UserID
 	}
 }
 
@@ -433,6 +478,13 @@ func (f *Connection) use(c *net.TCPConn) (over bool) {
 		if _, err := c.Write(b); err != nil {
 			failed = true
 		}
+	}
+	if f.stranger {
+		if !f.introduced(c) {
+			return false
+		}
+		f.stranger = false
+		f.c.Log.Info("BFCP comes from another address than agreed", "remote", remote)
 	}
 	f.m.connected(time.Now())
 	var got []byte

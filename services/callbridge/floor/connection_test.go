@@ -175,6 +175,35 @@ func TestAMessageThatNeverEndsEndsTheConnection(t *testing.T) {
 	}
 }
 
+func TestATCPFarEndBehindATranslatorIsFound(t *testing.T) {
+	s, told := open(t, "tcp")
+	s.Agree(Agreement{Server: true, ConferenceID: 7, UserID: 3, FloorID: 2, Remote: netip.MustParseAddrPort("192.0.2.77:9")})
+	dial := func(b []byte) net.Conn {
+		c, err := net.Dial("tcp", s.Local().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.Write(b)
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		return c
+	}
+	wrong := Message{Version: 1, Primitive: FloorRequest, ConferenceID: 8, Transaction: 1, UserID: 3}
+	if n, err := dial(wrong.Append(nil)).Read(make([]byte, 100)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a stranger got %d octets, %v, want the connection closed", n, err)
+	}
+	dial(nil).Close() // a port scan
+	c := dial(nil)
+	s.ShowOther(true) // does not end the wait
+	c.Write(message(1, FloorRequest, 3, number(FloorID, 2)))
+	b := make([]byte, 200)
+	n, err := c.Read(b)
+	if err != nil || text(b[:n]) != "FloorRequestStatus 3 (request=1 pending)" {
+		t.Errorf("got %s, %v", text(b[:n]), err)
+	}
+	told.expect(t, "requested")
+}
+
 func TestNoPortIsAnError(t *testing.T) {
 	c, _ := open(t, "udp")
 	p := c.Local().Port()
