@@ -212,6 +212,12 @@ func (c *Call) tell(f func(Handler)) {
 	}
 }
 
+// maxUntold is how much of what a far end can repeat at will waits for a handler that is slow.
+const maxUntold = 64
+
+// behind says that the handler does not keep up; c.mu is held.
+func (c *Call) behind() bool { return len(c.events) >= maxUntold }
+
 func (c *Call) deliver() {
 	defer c.a.running.Done()
 	for {

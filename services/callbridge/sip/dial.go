@@ -376,13 +376,19 @@ func (c *Call) ringing(r *message) {
 			return
 		}
 	} else if body != nil && !d.answered && c.dial.Offer != nil {
-		c.tell(func(h Handler) { h.Early(body) })
+		if !c.behind() {
+			c.tell(func(h Handler) { h.Early(body) })
+		}
 		return
 	}
 	c.tellRinging(r.code)
 }
 
-func (c *Call) tellRinging(code int) { c.tell(func(h Handler) { h.Ringing(code) }) }
+func (c *Call) tellRinging(code int) {
+	if !c.behind() {
+		c.tell(func(h Handler) { h.Ringing(code) })
+	}
+}
 
 // prack acknowledges a reliable 18x; c.mu is held.
 func (c *Call) prack(r *message, e *early, body []byte) {

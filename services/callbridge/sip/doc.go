@@ -8,7 +8,8 @@
 //   - An idle call costs memory and one timer, no goroutine. A UDP socket has one goroutine, a stream connection two.
 //   - Everything that comes from outside is bounded by [Limits]: size, number and time. What is over a limit gets a 503 with Retry-After where an
 //     answer is worth its cost, and nothing otherwise. Requests outside of calls are answered without keeping state.
-//   - A UDP source that has not shown that it gets our answers is sent at most one answer to a request, which is no longer than needed.
+//   - A UDP source that has not shown that it gets our answers is sent one answer to a request, which is no longer than needed; a 2xx to INVITE
+//     is sent again four times.
 //   - A transaction's message is written once; retransmissions send the same bytes.
 //
 // After a crash nothing is left: calls that were up are ended by the far ends' session timers (RFC 4028) and, as our answer to whatever they send

@@ -171,6 +171,13 @@ func TestOneAnswerToAScan(t *testing.T) {
 	if more := r.all("CSeq: 1 OPTIONS"); len(more) != 0 {
 		t.Errorf("more answers came: %q", more)
 	}
+	// A 2xx is sent again a few times only.
+	r.send(invite("taken", ""))
+	e.next().call.Accept([]byte("answer"))
+	r.get("BYE")
+	if n := e.wire.count(false, "SIP/2.0 200", "Call-ID: taken"); n != 1+guardedRepeats {
+		t.Errorf("the 2xx was sent %d times", n)
+	}
 	// Somebody who acknowledged is known, and is served as RFC 3261 says.
 	r.send(invite("known", ""))
 	p := e.next()
@@ -322,6 +329,42 @@ func TestStreams(t *testing.T) {
 		if got, err := io.ReadAll(c); len(got) != 0 || err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
+	}
+}
+
+// stuck is a handler that does not come back.
+type stuck struct {
+	nobody
+	release chan struct{}
+	infos   chan struct{}
+}
+
+func (s *stuck) Info(string, []byte) int {
+	s.infos <- struct{}{}
+	<-s.release
+	return 200
+}
+
+func TestAStuckHandlerDoesNotCollect(t *testing.T) {
+	t.Parallel()
+	h := &stuck{release: make(chan struct{}), infos: make(chan struct{}, 1000)}
+	e := newEnd(t, unhurried, func(o *Options) {
+		o.Incoming = func(c *Call) { c.Use(h); c.Accept([]byte("answer")) }
+	})
+	r := newRaw(t, e)
+	r.send(invite("stuck", ""))
+	ok := r.get("SIP/2.0 200")
+	r.send(within("ACK", "1", "stuck", ok, "", ""))
+	for i := range 80 {
+		r.send(within("INFO", itoa(uint32(i+2)), "stuck", ok, "Content-Type: text/plain\n", "x"))
+	}
+	if got := r.get("SIP/2.0 503"); field(got, "Retry-After") == "" {
+		t.Errorf("got\n%s", got)
+	}
+	close(h.release)
+	r.get("SIP/2.0 200")
+	if n := len(h.infos); n > maxUntold+2 {
+		t.Errorf("%d INFOs waited", n)
 	}
 }
 

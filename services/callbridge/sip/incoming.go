@@ -11,6 +11,7 @@ type unacked struct {
 	cseq     uint32
 	offered  bool // it has our offer: the ACK has the answer
 	again    bool // of a re-INVITE
+	sent     int  // how often it was sent again
 	timer    *time.Timer
 	interval time.Duration
 	deadline time.Time
@@ -295,7 +296,7 @@ func (c *Call) accept(body []byte) {
 // await sends a 2xx again until its ACK is there; c.mu is held.
 func (c *Call) await(tx *serverTx, cseq uint32, offered, again bool) {
 	u := &c.ok
-	u.tx, u.cseq, u.offered, u.again = tx, cseq, offered, again
+	u.tx, u.cseq, u.offered, u.again, u.sent = tx, cseq, offered, again, 0
 	u.interval = c.a.timers.t1
 	u.deadline = time.Now().Add(64 * c.a.timers.t1)
 	if u.timer == nil {
@@ -305,6 +306,10 @@ func (c *Call) await(tx *serverTx, cseq uint32, offered, again bool) {
 	}
 }
 
+// guardedRepeats is how often a 2xx is sent again to a source that has not shown that it gets our answers: over 7 s, which is enough for a caller who is
+// there.
+const guardedRepeats = 4
+
 func (c *Call) ackTime() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -313,7 +318,9 @@ func (c *Call) ackTime() {
 		return
 	}
 	if time.Now().Before(u.deadline) {
-		u.tx.again()
+		if u.sent++; !u.tx.guarded || u.sent <= guardedRepeats {
+			u.tx.again()
+		}
 		u.interval = min(2*u.interval, c.a.timers.t2)
 		u.timer.Reset(u.interval)
 		return

@@ -27,6 +27,10 @@ func (c *Call) requested(m *message, tx *serverTx) {
 	if v := m.values("Allow"); v != nil {
 		c.allow = strings.Join(v, ", ")
 	}
+	if c.behind() && (m.method == "INFO" || m.method == "REFER") {
+		c.reply(tx, m, 503, "", Header{"Retry-After", "5"})
+		return
+	}
 	switch m.method {
 	case "INVITE":
 		c.reinvited(m, tx)

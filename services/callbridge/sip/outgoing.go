@@ -37,6 +37,9 @@ func (c *Call) submit(o *outgoing) {
 			return
 		}
 	}
+	if len(c.outbox) >= maxUntold && o.m.method == "PRACK" {
+		return // the far end sends faster than its proxy can be found
+	}
 	c.outbox = append(c.outbox, o)
 	if !c.pumping {
 		c.pumping = true
