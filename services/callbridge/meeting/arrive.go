@@ -216,5 +216,7 @@ func (l *Leg) enter(k *call, p *participant) {
 	l.adjust()
 	l.touch()
 	k.touch()
-	l.apply()
+	if len(k.legs) > 1 {
+		l.apply() // its media are to be where those of the others are; the first may be anywhere
+	}
 }

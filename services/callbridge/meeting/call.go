@@ -156,6 +156,9 @@ type conferenceState struct {
 // applyConference tells the engine what the conference should be, when that changed.
 func (k *call) applyConference() {
 	s := conferenceState{message: k.message.onScreen(), participants: k.inside}
+	if s.participants == 0 {
+		s.participants = k.conferenceState.participants // there is nobody to see it
+	}
 	s.recording = k.sinks[recording].runs() || k.recorders > 0
 	s.streaming = k.sinks[streaming].runs()
 	if k.presenter != nil {

@@ -43,11 +43,10 @@ func (l *Leg) finish(why Reason, other, byLine bool) {
 	if m := l.media; m != nil {
 		l.deaf()
 		delete(c.media, m.ID())
-		if l.answered {
-			// Others are not to see who is gone. Of a leg that never was there the engine need not hear at all.
+		if l.farewell {
+			// Others are not to see who is gone.
 			m.Set(func(m *control.Leg) { m.Conference, m.Near = "", "" })
-		}
-		if !l.farewell {
+		} else {
 			c.clock.AfterFunc(lastWords, m.Close)
 		}
 	}
