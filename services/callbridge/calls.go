@@ -203,9 +203,11 @@ func (c *calls) run(ctx context.Context) error {
 	ending, cancel := context.WithTimeout(later, partingTime)
 	c.meetings.Close(ending)
 	c.settle(ending)
-	// What the engine still holds has no use any more.
-	if err := c.engine.Sync(ending, nil, nil); err != nil && c.live.Totals(ending).Most > 0 {
-		c.b.log.Warn("the media engine was not told that all calls are over", "error", err)
+	if c.live.Totals(ending).Most > 0 {
+		// What the engine still holds has no use any more.
+		if err := c.engine.Sync(ending, nil, nil); err != nil {
+			c.b.log.Warn("the media engine was not told that all calls are over", "error", err)
+		}
 	}
 	cancel()
 	stop()
