@@ -172,3 +172,118 @@ func TestBaresipCalls(t *testing.T) {
 		}
 	}
 }
+
+const kamailioConfig = `#!KAMAILIO
+debug=1
+log_stderror=yes
+fork=no
+children=1
+tcp_children=1
+disable_tcp=no
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
+listen=udp:HERE
+listen=tcp:HERE
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "siputils.so"
+loadmodule "textops.so"
+request_route {
+	if (has_totag()) {
+		if (loose_route()) { t_relay(); exit; }
+		if (is_method("ACK")) { if (t_check_trans()) t_relay(); exit; }
+		sl_send_reply("404", "Not here");
+		exit;
+	}
+	if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
+	record_route();
+	$du = "sip:FAR;transport=tcp";
+	t_relay();
+}
+`
+
+// TestThroughKamailio has a proxy between two agents that records its route: UDP on one side, TCP on the other.
+func TestThroughKamailio(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("kamailio")
+	if err != nil {
+		t.Skip("kamailio is not installed")
+	}
+	a, b := newEnd(t, unhurried), newEnd(t, unhurried)
+	here := "127.0.0." + strconv.Itoa(100+os.Getpid()%100) + ":" + strconv.Itoa(20000+os.Getpid()%10000)
+	dir := t.TempDir()
+	config := filepath.Join(dir, "kamailio.cfg")
+	text := strings.ReplaceAll(strings.ReplaceAll(kamailioConfig, "HERE", here), "FAR", b.at(TCP).Address.String())
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "-f", config, "-DD", "-E", "-w", dir, "-Y", dir, "-m", "16", "-M", "4")
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-done:
+		case <-time.After(patience):
+			cmd.Process.Kill()
+			<-done
+		}
+	})
+	// The first INVITE is sent until the proxy is there.
+	for _, hangup := range []string{"caller", "callee"} {
+		p := a.call(Target{Transport: UDP, Address: mustAddr(here)})
+		var q *party
+		select {
+		case q = <-b.incoming:
+		case err := <-done:
+			done <- err
+			t.Fatalf("kamailio ends: %v\n%s", err, out.String())
+		case <-time.After(3 * patience):
+			t.Fatalf("no call came in; the caller saw\n%s", a.wire.text())
+		}
+		q.call.Ring()
+		p.wants("ringing 180")
+		q.call.Accept([]byte("answer"))
+		p.wants("answered answer", "confirmed")
+		q.wants("confirmed")
+		p.call.Reoffer([]byte("two"))
+		q.wants("offered two")
+		q.call.AnswerOffer([]byte("two too"))
+		p.wants("answered two too")
+		q.call.Reoffer([]byte("three"))
+		p.wants("offered three")
+		p.call.AnswerOffer([]byte("three too"))
+		q.wants("answered three too")
+		p.call.Info("text/plain", []byte("x"))
+		q.wants("info text/plain x")
+		if hangup == "caller" {
+			p.call.Hangup("")
+			q.over()
+		} else {
+			q.call.Hangup("")
+			p.over()
+		}
+	}
+	// Given up through the proxy.
+	p := a.call(Target{Transport: UDP, Address: mustAddr(here)})
+	q := b.next()
+	q.call.Ring()
+	p.wants("ringing 180")
+	p.call.Hangup("never mind")
+	if end := q.over(); !end.Canceled {
+		t.Errorf("told %+v", end)
+	}
+	a.wire.await(t, 1, true, "SIP/2.0 487")
+	if n := a.wire.count(true, "SIP/2.0 4"); n != 1 {
+		t.Errorf("requests failed:\n%s", a.wire.text())
+	}
+	if n := b.wire.count(true, "SIP/2.0 4"); n != 0 {
+		t.Errorf("requests failed:\n%s", b.wire.text())
+	}
+}
