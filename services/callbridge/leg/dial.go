@@ -53,6 +53,9 @@ func (l *Line) dial(d meeting.Dial) {
 		return
 	}
 	l.plan.attempts = out.Attempts
+	if order := l.legs.o.Order; order != nil {
+		l.plan.attempts = order(out.Attempts)
+	}
 	l.try()
 }
 

@@ -54,6 +54,8 @@ type Options struct {
 	Dial func(d sip.Dial, h sip.Handler) Dialog
 	// Plan is the dial plan now; nil while there is none.
 	Plan func() *dialplan.Plan
+	// Order puts the ways of a call in the order in which they are tried, such as those that are known to be down last; nil: that of the plan.
+	Order func([]dialplan.Attempt) []dialplan.Attempt
 	// Settings are those of a leg with these rights; nil is a leg of which nobody knows yet where it belongs. See [SettingsOf].
 	Settings func(rights *profiles.Effective) Settings
 	// Targets finds where a call goes (lookup.Resolver.Targets); nil: addresses only.
