@@ -21,6 +21,7 @@ import (
 	"rotunda/services/callbridge/route"
 	"rotunda/services/callbridge/sip"
 	"rotunda/services/callbridge/store"
+	"rotunda/services/callbridge/trunk"
 	"rotunda/services/media/control"
 )
 
@@ -36,6 +37,7 @@ type calls struct {
 	legs     *leg.Legs
 	agent    *sip.Agent
 	names    *lookup.Resolver
+	trunks   *trunk.Watch
 	router   *route.Router
 	live     *live.Live
 	meter    *cdr.Meter
@@ -81,10 +83,11 @@ func (b *bridge) newCalls(o options) (*calls, error) {
 	if c.agent, err = sip.New(c.signalling()); err != nil {
 		return nil, fmt.Errorf("open SIP: %w", err)
 	}
+	c.trunks = trunk.New(trunk.Options{Ping: c.ping, Log: b.log})
 	c.legs = leg.New(leg.Options{
 		Mixer: c.mixer, Dial: func(d sip.Dial, h sip.Handler) leg.Dialog { return c.agent.Dial(d, h) },
-		Plan: c.rules, Settings: c.settingsOf, Targets: c.targets, Addresses: c.network.media, From: c.from,
-		Bridge: c.bridge, Group: c.group, Log: b.log,
+		Plan: c.rules, Order: c.byState, Settings: c.settingsOf, Targets: c.targets, Addresses: c.network.media, From: c.from,
+		Bridge: c.bridge, Group: c.group, TraceFloor: b.traceFloor, Log: b.log,
 	})
 	c.meetings = meeting.New(meeting.Options{
 		Mixer: c.mixer, Dialer: c.legs, Log: b.log, View: c.view, Prompts: meeting.FromLibrary(c.prompts),

@@ -3,7 +3,9 @@ package callbridge
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 
@@ -55,4 +57,16 @@ func (t *sipTrace) write(m sip.Trace) {
 	if n := t.lost.Swap(0); n > 0 {
 		t.log.Warn("SIP trace: messages came faster than they could be written", "left out", n)
 	}
+}
+
+// traceFloor logs messages of BFCP while "bfcp" is traced: they are a few dozen bytes, and few.
+func (b *bridge) traceFloor(in bool, remote netip.AddrPort, message []byte) {
+	if b.traces.Remaining("bfcp") <= 0 {
+		return
+	}
+	way := "sent to"
+	if in {
+		way = "received from"
+	}
+	b.log.Info("BFCP trace: "+way+" "+remote.String(), "bytes", hex.EncodeToString(message))
 }
