@@ -340,19 +340,25 @@ func TestOrderOfRequests(t *testing.T) {
 	}
 }
 
+// shortSessions are as short as a test can wait.
+func shortSessions(o *Options) { o.SessionExpires, o.MinSE = 2*time.Second, time.Second }
+
 func TestSessionTimers(t *testing.T) {
 	t.Parallel()
-	short := func(o *Options) { o.SessionExpires, o.MinSE = 2*time.Second, time.Second }
-	a, b := newEnd(t, short), newEnd(t, short)
+	a, b := newEnd(t, shortSessions), newEnd(t, shortSessions)
 	from, to := up(t, a, b, UDP)
 	// The caller refreshes, by UPDATE, at half of the interval.
 	a.wire.await(t, 1, false, "UPDATE", "Session-Expires: 2;refresher=uac")
 	b.wire.await(t, 1, false, "SIP/2.0 200", "CSeq: 2 UPDATE", "Session-Expires: 2;refresher=uac")
 	from.call.Hangup("")
 	to.over()
+}
 
-	// Somebody without session timers that takes no UPDATE: we refresh by INVITE with what was said last; when nobody answers, it is over.
+func TestRefreshByINVITE(t *testing.T) {
+	t.Parallel()
+	a := newEnd(t, shortSessions)
 	r := newRaw(t, a)
+	// Somebody without session timers that takes no UPDATE: we refresh by INVITE with what was said last; when nobody answers, it is over.
 	r.send(invite("timer", ""))
 	p := a.next()
 	p.call.Accept([]byte("answer"))
@@ -373,7 +379,35 @@ func TestSessionTimers(t *testing.T) {
 	if end := p.over(); !end.Timeout {
 		t.Errorf("told %+v", end)
 	}
+}
 
+func TestARefusedRefreshIsASignOfLife(t *testing.T) {
+	t.Parallel()
+	a := newEnd(t, shortSessions)
+	r := newRaw(t, a)
+	// Somebody who says to know UPDATE, and does not, and then refuses the INVITE as well: it is there, and the call goes on.
+	r.send(invite("liar", "Allow: INVITE, UPDATE\n"))
+	p := a.next()
+	p.call.Accept([]byte("answer"))
+	ok := r.get("SIP/2.0 200")
+	r.send(within("ACK", "1", "liar", ok, "", ""))
+	p.wants("confirmed")
+	for range 2 {
+		if got := r.get("UPDATE", "INVITE"); strings.HasPrefix(got, "UPDATE") {
+			r.send(respond(got, "501 Not Implemented", "", "", ""))
+			got = r.get("INVITE")
+			r.send(respond(got, "488 Not Acceptable Here", "", "", ""))
+		} else {
+			r.send(respond(got, "488 Not Acceptable Here", "", "", ""))
+		}
+		r.get("ACK")
+	}
+	p.call.Hangup("")
+	p.wants("ended")
+}
+
+func TestSessionIntervals(t *testing.T) {
+	t.Parallel()
 	// Too short for us.
 	c := newEnd(t)
 	q := newRaw(t, c)
@@ -384,19 +418,24 @@ func TestSessionTimers(t *testing.T) {
 	// Too short for them: the call comes again with what they want.
 	d := newEnd(t, func(o *Options) { o.SessionExpires = 100 * time.Second })
 	strict := newEnd(t, func(o *Options) { o.MinSE = 200 * time.Second })
-	from = d.call(strict.at(UDP))
-	to = strict.next()
+	from := d.call(strict.at(UDP))
+	to := strict.next()
 	to.call.Accept([]byte("answer"))
 	from.wants("answered answer", "confirmed")
 	if v := to.call.Header("Session-Expires"); len(v) != 1 || v[0] != "200" {
 		t.Errorf("Session-Expires %q", v)
 	}
+}
 
+func TestAFarEndThatDoesNotRefresh(t *testing.T) {
+	t.Parallel()
+	a := newEnd(t, shortSessions)
+	r := newRaw(t, a)
 	// They are to refresh, and do not.
 	r.send(invite("dead", "Supported: timer\nSession-Expires: 1;refresher=uac\n"))
-	p = a.next()
+	p := a.next()
 	p.call.Accept([]byte("answer"))
-	ok = r.get("SIP/2.0 200")
+	ok := r.get("SIP/2.0 200")
 	if field(ok, "Require") != "timer" {
 		t.Errorf("got\n%s", ok)
 	}

@@ -97,7 +97,7 @@ func TestAFloodDoesNotGrowMemory(t *testing.T) {
 	if load.Sources > 8192 || load.Transactions > 5000+64 {
 		t.Errorf("tables are over their limits: %+v", load)
 	}
-	if second > first+4<<20 {
+	if second > first+8<<20 {
 		t.Errorf("the heap grew from %d to %d bytes", first, second)
 	}
 	if first > 64<<20 {
@@ -361,10 +361,12 @@ func TestAStuckHandlerDoesNotCollect(t *testing.T) {
 	if got := r.get("SIP/2.0 503"); field(got, "Retry-After") == "" {
 		t.Errorf("got\n%s", got)
 	}
+	e.wire.await(t, 80, true, "INFO")
 	close(h.release)
-	r.get("SIP/2.0 200")
-	if n := len(h.infos); n > maxUntold+2 {
-		t.Errorf("%d INFOs waited", n)
+	r.send(within("OPTIONS", "100", "stuck", ok, "", ""))
+	r.all("CSeq: 100 OPTIONS")
+	if n := e.wire.count(false, "SIP/2.0 503"); n < 80-maxUntold-2 {
+		t.Errorf("%d of 80 INFOs were refused", n)
 	}
 }
 

@@ -349,6 +349,9 @@ func (c *Call) reinviteAnswered(out *outgoing, f *fork, r *message, body []byte)
 			return
 		}
 	}
+	if refresh && !r.local() && r.code != 491 {
+		c.arm() // refused, but by somebody who is there
+	}
 	if !refresh {
 		code := r.code
 		c.tell(func(h Handler) { h.OfferRefused(code) })

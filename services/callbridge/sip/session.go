@@ -132,29 +132,34 @@ func (c *Call) sessionTime() {
 		return
 	}
 	// Should the refresh not come through, the next half is the last.
-	c.session.timer.Reset(max(time.Until(c.session.until), time.Millisecond))
-	c.refresh()
+	left := max(time.Until(c.session.until), time.Millisecond)
+	c.session.timer.Reset(left)
+	if !c.refresh() {
+		c.session.timer.Reset(min(left, 10*time.Second)) // something is under way, and may come to nothing
+	}
 }
 
-// refresh shows that we are there, by UPDATE without an offer where the far end takes it, or else by an INVITE that offers what is agreed already.
-func (c *Call) refresh() {
+// refresh shows that we are there, by UPDATE without an offer where the far end takes it, or else by an INVITE that offers what is agreed already. false:
+// not now.
+func (c *Call) refresh() bool {
 	o := &c.offering
 	if o.ours || o.updates || o.theirs != offerNone || c.inviteTx != nil || c.ok.waiting() {
-		return // an exchange that is under way refreshes as well
+		return false // an exchange that is under way refreshes as well
 	}
 	if !c.knows("UPDATE") {
 		if c.lastSDP == nil {
-			return
+			return false
 		}
 		o.refresh = true
 		c.reinvite(c.lastSDP)
-		return
+		return true
 	}
 	m := c.build("UPDATE")
 	m.add("Supported", supported)
 	c.session.offer(m)
 	o.updates = true
 	c.submit(&outgoing{m: m, answer: c.updated(false)})
+	return true
 }
 
 // updated hears the answer to an UPDATE of ours; c.mu is held.
@@ -183,6 +188,11 @@ func (c *Call) updated(again bool) func(*message) {
 		case r.code == 491 || r.code == 500:
 			// Something crossed it; that refreshes too, or the timer asks again.
 			c.session.timer.Reset(wait(2100*time.Millisecond, 4*time.Second))
+		case r.code == 405 || r.code == 501:
+			c.allow = "" // whatever it said before
+			c.refresh()
+		case !r.local():
+			c.arm() // refused, but by somebody who is there
 		}
 		c.turn()
 	}
