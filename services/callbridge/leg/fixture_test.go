@@ -372,7 +372,7 @@ func newWorld(t testing.TB) *world {
 	w.farSettings = w.settings
 	w.plan = dialplan.Compile(dialplan.Rules{Outbound: []dialplan.OutboundRule{{Domain: "", Encryption: dialplan.Unencrypted}}})
 	w.on("0.0")
-	w.mixer = mixer.New(mixer.Options{Service: workers{w.engine.Owner("bridge"), w}})
+	w.mixer = mixer.New(mixer.Options{Service: workers{w.engine.Owner("bridge"), w}, BackWithin: 100 * time.Millisecond})
 	w.legs = w.side(w.mixer, &w.settings)
 	w.peers = w.side(mixer.New(mixer.Options{Service: w.far.Owner("bridge")}), &w.farSettings)
 	w.arrive = func(wire *wire) { w.take(w.peers, wire).line.Accept() }

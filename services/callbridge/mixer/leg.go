@@ -155,7 +155,7 @@ func (l *Leg) put(ctx context.Context) {
 		return err
 	}, func(err error) bool {
 		// Right after the only worker died there is no room anywhere until it is back.
-		return passing(err) || control.CodeOf(err) == control.CodeCapacity && time.Since(lost) < backWithin
+		return passing(err) || control.CodeOf(err) == control.CodeCapacity && time.Since(lost) < l.m.backWithin
 	})
 	if ctx.Err() != nil {
 		return // closed: nobody waits any more
@@ -184,10 +184,6 @@ func (l *Leg) put(ctx context.Context) {
 		l.tell(func(h Handler) { h.Moved(state) })
 	}
 }
-
-// backWithin is how long a leg that lost its worker waits for room: a worker that died is back in a fifth of a second, one that dies again
-// and again in five.
-const backWithin = 10 * time.Second
 
 // elsewhere says whether the far end has to be told of new ports: those that it knows are not there any more.
 func elsewhere(before, after control.LegState) bool {

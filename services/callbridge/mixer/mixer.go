@@ -1,12 +1,14 @@
 package mixer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"rotunda/services/media/control"
 )
@@ -15,15 +17,19 @@ import (
 type Options struct {
 	// Service is the media engine; its events go to [Mixer.Event].
 	Service control.Service
+	// BackWithin is how long a leg that lost its worker waits for room, 0 for ten seconds: a worker that died is back in a fifth of a
+	// second, one that dies again and again in five.
+	BackWithin time.Duration
 	// Log may be nil.
 	Log *slog.Logger
 }
 
 // Mixer is the legs and conferences of this Call Bridge. Its methods, and those of what it makes, may be called by any goroutine.
 type Mixer struct {
-	service control.Service
-	log     *slog.Logger
-	plays   atomic.Uint64
+	service    control.Service
+	backWithin time.Duration
+	log        *slog.Logger
+	plays      atomic.Uint64
 
 	mu          sync.Mutex
 	legs        map[string]*Leg
@@ -35,7 +41,7 @@ func New(o Options) *Mixer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Mixer{service: o.Service, log: o.Log, legs: map[string]*Leg{}, conferences: map[string]*Conference{}}
+	return &Mixer{service: o.Service, backWithin: cmp.Or(o.BackWithin, 10*time.Second), log: o.Log, legs: map[string]*Leg{}, conferences: map[string]*Conference{}}
 }
 
 // Event takes what the engine tells. It does not wait.

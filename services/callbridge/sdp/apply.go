@@ -21,7 +21,15 @@ func (f *flow) fits(t *control.Transport) bool {
 	if !f.open {
 		return true
 	}
-	if f.want.Security != t.Security || (f.want.ICE == nil) != (t.ICE == nil) || f.mux && !t.RTCPMux {
+	if f.want.Security != t.Security {
+		// Keys that were in use are not given up in place: when they come back (an offer that is refused), they would begin again at a rollover
+		// counter of 0 for packets of the same source, and what was sent before could be read (RFC 3711, 9.1). New ports have new sources.
+		used := f.want.Keys != nil && len(f.want.Keys.Remote) > 0
+		if used || f.want.Security == control.DTLS || t.Security == control.DTLS {
+			return false
+		}
+	}
+	if (f.want.ICE == nil) != (t.ICE == nil) || f.mux && !t.RTCPMux {
 		return false
 	}
 	if t.ICE != nil && f.want.ICE.Lite != t.ICE.Lite {
@@ -30,10 +38,9 @@ func (f *flow) fits(t *control.Transport) bool {
 	return true
 }
 
-// Reopens tells that the next Apply needs new ports: an open transport cannot change its kind of security, nor begin or end ICE, nor leave
-// rtcp-mux. Ask before Apply. If so, put the leg with Transports, Audio, Video and Presentation empty first, and Apply and put then; and when
-// that was because of an answer (we offered SDES as an option, the far end took plain RTP), the far end has to be told
-// the new ports by another offer.
+// Reopens tells that the next Apply needs new ports: an open transport can neither begin nor end DTLS or ICE, nor give up SDES keys that were in
+// use, nor leave rtcp-mux. Ask before Apply. If so, put the leg with Transports, Audio, Video and Presentation empty first, and Apply and
+// put then; and when that was because of an answer, the far end has to be told the new ports by another offer.
 func (s *Session) Reopens() bool {
 	st := s.current()
 	s.settle(st)

@@ -72,7 +72,7 @@ func (s *side) put() {
 		} else {
 			was := s.open[i]
 			switch {
-			case was.Security != t.Security:
+			case was.Security != t.Security && (was.Security == control.DTLS || t.Security == control.DTLS):
 				s.t.Fatalf("transports[%d]: security cannot change from %q to %q", i, was.Security, t.Security)
 			case (was.ICE == nil) != (t.ICE == nil):
 				s.t.Fatalf("transports[%d]: ice cannot come or go", i)
@@ -81,6 +81,7 @@ func (s *side) put() {
 			case !slices.Equal(was.Local, t.Local):
 				s.t.Fatalf("transports[%d]: local addresses cannot change", i)
 			}
+			s.open[i].Security, s.open[i].Keys = t.Security, t.Keys
 		}
 		state := control.TransportState{Gathered: true}
 		for _, a := range t.Local {
@@ -267,12 +268,6 @@ func TestBothSides(t *testing.T) {
 			}
 			answer := b.answer([]byte(o))
 			a.take(answer)
-			if want := c.caller == Optional && c.called == Prohibited; (a.reopen > 0) != want {
-				t.Errorf("new ports: %v, want %v", a.reopen, want)
-			}
-			if a.reopen > 0 {
-				a.take(b.answer([]byte(a.offer()))) // tells of the new ports
-			}
 			for _, s := range []*side{a, b} {
 				if s.leg.Audio == nil || s.leg.Video == nil || s.leg.Presentation == nil {
 					t.Fatalf("streams are missing: %+v", s.leg)
@@ -313,8 +308,8 @@ func TestBothSides(t *testing.T) {
 			if now := fmt.Sprintf("%+v %+v %+v %+v", a.leg.Transports, *a.leg.Audio, *a.leg.Video, *a.leg.Presentation); keyless(now) != keyless(before) {
 				t.Errorf("after two offers the leg is\n%s\nwant\n%s", now, before)
 			}
-			if a.reopen > 1 || b.reopen > 0 {
-				t.Error("ports were closed again")
+			if a.reopen+b.reopen > 0 {
+				t.Error("ports were closed")
 			}
 		})
 	}

@@ -54,7 +54,8 @@ type Endpoint struct {
 	loop    *Loop
 	handler Handler
 	ports   int // number of ports taken: 1 or 2
-	secured bool
+	// secured says whether packets have to be protected; it follows [Endpoint.Update].
+	secured atomic.Bool
 	shared  bool // an [Exchange]: whoever sends is a peer
 
 	sockets [2][]*socket // of RTP and RTCP, one a local address
@@ -118,7 +119,8 @@ func (l *Loop) openEndpoint(t control.Transport, e *Endpoint) (*Endpoint, error)
 	if err := check(t); err != nil {
 		return nil, fmt.Errorf("open transport: %w", err)
 	}
-	e.loop, e.ports, e.stranger, e.state, e.secured = l, 2, newBucket(strangerFlood), "checking", t.Security != control.Plain
+	e.loop, e.ports, e.stranger, e.state = l, 2, newBucket(strangerFlood), "checking"
+	e.secured.Store(t.Security != control.Plain)
 	if t.RTCPMux {
 		e.ports = 1
 	}
@@ -216,8 +218,9 @@ func check(t control.Transport) error {
 // maxLocal bounds the local addresses of a transport: each is a socket, and with ICE a candidate.
 const maxLocal = 8
 
-// Update changes the remote half, keys, candidates or mux. Local addresses, the kind of security, whether there is ICE and of
-// which kind, and its servers stay as they were when the endpoint was opened.
+// Update changes the remote half, keys, candidates or mux. Local addresses, whether there is DTLS, whether there is ICE and of which
+// kind, and its servers stay as they were when the endpoint was opened. SDES comes and goes: an offer that leaves it to the far end is
+// answered with or without keys, and the ports are known by then.
 func (e *Endpoint) Update(t control.Transport) error {
 	e.change.Lock()
 	defer e.change.Unlock()
@@ -233,8 +236,8 @@ func (e *Endpoint) Update(t control.Transport) error {
 	switch {
 	case !slices.Equal(t.Local, was.Local):
 		return errors.New("update transport: local addresses cannot change")
-	case t.Security != was.Security:
-		return errors.New("update transport: security cannot change")
+	case t.Security != was.Security && (t.Security == control.DTLS || was.Security == control.DTLS):
+		return errors.New("update transport: dtls cannot come or go")
 	case (t.ICE == nil) != (was.ICE == nil):
 		return errors.New("update transport: ice cannot come or go")
 	case !t.RTCPMux && e.ports == 1:
@@ -257,6 +260,10 @@ func (e *Endpoint) apply(t control.Transport) error {
 	if t.ICE == nil {
 		s.remote[0] = newSockaddr(t.Remote)
 		s.remote[1] = newSockaddr(remoteRTCP(t))
+	}
+	e.secured.Store(s.secured)
+	if !s.secured {
+		e.unlock()
 	}
 	e.signalled(s)
 	e.settings.Store(s)
@@ -325,7 +332,7 @@ func (e *Endpoint) RTPSize() int {
 	if mtu == 0 {
 		mtu = control.DefaultMTU
 	}
-	if e.secured {
+	if e.secured.Load() {
 		mtu -= tagSize
 	}
 	return mtu

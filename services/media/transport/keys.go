@@ -42,6 +42,14 @@ func (e *Endpoint) applyKeys(k *control.Keys) error {
 	return nil
 }
 
+// unlock forgets the keys of a transport that has none any more.
+func (e *Endpoint) unlock() {
+	e.out.mu.Lock()
+	e.out.ctx = nil
+	e.out.mu.Unlock()
+	e.in.Store(nil)
+}
+
 // rekey has packets that come from now on be opened with a context. One that replaces another goes on counting where that
 // one is, which only the loop's thread may look at.
 func (e *Endpoint) rekey(c *srtp.Context, inherit bool) {

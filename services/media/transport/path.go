@@ -83,7 +83,7 @@ func (e *Endpoint) ready() (cipher string, keyed, remote bool) {
 	if o.ctx != nil {
 		cipher = o.ctx.Suite()
 	}
-	return cipher, !e.secured || o.ctx != nil && e.in.Load() != nil, o.relay != nil || o.paths[0].via != nil
+	return cipher, !e.secured.Load() || o.ctx != nil && e.in.Load() != nil, o.relay != nil || o.paths[0].via != nil
 }
 
 // where is the path in use, for statistics.

@@ -207,3 +207,34 @@ func TestOnlyAuthenticPacketsMoveASecuredTransport(t *testing.T) {
 		t.Errorf("remote %s and %v dropped, want %s and one that does not authenticate", got.Remote, got.Dropped, secondAddr)
 	}
 }
+
+func TestAnOfferOfKeysMayBeAnsweredWithoutAndBack(t *testing.T) {
+	l := startLoop(t, Config{})
+	h := newEar()
+	peer, addr := newPeer(t)
+	suite := control.SuiteAESCM80
+	e := open(t, l, control.Transport{RTCPMux: true, Security: control.SDES, Keys: &control.Keys{Suite: suite, Local: material(t, suite, 1)}}, h)
+	defer e.Close()
+	ports := e.Local().RTP
+	update(t, e, func(w *control.Transport) { w.Security, w.Keys, w.Remote = control.Plain, nil, addr })
+	write(t, peer, rtpOf(1, 100), ports[0])
+	same(t, "plain rtp here", await(t, "rtp", h.rtp), rtpOf(1, 100))
+	e.SendRTP([][]byte{rtpOf(2, 100)}, Audio)
+	p, _ := read(t, peer)
+	same(t, "plain rtp at the peer", p, rtpOf(2, 100))
+	update(t, e, func(w *control.Transport) {
+		w.Security, w.Keys = control.SDES, &control.Keys{Suite: suite, Local: material(t, suite, 3), Remote: material(t, suite, 4)}
+	})
+	write(t, peer, protect(t, contextOf(t, suite, 4), rtpOf(3, 100)), ports[0])
+	same(t, "protected rtp here", await(t, "rtp", h.rtp), rtpOf(3, 100))
+	e.SendRTP([][]byte{rtpOf(4, 100)}, Audio)
+	p, _ = read(t, peer)
+	plain, err := contextOf(t, suite, 3).UnprotectRTP(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "protected rtp at the peer", plain, rtpOf(4, 100))
+	if !slices.Equal(e.Local().RTP, ports) {
+		t.Errorf("the ports were %v and are %v", ports, e.Local().RTP)
+	}
+}

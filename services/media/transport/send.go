@@ -75,7 +75,7 @@ func (e *Endpoint) send(b *burst, packets [][]byte, class Class, k kind) int {
 		e.dropped[dropSend].Add(uint64(len(packets)))
 		return len(packets)
 	}
-	protect := k != dtlsRecord && e.secured
+	protect := k != dtlsRecord && e.secured.Load()
 	if protect && o.ctx == nil {
 		o.mu.Unlock()
 		e.dropped[dropKeys].Add(uint64(len(packets)))
