@@ -27,7 +27,13 @@ func (s *udpSocket) read() {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			continue // an ICMP error of something sent before
+			// An ICMP error of something sent before, or an interface that is going away.
+			select {
+			case <-s.a.done:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			continue
 		}
 		remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 		b := buf[:n]
@@ -62,7 +68,8 @@ type conn struct {
 	out     []byte
 	wake    chan struct{}
 	closed  bool
-	calls   int // dialogs that use it
+	ending  bool // nothing is sent after what waits
+	calls   int  // dialogs that use it
 	waiting map[*clientTx]struct{}
 }
 
@@ -107,13 +114,16 @@ func (c *conn) write() {
 	for range c.wake {
 		for {
 			c.mu.Lock()
-			b, closed := c.out, c.closed
+			b, closed, ending := c.out, c.closed, c.ending
 			c.out, spare = spare[:0], nil
 			c.mu.Unlock()
 			if closed {
 				return
 			}
 			if len(b) == 0 {
+				if half, ok := c.c.(interface{ CloseWrite() error }); ok && ending {
+					half.CloseWrite()
+				}
 				spare = b
 				break
 			}
@@ -283,26 +293,25 @@ func (c *conn) refuse(b []byte, f *fault) {
 	c.linger()
 }
 
-// linger gives the writer a moment for a last answer.
+// linger has the last answer sent and the sending side closed, and reads a little of what still comes: a connection that is closed over unread bytes
+// is reset, and the answer with it.
 func (c *conn) linger() {
-	deadline := time.Now().Add(time.Second)
-	for time.Now().Before(deadline) {
-		c.mu.Lock()
-		empty := len(c.out) == 0
+	c.mu.Lock()
+	if c.closed {
 		c.mu.Unlock()
-		if empty {
-			break
-		}
-		time.Sleep(time.Millisecond)
+		return
 	}
-	if half, ok := c.c.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
-		c.c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-		var sink [512]byte
-		for range 64 {
-			if _, err := c.c.Read(sink[:]); err != nil {
-				break
-			}
+	c.ending = true
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	c.mu.Unlock()
+	c.c.SetReadDeadline(time.Now().Add(time.Second))
+	var sink [4096]byte
+	for range 64 {
+		if _, err := c.c.Read(sink[:]); err != nil {
+			return
 		}
 	}
 }
