@@ -31,10 +31,18 @@ func (b *bridge) hook() *rules {
 	b.hookSpaces(r)
 	b.hookDirectory()
 	b.hookLicences()
+	b.api.HandlePage(http.MethodPost, schema.CallSettings.URLPath()+"/applyToActiveCalls", b.applyCallSettings)
 	for _, o := range []*schema.Object{schema.InboundDialPlanRule, schema.ForwardingDialPlanRule, schema.OutboundDialPlanRule, schema.DialTransform} {
 		b.api.Hook(o, api.Hooks{Prepare: dialplan.Prepare})
 	}
 	return r
+}
+
+// applyCallSettings gives calls that are up what the Call settings say now (guide chapter 7.3).
+func (b *bridge) applyCallSettings(c *api.Call) (api.Answer, error) {
+	b.calls.legs.Adjust()
+	c.Audit("applied the call settings to active calls")
+	return api.Answer{}, nil
 }
 
 // parts are what runs beside the API on a store.

@@ -14,7 +14,8 @@ func (v *visit) callSettings() {
 		v.fail(err)
 		return
 	}
-	p := &sections{Submit: "Submit", Intro: "What counts where no call leg profile says otherwise. Changes take effect for the calls that begin from now on."}
+	p := &sections{Submit: "Submit", Apply: "Apply to Active Calls", applyPath: pathOf(o, "") + "/applyToActiveCalls", applied: "saved, and applied to SIP calls in progress.",
+		Intro: "What counts where no call leg profile says otherwise. Submit takes effect for the calls that begin from now on, Apply to Active Calls for those in progress too."}
 	part := func(title, intro string, rows ...row) {
 		s := &section{Title: title, Intro: intro, object: o, Form: newForm(o, "", false, rows...)}
 		s.Form.read(n)

@@ -313,6 +313,11 @@ func TestCallSettingsAreKept(t *testing.T) {
 	if got := attribute(v.get("/configuration/calls").find("input", "id", "f-sipReceiveBandwidth")[0], "value"); got != "4000000" {
 		t.Errorf("the bandwidth: want 4000000, got %q", got)
 	}
+	p = v.submit(v.get("/configuration/calls"), "apply", "v.sipReceiveBandwidth", "3000000")
+	wants(t, "Call settings", p.main(), "applied to SIP calls in progress")
+	if got := attribute(v.get("/configuration/calls").find("input", "id", "f-sipReceiveBandwidth")[0], "value"); got != "3000000" {
+		t.Errorf("the bandwidth: want 3000000, got %q", got)
+	}
 	p = v.submit(v.get("/configuration/calls"), "save", "v.sipReceiveBandwidth", "2M")
 	wants(t, "a slip", p.main(), "use a number from 64000")
 }

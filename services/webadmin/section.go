@@ -31,8 +31,8 @@ type sections struct {
 	Intro    string
 	Sections []*section
 	Submit   string
-	// Apply is a second way to submit, "" for none.
-	Apply string
+	// Apply is a second way to submit, "" for none: what was stored goes to applyPath as well, and applied is said then.
+	Apply, applyPath, applied string
 	// Directory has what only that page has.
 	Directory *directoryExtra
 }
@@ -216,6 +216,14 @@ func (v *visit) serve(title string, p *sections) {
 	}
 	if p.finish(v) {
 		v.showStatus(http.StatusUnprocessableEntity, "sections", title, p)
+		return
+	}
+	if p.Apply != "" && v.r.PostForm.Get("do") == "apply" {
+		if _, err := v.send(http.MethodPost, p.applyPath, nil); err != nil {
+			v.fail(err)
+			return
+		}
+		v.went(v.r.URL.Path, title+": "+p.applied)
 		return
 	}
 	v.went(v.r.URL.Path, title+": saved.")

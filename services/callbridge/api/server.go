@@ -124,6 +124,11 @@ func (s *Server) HandleDocument(method, pattern string, h Handler) {
 // HandleAlone is Handle for what needs no database.
 func (s *Server) HandleAlone(method, pattern string, h Handler) { s.handleAlone(method, pattern, h) }
 
+// HandlePage is Handle below /internal, which the admin pages alone reach.
+func (s *Server) HandlePage(method, pattern string, h Handler) {
+	s.pages.at(pattern).handle(method, &route{handler: h})
+}
+
 // Mounted serves a path that is not below /api. source is the far end's address.
 type Mounted func(w http.ResponseWriter, r *http.Request, source string)
 
