@@ -309,6 +309,18 @@ func TestKeys(t *testing.T) {
 	if bytes.Equal(s.leg.Transports[0].Keys.Local, mine) {
 		t.Error("another far end got the key of the one before")
 	}
+	// Keys that were in use are given up by new ports alone, whose sources are new: the key may come back.
+	if s.reopen != 0 {
+		t.Errorf("ports were closed %d times", s.reopen)
+	}
+	s.answer(stored(t, "offers/cisco-ce-none"))
+	if s.reopen != 1 || s.leg.Transports[0].Security != control.Plain {
+		t.Errorf("from encrypted to plain: ports were closed %d times, want once", s.reopen)
+	}
+	s.answer(offer)
+	if s.reopen != 1 || s.leg.Transports[0].Security != control.SDES {
+		t.Errorf("from plain to encrypted: ports were closed %d times, want them left", s.reopen)
+	}
 	// Errors and facts do not show keys.
 	if shown := fmt.Sprintf("%+v", s.Agreed()); strings.Contains(shown, base64.StdEncoding.EncodeToString(mine)) {
 		t.Error("a key is shown")
