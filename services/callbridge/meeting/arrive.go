@@ -25,7 +25,7 @@ func (c *Calls) Arrive(a Arrival, t Target) Caller {
 		l.kind = "sip"
 	}
 	l.local, l.original, l.replaces = a.Called, a.Original, a.Replaces
-	l.info_ = a.Offer
+	l.agreed = a.Offer
 	l.tenant = t.Tenant
 	l.identify(a.Identity)
 	l.resolve()

@@ -22,7 +22,7 @@ func (l *Leg) Ringing() {
 func (l *Leg) Answered(who Identity, m MediaInfo) {
 	l.heard(func() {
 		l.identify(who)
-		l.info_ = m
+		l.agreed = m
 		l.force = true
 		l.touch()
 		if l.refusesEncryption() {
@@ -59,7 +59,7 @@ func (l *Leg) Answered(who Identity, m MediaInfo) {
 
 // refusesEncryption ends a leg whose media are encrypted though the licence does not allow it.
 func (l *Leg) refusesEncryption() bool {
-	if !l.info_.Encrypted || !l.c.o.Licence().RefuseEncrypted {
+	if !l.agreed.Encrypted || !l.c.o.Licence().RefuseEncrypted {
 		return false
 	}
 	l.c.log.Warn("a call with encrypted media is refused: there is no licence for it", "leg", l.id)
@@ -71,7 +71,7 @@ func (l *Leg) refusesEncryption() bool {
 func (l *Leg) Changed(who Identity, m MediaInfo) {
 	l.heard(func() {
 		l.identify(who)
-		l.info_ = m
+		l.agreed = m
 		l.force = true
 		l.touch()
 		if !l.refusesEncryption() {

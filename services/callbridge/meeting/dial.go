@@ -143,7 +143,7 @@ func (l *Leg) heard(f func()) {
 
 // asksConfirmation says whether somebody who was called has to say first that they want to join.
 func (l *Leg) asksConfirmation() bool {
-	return l.dial != nil && l.sink == nil && !l.came && attendant.Asks(l.dial.confirmation, l.info_.Video)
+	return l.dial != nil && l.sink == nil && !l.came && attendant.Asks(l.dial.confirmation, l.agreed.Video)
 }
 
 // sendFirstKeys sends the dtmfSequence that the leg was called with.

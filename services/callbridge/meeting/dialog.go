@@ -54,7 +54,7 @@ func (d *dialog) do(s attendant.Step) {
 	if s.Over() {
 		d.drop()
 		l.dialog = nil
-		l.over_(s)
+		l.conclude(s)
 		return
 	}
 	if s.Wait > 0 {
@@ -96,8 +96,8 @@ func (d *dialog) text() string {
 	return d.screen + "\n" + d.digits
 }
 
-// over_ does what a dialogue came to.
-func (l *Leg) over_(s attendant.Step) {
+// conclude does what a dialogue came to.
+func (l *Leg) conclude(s attendant.Step) {
 	l.touch()
 	switch {
 	case s.Found != nil:

@@ -98,7 +98,7 @@ func (l *Leg) view() control.View {
 		v.HighestImportance = int(min(*n, 1000))
 	}
 	if l.seesPresentation() {
-		v.PresentationIn = l.rights.Text("presentationDisplayMode") == "singleStream" || !l.info_.Presentation
+		v.PresentationIn = l.rights.Text("presentationDisplayMode") == "singleStream" || !l.agreed.Presentation
 	}
 	if l.deactivated() {
 		v.Screen = "lobby"

@@ -13,79 +13,80 @@ import (
 
 // Leg is one connection: the [Caller] of its [Line]. Everything in it but c is guarded by the lock of Calls.
 type Leg struct {
-	c     *Calls
-	line  Line // nil while the dialer has not answered
-	media *mixer.Leg
-	// mediaID is the name of media, and known before the dialer has answered.
-	mediaID string
-	deaf    func() // ends what it hears of media
-
+	c           *Calls
 	id          ID
 	seq         uint64
 	call        *call        // nil in a menu
 	participant *participant // nil in a menu, and for legs that record or stream
 	tenant      ID
-	kind, sub   string
-	name        string // what the far end calls itself
-	remote      string
-	original    string
-	local       string
-	address     netip.AddrPort
-	sipID       string
-	replaces    string
-	direction   Direction
+
+	// The far end.
+	kind, sub               string
+	name                    string // what it calls itself
+	remote, original, local string // addresses, as in LegInfo
+	address                 netip.AddrPort
+	sipID, replaces         string
+	direction               Direction
+	user                    ID
+	userTag, jid            string
+	guest                   bool
+	agreed                  MediaInfo
+	records                 bool // it says that it records
+	far                     bool // it holds
+
+	// How far the leg is.
 	state       State
 	answered    bool // media flow
 	came        bool // it is through with all questions
 	wasMenu     bool // it began in a menu
 	asked       bool // it was asked for a meeting ID or a passcode
+	dirty, over bool
+	farewell    bool // it is over, and hung up when a goodbye was played
+	endWhy      Reason
+	endOther    bool
 	began       time.Time
 	connectedAt time.Time
+	endAt       time.Time
 	activeSince time.Time // zero while it is in the lobby or not connected
 	activated   time.Duration
-	// method and member are how it came in.
+	moved       ID       // what it was before a move
+	shown       *LegInfo // as observers know it
+	timers      struct{ duration, notice func() }
+
+	// What it may do and what was set. method and member are how it came in; callOut is what it was called with, own what was set since. Neither is
+	// changed in place.
 	method, member *store.Record
-	user           ID
-	userTag, jid   string
-	guest          bool
-	hand           bool
-	// callOut is what it was called with, own what was set since; never changed in place.
-	callOut, own profiles.Settings
-	rights       profiles.Effective
-	barred       barred
-	chosen       string
-	ownLayout    struct {
+	callOut, own   profiles.Settings
+	rights         profiles.Effective
+	barred         barred
+	chosen         string // layout
+	ownLayout      struct {
 		record *store.Record
 		panes  []control.Pane
 	}
-	ownerID    string
-	selfMuted  bool // by its own keys
-	selfUnseen bool
-	info_      MediaInfo
+	ownerID   string
+	selfMuted bool // by its own keys
+	hand      bool
+
+	// Signalling. line is nil while the dialer has not answered; untold is what it told before.
+	line   Line
+	dial   *dialling
+	untold []func()
+	shows  bool // it was told that somebody else presents
+
+	// Media. mediaID is their name, which is known before they are; deaf ends what the leg hears of them.
+	media   *mixer.Leg
+	mediaID string
+	deaf    func()
+	mediaState
 	alarms     []string
-	records    bool     // the endpoint says that it records
-	farewell   bool     // it is hung up when a goodbye was played
-	untold     []func() // what the line told before the dialer returned
-	shows      bool     // signalling was told that somebody else presents
+	sounds     sounds
 	noticeText string
 	noticeSaid bool     // is still to be said
 	outside    branding // of a menu, or of a passcode
-	sink       *sink    // of a leg that records or streams
-	dial       *dialling
-	moved      ID
-
-	dialog *dialog // a menu, a passcode or a confirmation
-	keys   keyState
-	sounds sounds
-	mediaState
-	timers struct{ duration, notice func() }
-
-	endWhy      Reason
-	endOther    bool
-	endAt       time.Time
-	shown       *LegInfo
-	dirty, over bool
-	far         bool // the far end holds
+	dialog     *dialog  // a menu, a passcode or a confirmation
+	keys       keyState
+	sink       *sink // of a leg that records or streams
 }
 
 var _ Caller = (*Leg)(nil)

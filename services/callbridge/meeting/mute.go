@@ -6,7 +6,6 @@ import "rotunda/services/callbridge/prompts/prompt"
 func (l *Leg) mutes() Mutes {
 	m := Mutes{RxAudio: l.rights.Bool("rxAudioMute"), TxAudio: l.rights.Bool("txAudioMute"), RxVideo: l.rights.Bool("rxVideoMute"), TxVideo: l.rights.Bool("txVideoMute")}
 	m.RxAudio = m.RxAudio || l.selfMuted
-	m.RxVideo = m.RxVideo || l.selfUnseen
 	return m
 }
 
@@ -34,13 +33,8 @@ func (l *Leg) muteSelf(on bool) {
 func (l *Leg) muteOther(name, value string) {
 	before := l.mutes().RxAudio
 	l.setOwn(name, value)
-	if value != "true" && l.call.linked() {
-		switch name {
-		case "rxAudioMute":
-			l.selfMuted = false
-		case "rxVideoMute":
-			l.selfUnseen = false
-		}
+	if name == "rxAudioMute" && value != "true" && l.call.linked() {
+		l.selfMuted = false
 	}
 	l.resolve()
 	l.touch()

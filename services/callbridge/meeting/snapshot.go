@@ -49,7 +49,7 @@ func (p *participant) info() ParticipantInfo {
 		i.Speaking = i.Speaking || k.speaker == l
 		i.Presenting = i.Presenting || k.presenter == l
 		i.Recording = i.Recording || l.records
-		i.Camera = i.Camera || l.info_.Camera && l.connected()
+		i.Camera = i.Camera || l.agreed.Camera && l.connected()
 	}
 	i.AudioMuted, i.VideoMuted = len(p.legs) > 0 && audio == len(p.legs), len(p.legs) > 0 && video == len(p.legs)
 	if l := p.first(); l != nil {
@@ -77,7 +77,7 @@ func (l *Leg) info() LegInfo {
 		Address: l.address, SIPID: l.sipID, Replaces: l.replaces, Direction: l.direction, State: l.state, Began: l.began, Connected: l.connectedAt,
 		Activated: l.activated, Menu: l.call == nil && l.asked, Guest: l.guest, User: l.user, UserTag: l.userTag, OwnerID: l.ownerID,
 		Deactivated: l.deactivated(), Layout: l.layout(), ChosenLayout: l.chosen, Muted: l.mutes(), Rights: l.rights, Own: l.own.Fields,
-		OwnProfile: l.own.Profile, MediaID: l.mediaID, HandRaised: l.hand, Media: l.info_, Alarms: l.alarms, End: l.endWhy, EndedByOther: l.endOther, Ended: l.endAt, Moved: l.moved,
+		OwnProfile: l.own.Profile, MediaID: l.mediaID, HandRaised: l.hand, Media: l.agreed, Alarms: l.alarms, End: l.endWhy, EndedByOther: l.endOther, Ended: l.endAt, Moved: l.moved,
 		CanMove: l.canMove()}
 	if !l.activeSince.IsZero() {
 		i.Activated += l.c.clock.Now().Sub(l.activeSince)

@@ -33,7 +33,7 @@ func (l *Leg) say(names ...prompt.Name) {
 // repeat plays a prompt over and over to those who see nothing, who would wonder whether the line is dead; once to others.
 func (l *Leg) repeat(name prompt.Name) {
 	if files := l.files(name); len(files) > 0 {
-		l.play(sound{files: files, loop: !l.info_.Video})
+		l.play(sound{files: files, loop: !l.agreed.Video})
 	}
 }
 

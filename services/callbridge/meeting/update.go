@@ -419,7 +419,7 @@ func (c *Calls) Camera(_ context.Context, id ID, pan, tilt, zoom, focus string) 
 	if l == nil {
 		return noLeg
 	}
-	if !l.info_.Camera || !l.answered {
+	if !l.agreed.Camera || !l.answered {
 		return failure.InvalidOperation
 	}
 	l.tell(func(line Line) { line.Camera(pan, tilt, zoom, focus) })
