@@ -2,9 +2,13 @@ package sip
 
 import (
 	"context"
+	"github.com/emiago/sipgo"
+	gosip "github.com/emiago/sipgo/sip"
 	"log/slog"
+	"net"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -46,35 +50,76 @@ func BenchmarkCalls(b *testing.B) {
 					to = Target{Transport: by, Address: l.Address}
 				}
 			}
-			b.ReportAllocs()
-			var wait sync.WaitGroup
-			work := make(chan struct{})
-			for range 16 {
-				wait.Add(1)
-				go func() {
-					defer wait.Done()
-					for range work {
-						h := &benchCall{up: make(chan struct{}), over: make(chan struct{})}
-						c := a.Dial(Dial{To: "sip:space@example.com", From: "sip:a@example.org", Next: []Target{to}, Offer: benchSDP}, h)
-						select {
-						case <-h.up:
-							c.Hangup("")
-						case <-h.over:
-							b.Error("the call failed")
-							return
-						}
-						<-h.over
-					}
-				}()
-			}
-			for range b.N {
-				work <- struct{}{}
-			}
-			close(work)
-			wait.Wait()
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+			benchCalls(b, a, to, "sip:space@example.com")
 		})
 	}
+}
+
+// benchCalls makes b.N calls, 16 at once.
+func benchCalls(b *testing.B, a *Agent, to Target, uri string) {
+	b.ReportAllocs()
+	var before, after syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &before)
+	var wait sync.WaitGroup
+	work := make(chan struct{})
+	for range 16 {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			for range work {
+				h := &benchCall{up: make(chan struct{}), over: make(chan struct{})}
+				c := a.Dial(Dial{To: uri, From: "sip:a@example.org", Next: []Target{to}, Offer: benchSDP}, h)
+				select {
+				case <-h.up:
+					c.Hangup("")
+				case <-h.over:
+					b.Error("the call failed")
+					continue
+				}
+				<-h.over
+			}
+		}()
+	}
+	for range b.N {
+		work <- struct{}{}
+	}
+	close(work)
+	wait.Wait()
+	syscall.Getrusage(syscall.RUSAGE_SELF, &after)
+	cpu := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N), "cpu-µs/call")
+}
+
+// BenchmarkSipgo is BenchmarkCalls over UDP with a bare answerer of another library at the far end: what a call costs there at the least.
+func BenchmarkSipgo(b *testing.B) {
+	gosip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+	ua, err := sipgo.NewUA()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ua.Close()
+	server, err := sipgo.NewServer(ua)
+	if err != nil {
+		b.Fatal(err)
+	}
+	server.OnInvite(func(req *gosip.Request, tx gosip.ServerTransaction) {
+		r := gosip.NewSDPResponseFromRequest(req, benchSDP)
+		r.AppendHeader(&gosip.ContactHeader{Address: req.Recipient})
+		tx.Respond(r)
+	})
+	server.OnAck(func(*gosip.Request, gosip.ServerTransaction) {})
+	server.OnBye(func(req *gosip.Request, tx gosip.ServerTransaction) {
+		tx.Respond(gosip.NewResponseFromRequest(req, 200, "OK", nil))
+	})
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(loopback))
+	if err != nil {
+		b.Fatal(err)
+	}
+	go server.ServeUDP(c)
+	defer c.Close()
+	a := benchEnd(b)
+	benchCalls(b, a, Target{Transport: UDP, Address: addrPort(c.LocalAddr())}, "sip:space@"+c.LocalAddr().String())
 }
 
 // BenchmarkMemory is what a call that is up takes, at one end.
