@@ -128,15 +128,18 @@ func (l *Leg) do(a keys.Action) {
 }
 
 func (l *Leg) muteByKey(on bool) {
-	l.muteSelf(on)
-	l.sayMuted(l.mutes().RxAudio)
+	before := l.mutes().RxAudio
+	l.mute("rxAudioMute", text(on))
+	if before == on {
+		l.sayMuted(on) // what is so already is said too: somebody asked
+	}
 }
 
 // muteOthers mutes or unmutes everybody else.
 func (l *Leg) muteOthers(value string) {
 	for _, o := range l.call.legs {
 		if o.participant != nil && o.participant != l.participant {
-			o.muteOther("rxAudioMute", value)
+			o.mute("rxAudioMute", value)
 		}
 	}
 	if value == "true" {

@@ -58,12 +58,9 @@ func (l *Leg) layout() string {
 // template is the layout of one's own that overrides others, nil for none. A document that is not to be understood counts as none: the
 // API refuses such ones.
 func (l *Leg) template() []control.Pane {
-	if l.chosen != "" && l.rights.From("layoutTemplate") != profiles.CallLeg || l.c.o.Licence().NoCustomizations {
-		return nil
-	}
 	id, ok := parseID(l.rights.Text("layoutTemplate"))
 	v := l.c.view()
-	if !ok || v == nil {
+	if !ok || v == nil || l.chosen != "" && l.rights.From("layoutTemplate") != profiles.CallLeg || l.c.o.Licence().NoCustomizations {
 		return nil
 	}
 	r := v.Get(schema.LayoutTemplate, id)

@@ -64,9 +64,8 @@ type Leg struct {
 		record *store.Record
 		panes  []control.Pane
 	}
-	ownerID   string
-	selfMuted bool // by its own keys
-	hand      bool
+	ownerID string
+	hand    bool
 
 	// Signalling. line is nil while the dialer has not answered; untold is what it told before.
 	line   Line

@@ -310,7 +310,7 @@ func (l *Leg) update(values map[string]string) {
 			l.sendKeys(v)
 		case "deactivated", "importance":
 		case "rxAudioMute", "rxVideoMute":
-			l.muteOther(name, v)
+			l.mute(name, v)
 		default:
 			if schema.CallLegProfile.Field(name) != nil && name != "name" {
 				l.setOwn(name, v)
