@@ -332,18 +332,18 @@ func (c *told) awaitSaid(e *end, what string, n int) {
 	}
 }
 
-func TestALegForWhichNoWorkerHasRoomEnds(t *testing.T) {
-	w := newWorld(t)
-	near, far := w.up()
-	w.engine.Refuse(func(ask, _ string) error {
-		if ask == "putLeg" {
-			return &control.Error{Code: control.CodeCapacity, Text: "full"}
+func TestALegWhoseMediaCannotBeHadAnyMoreEnds(t *testing.T) {
+	for _, code := range []control.Code{control.CodeInternal, control.CodeCapacity} {
+		w := newWorld(t)
+		near, far := w.up()
+		mediaEar{near.line}.Refused(&control.Error{Code: control.CodeInvalid, Text: "a wish that contradicts itself"}) // what was there before goes on
+		mediaEar{near.line}.Refused(&control.Error{Code: code, Text: "no"})
+		near.await("ended error false", 1)
+		far.await("ended remoteTeardown true", 1)
+		if !near.wire.callee.did("hangup no media worker has room for the call") && code == control.CodeCapacity {
+			t.Errorf("want the reason in the goodbye, got %s", near.wire.callee.all())
 		}
-		return nil
-	})
-	w.mixer.Event(control.Event{Event: control.EventLost, Legs: []string{near.line.ID().String()}, Worker: "0.0"})
-	near.await("ended error false", 1)
-	far.await("ended remoteTeardown true", 1)
+	}
 }
 
 func TestWhenBothOfferTheFarEndsComesFirst(t *testing.T) {

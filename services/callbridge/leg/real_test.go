@@ -64,6 +64,7 @@ func newBridge(t *testing.T, service control.Service, change ...func(*bridge)) *
 		TLS:      func() *tls.Config { return &tls.Config{Certificates: []tls.Certificate{certificate}} },
 		DialTLS:  func(sip.Target) *tls.Config { return &tls.Config{InsecureSkipVerify: true} },
 		Incoming: b.incoming,
+		Limits:   sip.Limits{Rate: 1e6, Burst: 1e6, SourceEarly: 1e6}, // all come from one address here
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ func (b *bridge) call(to *bridge, by sip.Transport) *came {
 }
 
 func TestTwoBridgesAgreeOverSIP(t *testing.T) {
+	t.Parallel()
 	for _, by := range []sip.Transport{sip.TCP, sip.TLS} {
 		t.Run(string(by), func(t *testing.T) {
 			a, _ := quiet(t)
@@ -73,6 +74,7 @@ func TestTwoBridgesAgreeOverSIP(t *testing.T) {
 
 // Both sides change what they want at the same time, again and again; in the end both have what was wanted last.
 func TestOffersThatCrossOverSIP(t *testing.T) {
+	t.Parallel()
 	a, engineA := quiet(t)
 	b, engineB := quiet(t)
 	out := a.call(b, sip.TCP)
@@ -110,6 +112,7 @@ func TestOffersThatCrossOverSIP(t *testing.T) {
 }
 
 func TestRefusalsOverSIP(t *testing.T) {
+	t.Parallel()
 	a, _ := quiet(t, func(b *bridge) { b.settings.Encryption = sdp.Required })
 	b, _ := quiet(t, func(b *bridge) { b.settings.Encryption = sdp.Prohibited })
 	a.call(b, sip.TCP).await("ended encryptionRequired true", 1)
@@ -126,6 +129,7 @@ func TestRefusalsOverSIP(t *testing.T) {
 }
 
 func TestTransferOverSIP(t *testing.T) {
+	t.Parallel()
 	a, _ := quiet(t)
 	b, _ := quiet(t)
 	c, _ := quiet(t)
@@ -149,6 +153,7 @@ func TestTransferOverSIP(t *testing.T) {
 }
 
 func TestACallTakesThePlaceOfAnotherOverSIP(t *testing.T) {
+	t.Parallel()
 	a, _ := quiet(t)
 	b, _ := quiet(t)
 	out := a.call(b, sip.TCP)
