@@ -183,7 +183,8 @@ type Dial struct {
 	User, Password string
 	// RingFor ends the call when it is not answered by then; 0: 3 min, which is a proxy's limit too (timer C).
 	RingFor time.Duration
-	// MaxForwards is [Call.MaxForwards] of the call that this one is made for, which has one less; at 1 it ends at once with 483. 0: 70.
+	// MaxForwards is one less than [Call.MaxForwards] of the call that this one is made for, and none is made when that is 1. 0: 70. Below 0 the call ends
+	// at once with 483.
 	MaxForwards int
 	// Replaces asks the far end to put this call in the place of another (value of the header, RFC 3891).
 	Replaces string

@@ -142,8 +142,8 @@ func (c *Call) To() Party { return c.to }
 // Request is the request URI of the INVITE.
 func (c *Call) Request() string { return c.uri }
 
-// MaxForwards is what is left of the INVITE's hops, 1 at least: [Dial.MaxForwards] of a call that is made for this one, so that loops through other
-// servers end (RFC 3261 16.3).
+// MaxForwards is what is left of the INVITE's hops, 1 at least. A call that is made for this one has one less ([Dial.MaxForwards]), and at 1 none is made,
+// so that loops through other servers end (RFC 3261 16.3).
 func (c *Call) MaxForwards() int { return c.forwards }
 
 // Source is where the far end's messages come from, or the INVITE went.

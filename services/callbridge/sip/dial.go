@@ -51,7 +51,7 @@ const maxForks = 32
 
 // Dial makes a call. It returns at once; h hears what comes of it.
 func (a *Agent) Dial(d Dial, h Handler) *Call {
-	c := &Call{a: a, callID: random(32), localTag: random(16), dial: d, handler: h, uri: d.To, to: Party{URI: d.To}, forwards: d.MaxForwards - 1,
+	c := &Call{a: a, callID: random(32), localTag: random(16), dial: d, handler: h, uri: d.To, to: Party{URI: d.To}, forwards: d.MaxForwards,
 		from: Party{Name: d.FromName, URI: d.From}, target: d.To, auth: credentials{user: d.User, password: d.Password}, lastSDP: d.Offer}
 	if d.MaxForwards == 0 {
 		c.forwards = 70
@@ -75,7 +75,7 @@ func (a *Agent) Dial(d Dial, h Handler) *Call {
 		c.finish(End{Code: 400, Reason: f.why, Err: f})
 		return c
 	}
-	if c.forwards <= 0 {
+	if c.forwards < 0 {
 		c.finish(End{Code: 483, Reason: "too many servers passed this call on: it runs in a loop"})
 		return c
 	}
