@@ -70,6 +70,7 @@ func (c *Calls) begin(kind CallType, space *store.Record, tenant ID, name string
 	}
 	if space != nil {
 		k.name, k.tag = space.Text("name"), space.Text("cdrTag")
+		k.correlator = space.ID() // the same wherever the meeting is
 		if id, ok := space.Ref("tenant"); ok {
 			k.tenant = id
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"rotunda/services/callbridge/failure"
 	"rotunda/services/callbridge/schema"
 )
 
@@ -43,6 +44,9 @@ func TestAGatewayCall(t *testing.T) {
 		if got := f.heard(); len(got) != 0 {
 			t.Errorf("%s hears %q in a call between two", f.leg.name, got)
 		}
+	}
+	if _, err := w.calls.AddParticipant(t.Context(), k.ID, fields{"remoteParty": "third@example.com"}); err != failure.InvalidOperation {
+		t.Errorf("a third side: %v", err)
 	}
 	// Presentations, hold and key tones pass.
 	in.leg.WantsFloor()

@@ -13,7 +13,7 @@ import (
 )
 
 // histories is how many of them there are; more than usual find what is rare.
-var histories = flag.Int("histories", 40, "how many random histories to go through")
+var histories = flag.Int("histories", 25, "how many random histories to go through")
 
 // TestHistories does at random what callers, the API, the engine and time do, and looks after each step whether what must always hold holds.
 func TestHistories(t *testing.T) {

@@ -215,6 +215,9 @@ func (c *Calls) add(k *call, p *participant, values map[string]string) (*Leg, er
 	if c.closing || k.over {
 		return nil, failure.CallBridgeUnavailable
 	}
+	if k.gateway != nil {
+		return nil, failure.InvalidOperation // a gateway call has two sides
+	}
 	if values["remoteParty"] == "" {
 		return nil, &failure.Parameter{Name: "remoteParty", Fault: failure.Missing, Why: "give the address to call, such as fred@example.com"}
 	}
