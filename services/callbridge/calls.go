@@ -38,6 +38,7 @@ type calls struct {
 	agent    *sip.Agent
 	names    *lookup.Resolver
 	trunks   *trunk.Watch
+	trusted  trusted
 	router   *route.Router
 	live     *live.Live
 	meter    *cdr.Meter
@@ -87,7 +88,7 @@ func (b *bridge) newCalls(o options) (*calls, error) {
 	c.legs = leg.New(leg.Options{
 		Mixer: c.mixer, Dial: func(d sip.Dial, h sip.Handler) leg.Dialog { return c.agent.Dial(d, h) },
 		Plan: c.rules, Order: c.byState, Settings: c.settingsOf, Targets: c.targets, Addresses: c.network.media, From: c.from,
-		Bridge: c.bridge, Group: c.group, TraceFloor: b.traceFloor, Log: b.log,
+		Bridge: c.bridge, Group: c.group, Transfers: c.transfers, TraceFloor: b.traceFloor, Log: b.log,
 	})
 	c.meetings = meeting.New(meeting.Options{
 		Mixer: c.mixer, Dialer: c.legs, Log: b.log, View: c.view, Prompts: meeting.FromLibrary(c.prompts),

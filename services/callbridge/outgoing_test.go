@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os/exec"
 	"strings"
@@ -181,5 +182,29 @@ func TestWaysWhoseTrunkIsDownComeLast(t *testing.T) {
 	}
 	if got := order(down); got != "down.example.com" {
 		t.Errorf("the only way is tried all the same, got %s", got)
+	}
+}
+
+func TestOnlyTrunksMayTransferCalls(t *testing.T) {
+	var who trusted
+	a, b := trunk.Target{Host: "a.example.com", Transport: "tls"}, trunk.Target{Host: "b.example.com", Transport: "tcp"}
+	first, second := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	if who.has(first) {
+		t.Error("nobody is known yet")
+	}
+	who.know(a, []netip.Addr{first, second})
+	who.know(b, []netip.Addr{netip.MustParseAddr("2001:db8::1")})
+	for _, one := range []string{"192.0.2.1", "::ffff:192.0.2.2", "2001:db8::1"} {
+		if !who.has(netip.MustParseAddr(one)) {
+			t.Errorf("%s is that of a trunk", one)
+		}
+	}
+	if who.has(netip.MustParseAddr("192.0.2.3")) || who.has(netip.Addr{}) {
+		t.Error("a stranger is trusted")
+	}
+	who.know(a, []netip.Addr{second})
+	who.keep([]trunk.Target{a})
+	if who.has(first) || who.has(netip.MustParseAddr("2001:db8::1")) || !who.has(second) {
+		t.Error("want the address that is left of the trunk that is left")
 	}
 }

@@ -3,9 +3,13 @@ package callbridge
 import (
 	"context"
 	"errors"
+	"maps"
+	"net/netip"
 	"slices"
+	"sync"
 
 	"rotunda/services/callbridge/dialplan"
+	"rotunda/services/callbridge/leg"
 	"rotunda/services/callbridge/lookup"
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/sip"
@@ -64,6 +68,11 @@ func (c *calls) ping(ctx context.Context, t trunk.Target) error {
 	if err != nil {
 		return err
 	}
+	var addresses []netip.Addr
+	for _, one := range found {
+		addresses = append(addresses, one.Address.Addr().Unmap())
+	}
+	c.trusted.know(t, addresses)
 	var errs []error
 	for _, one := range found {
 		err := c.agent.Ping(ctx, sip.Target{Transport: sip.Transport(one.Transport), Address: one.Address, Host: one.Host})
@@ -113,11 +122,57 @@ func (c *calls) watchTrunks(ctx context.Context, s *store.Store) error {
 		return nil
 	})
 	for {
-		c.trunks.Set(trunksOf(s, c.bridge(), c.group()))
+		list := trunksOf(s, c.bridge(), c.group())
+		c.trusted.keep(list)
+		c.trunks.Set(list)
 		select {
 		case <-ctx.Done():
 			return group.wait()
 		case <-changed:
 		}
 	}
+}
+
+// trusted are the addresses of the trunks: call controls that an administrator has named.
+type trusted struct {
+	mu sync.Mutex
+	at map[trunk.Target][]netip.Addr
+}
+
+func (t *trusted) know(of trunk.Target, addresses []netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.at == nil {
+		t.at = map[trunk.Target][]netip.Addr{}
+	}
+	t.at[of] = addresses
+}
+
+// keep forgets all trunks but these.
+func (t *trusted) keep(list []trunk.Target) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.at, func(one trunk.Target, _ []netip.Addr) bool { return !slices.Contains(list, one) })
+}
+
+func (t *trusted) has(a netip.Addr) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, addresses := range t.at {
+		if slices.Contains(addresses, a.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// transfers says whether the far end of a leg may send us to another address (REFER): the call controls that outbound rules name may, since
+// the dial plan sends our calls by them anyway. Anybody else could have us call numbers that cost money.
+func (c *calls) transfers(l *leg.Line, to string) bool {
+	g, ok := c.meetings.Leg(l.ID())
+	if ok && c.trusted.has(g.Address.Addr()) {
+		return true
+	}
+	c.b.log.Info("a far end that is no trunk asks to be put through, and is refused", "leg", l.ID(), "to", to, "source", g.Address)
+	return false
 }
