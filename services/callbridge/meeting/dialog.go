@@ -115,7 +115,7 @@ func (l *Leg) conclude(s attendant.Step) {
 func (l *Leg) menu(ivr *store.Record) {
 	v := l.c.view()
 	if v == nil {
-		l.end(UnknownDestination, false)
+		l.end(MenuUnknownCall, false) // no meeting can be found now
 		return
 	}
 	l.wasMenu = true

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"rotunda/services/callbridge/schema"
+	"rotunda/services/callbridge/store"
 	"rotunda/services/media/control"
 )
 
@@ -222,4 +223,28 @@ func TestWhatAUserMayNotDoCountsInEveryMeeting(t *testing.T) {
 	}
 	f.leg.WantsFloor()
 	f.does("revoke")
+}
+
+func TestMeetingsGoOnWithoutTheDatabase(t *testing.T) {
+	w := newWorld(t)
+	s := space(t, fields{"callLegProfile": profile(t, fields{"defaultLayout": "stacked"})})
+	var v store.View
+	w.calls.o.View = func() store.View { return v }
+	w.arrives("early", Target{Any: true}).does("hangup ivrUnknownCall")
+	in := w.arrives("gateway", Target{Forward: &Dial{To: "x@example.com"}})
+	w.dialled().answers()
+	in.answers()
+	if i := in.info(); i.State != Connected || i.Layout != "automatic" || !i.Rights.Bool("muteSelfAllowed") {
+		t.Errorf("without any objects the leg is %+v", i)
+	}
+	w.joins("alice", s).does("accept")
+	v = objects
+	w.joins("bob", s)
+	v = nil // what was seen last counts
+	if i := w.joins("carol", s).info(); i.Layout != "stacked" {
+		t.Errorf("the leg is %+v", i)
+	}
+	if _, err := w.calls.CreateCall(t.Context(), fields{"coSpace": fresh().String()}); err != noSpace {
+		t.Errorf("a space that is not there: %v", err)
+	}
 }
