@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"image"
 	"math/big"
 	"net"
 	"net/netip"
@@ -42,6 +43,7 @@ type bridge struct {
 	mixer *mixer.Mixer
 	// arrive takes a call; it is answered when nothing is set.
 	arrive   func(b *bridge, c *came)
+	mu       sync.Mutex
 	settings Settings
 	came     chan *came
 	media    control.Service
@@ -71,7 +73,11 @@ func newBridge(t *testing.T, service control.Service, change ...func(*bridge)) *
 	}
 	b.legs = New(Options{Mixer: b.mixer, Plan: func() *dialplan.Plan {
 		return dialplan.Compile(dialplan.Rules{Outbound: []dialplan.OutboundRule{{Domain: "127.0.0.1", Encryption: dialplan.Unencrypted}, {Domain: "localhost", Encryption: dialplan.Encrypted}}})
-	}, Settings: func(*profiles.Effective) Settings { return b.settings },
+	}, Settings: func(*profiles.Effective) Settings {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.settings
+	},
 		Addresses: func(netip.Addr, netip.Addr) []netip.Addr { return []netip.Addr{netip.MustParseAddr("127.0.0.1")} },
 		Targets: func(_ context.Context, host string, port uint16, ts []sip.Transport) ([]sip.Target, error) {
 			return []sip.Target{{Transport: ts[0], Address: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), Host: host}}, nil
@@ -346,6 +352,76 @@ func TestMediaComeBackWhenTheWorkerIsLost(t *testing.T) {
 	for _, c := range []*came{a, b} {
 		c.line.Hangup(meeting.CallEnded)
 	}
+}
+
+func TestATelephoneTransfersTheRoomToAnother(t *testing.T) {
+	t.Parallel()
+	b := withMedia(t)
+	alice := baresip.Start(t, baresip.Options{Name: "alice", Tone: 400, Encryption: "srtp-mand"})
+	bob := baresip.Start(t, baresip.Options{Name: "bob", Tone: 700})
+	carol := baresip.Start(t, baresip.Options{Name: "carol", Tone: 1100})
+	carol.Call(b.uri("room", sip.TCP))
+	wait(t, "carol", b.came)
+	alice.Call(b.uri("room", sip.TCP))
+	c := wait(t, "alice", b.came)
+	carol.AwaitTone(400)
+	alice.Transfer("sip:bob@" + bob.Address.String())
+	c.await("retargeted", 1)
+	bob.Await(baresip.Established)
+	alice.Await(baresip.Closed)
+	carol.Forget()
+	carol.AwaitTone(700)
+	carol.AwaitNoTone(400)
+	bob.AwaitTone(1100)
+	if _, who := c.info(); !strings.HasPrefix(who.Address, "bob@") {
+		t.Errorf("want bob, got %+v", who)
+	}
+	if m, _ := c.info(); m.Encrypted {
+		t.Errorf("want plain media with bob, got %+v", m)
+	}
+	c.line.Hangup(meeting.CallEnded)
+	bob.Await(baresip.Closed)
+}
+
+func TestVideoComesAndGoesDuringACall(t *testing.T) {
+	t.Parallel()
+	b := withMedia(t)
+	alice := baresip.Start(t, baresip.Options{Name: "alice", Tone: 400, Colour: "red"})
+	bob := baresip.Start(t, baresip.Options{Name: "bob", Tone: 700, Colour: "blue"})
+	alice.Call(b.uri("room", sip.UDP))
+	a := wait(t, "alice", b.came)
+	bob.Call(b.uri("room", sip.UDP))
+	wait(t, "bob", b.came)
+	bob.AwaitColour(0.5, 0.5, "red")
+	// The far end stops filming, and goes on looking.
+	alice.VideoDirection("recvonly")
+	bob.AwaitPicture(func(m image.Image) string {
+		if red, _ := baresip.ParseColour("red"); baresip.Alike(baresip.At(m, 0.5, 0.5), red) {
+			return "bob still sees red"
+		}
+		return ""
+	})
+	alice.AwaitColour(0.5, 0.5, "blue")
+	// The administrator takes alice's video, and gives it back. (baresip itself does not film any more after that.)
+	b.set(func(s *Settings) { s.Video = false })
+	a.line.Adjust(profiles.Effective{})
+	a.until("no video", func() bool { m, _ := a.info(); return !m.Video && m.Audio })
+	if m := alice.Picture(); m != nil {
+		alice.Picture() // the one that was on its way
+	}
+	alice.AwaitTone(700)
+	b.set(func(s *Settings) { s.Video = true })
+	a.line.Adjust(profiles.Effective{})
+	a.until("video", func() bool { m, _ := a.info(); return m.Video })
+	alice.AwaitColour(0.5, 0.5, "blue")
+	a.line.Hangup(meeting.CallEnded)
+}
+
+// set changes the settings of legs that are adjusted later.
+func (b *bridge) set(f func(*Settings)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(&b.settings)
 }
 
 // forget deletes a leg behind the mixer's back.
