@@ -104,10 +104,6 @@ func (p *participant) name() string {
 	return ""
 }
 
-func (p *participant) connected() bool {
-	return slices.ContainsFunc(p.legs, (*Leg).connected)
-}
-
 func (p *participant) touch() { p.c.touch(p, &p.dirty) }
 
 func (p *participant) rank() (int, uint64) { return 1, p.seq }

@@ -102,3 +102,19 @@ func TestCountingByKeys(t *testing.T) {
 	alice.presses("*0")
 	alice.hears("participants_before number_2 participants_after")
 }
+
+func TestWhatIsRepeatedGivesWayToWhatIsSaid(t *testing.T) {
+	w := newWorld(t)
+	s := space(t, fields{"tenant": keysOf(t, fields{"getTotalParticipantCount": "*0", "lockCall": "*1"})})
+	alice := w.arrives("alice", Target{Entries: []Entry{{Space: s}}})
+	alice.answersWith(MediaInfo{Audio: true})
+	alice.played()
+	alice.hears("only_participant")
+	alice.presses("*0")
+	alice.hears("only_participant", "participants_before number_1 participants_after")
+	// One after the other, not over each other.
+	alice.presses("*1")
+	alice.hears("participants_before number_1 participants_after")
+	alice.played()
+	alice.hears("not_allowed")
+}
