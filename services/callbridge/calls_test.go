@@ -256,6 +256,26 @@ func TestACallToASpaceIsShownAndEndedByTheAPI(t *testing.T) {
 	}
 }
 
+func TestCallsThatComeBeforeTheDatabaseAreRefusedForNow(t *testing.T) {
+	d := databasetest.New(t)
+	d.Stop()
+	h := openAt(t, d.Socket(), nil)
+	scenario := callerScenario("88001")
+	begin, end := strings.Index(scenario, `<recv response="200"`), strings.Index(scenario, `</scenario>`)
+	ack := `<recv response="503"></recv><send><![CDATA[
+ACK sip:88001@[remote_ip]:[remote_port] SIP/2.0
+[last_Via:]
+[last_From:]
+[last_To:]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>`
+	h.call(scenario[:begin]+ack+scenario[end:], "udp")()
+}
+
 func TestAtItsEndTheCallBridgeTellsEveryFarEnd(t *testing.T) {
 	h, _ := openWithMedia(t)
 	h.expect(http.MethodPost, "/api/v1/coSpaces", url.Values{"name": {"Weekly"}, "uri": {"88001"}})

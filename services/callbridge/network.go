@@ -33,9 +33,9 @@ type network struct {
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// listen works out the sockets: on loopback always, by UDP and TCP; on the addresses of the interfaces that are configured, by TLS too where
-// there is a certificate.
-func (n *network) listen(s config.CallBridgeService) []sip.Listen {
+// listen works out the sockets: on loopback always, by UDP and TCP; on the addresses of the interfaces that are configured too; and by TLS on all
+// of them where there is a certificate.
+func (n *network) listen(s config.CallBridgeService, certificate bool) []sip.Listen {
 	addresses := n.addresses(s)
 	n.mu.Lock()
 	n.signalling = addresses
@@ -44,7 +44,7 @@ func (n *network) listen(s config.CallBridgeService) []sip.Listen {
 	for _, a := range append([]netip.Addr{loopback}, addresses...) {
 		plain, secure := netip.AddrPortFrom(a, n.ports.sip), netip.AddrPortFrom(a, n.ports.sips)
 		list = append(list, sip.Listen{Transport: sip.UDP, Address: plain}, sip.Listen{Transport: sip.TCP, Address: plain})
-		if s.Key != "" && s.Chain != "" {
+		if certificate {
 			list = append(list, sip.Listen{Transport: sip.TLS, Address: secure})
 		}
 	}

@@ -62,7 +62,7 @@ func (c *calls) follow(ctx context.Context) error {
 	var last []sip.Listen
 	var said string
 	for {
-		want := c.network.listen(c.b.current())
+		want := c.network.listen(c.b.current(), c.b.serverTLS() != nil)
 		if missing := !slices.Equal(want, last) || len(c.agent.Addresses()) == 0; missing || said != "" {
 			err := c.agent.SetListen(want)
 			now := ""

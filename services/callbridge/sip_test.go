@@ -177,18 +177,18 @@ func TestOurCertificateIsShownToThoseWhoAreCalled(t *testing.T) {
 
 func TestListeningAddressesAreThoseOfTheSettings(t *testing.T) {
 	n := network{ports: ports{sipPort, sipsPort}}
-	list := func(s config.CallBridgeService) string {
+	list := func(s config.CallBridgeService, certificate bool) string {
 		var all []string
-		for _, l := range n.listen(s) {
+		for _, l := range n.listen(s, certificate) {
 			all = append(all, string(l.Transport)+" "+l.Address.String())
 		}
 		return strings.Join(all, ", ")
 	}
-	if got, want := list(config.CallBridgeService{}), "udp 127.0.0.1:5060, tcp 127.0.0.1:5060"; got != want {
+	if got, want := list(config.CallBridgeService{}, false), "udp 127.0.0.1:5060, tcp 127.0.0.1:5060"; got != want {
 		t.Errorf("nothing is configured: want %s, got %s", want, got)
 	}
 	// Loopback is there already, and a device that is away has no address.
-	if got, want := list(config.CallBridgeService{Key: "k", Chain: "c", Listen: []string{"a", "b"}, Devices: map[string]string{"a": "lo", "b": "nothing0"}}),
+	if got, want := list(config.CallBridgeService{Listen: []string{"a", "b"}, Devices: map[string]string{"a": "lo", "b": "nothing0"}}, true),
 		"udp 127.0.0.1:5060, tcp 127.0.0.1:5060, tls 127.0.0.1:5061"; got != want {
 		t.Errorf("with a certificate: want %s, got %s", want, got)
 	}

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"time"
 
 	"rotunda/services/callbridge/attendant"
 	"rotunda/services/callbridge/dialplan"
@@ -25,10 +26,16 @@ type Options struct {
 	// Tracing says whether the rules that were looked at are logged; nil for no.
 	Tracing func() bool
 	Log     *slog.Logger
+	// Now is time.Now when it is nil.
+	Now func() time.Time
 }
 
 // Router decides on incoming calls. It is safe for any goroutine.
-type Router struct{ o Options }
+type Router struct {
+	o Options
+	// refusals bounds the lines of calls that are refused: strangers who try all numbers do not fill the log.
+	refusals allowance
+}
 
 // New makes a router.
 func New(o Options) *Router {
@@ -40,6 +47,9 @@ func New(o Options) *Router {
 	}
 	if o.Reach == nil {
 		o.Reach = func(*store.Record) (meeting.Target, bool) { return meeting.Target{}, false }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	return &Router{o: o}
 }
@@ -61,6 +71,15 @@ type Call struct {
 // Target decides. It does not wait.
 func (r *Router) Target(c Call) meeting.Target {
 	t, line := r.decide(c)
+	if t.Reject != "" {
+		ok, silent := r.refusals.take(r.o.Now())
+		if !ok {
+			return t
+		}
+		if silent > 0 {
+			line = append(line, "refused before it without a line", silent)
+		}
+	}
 	r.o.Log.Info("incoming SIP call", line...)
 	return t
 }

@@ -363,6 +363,27 @@ func TestEachDecisionIsALineAndTracingShowsTheRules(t *testing.T) {
 	}
 }
 
+func TestRefusalsDoNotFillTheLog(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Unix(1000, 0)
+	r := New(Options{Plan: func() *dialplan.Plan { return dialplan.Compile(dialplan.Rules{}) }, View: func() store.View { return nothing{} },
+		Log: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return now }})
+	for range 5000 {
+		r.Target(Call{Called: "sip:x@example.com"})
+	}
+	if n := strings.Count(log.String(), "\n"); n != mostRefusals {
+		t.Errorf("5000 refusals at once: want %d lines, got %d", mostRefusals, n)
+	}
+	log.Reset()
+	now = now.Add(time.Second)
+	for range 5000 {
+		r.Target(Call{Called: "sip:x@example.com"})
+	}
+	if n := strings.Count(log.String(), "\n"); n != refusalsASec || !strings.Contains(log.String(), `line"=4900`) {
+		t.Errorf("a second later: want %d lines, the first with the number of those left out, got %d: %s", refusalsASec, n, log.String())
+	}
+}
+
 func TestWithoutTheDatabaseCallsAreRefusedForNow(t *testing.T) {
 	r := New(Options{Plan: func() *dialplan.Plan { return nil }, View: func() store.View { return nil }})
 	if got := r.Target(Call{Called: "sip:x@example.com"}); got.Reject != meeting.Failed {
