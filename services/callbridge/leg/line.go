@@ -103,7 +103,10 @@ type Line struct {
 	}
 }
 
-var _ meeting.Line = (*Line)(nil)
+var (
+	_ meeting.Line       = (*Line)(nil)
+	_ meeting.Adjustable = (*Line)(nil)
+)
 
 // ID is that of the leg, and as text of its media.
 func (l *Line) ID() meeting.ID { return l.id }
@@ -184,14 +187,12 @@ func (l *Line) adjust() {
 		l.own(&s)
 	}
 	l.settings = s
-	if l.stage == up { // before, they count when the call is answered
-		l.conform()
-	}
+	l.conform() // before it is up, they count when it is
 }
 
 // conform offers anew what the settings have changed since the session began.
 func (l *Line) conform() {
-	if reflect.DeepEqual(l.policy, l.settings.Policy) {
+	if l.stage != up || reflect.DeepEqual(l.policy, l.settings.Policy) {
 		return
 	}
 	l.policy = l.settings.Policy
@@ -307,7 +308,7 @@ func (l *Line) finish(why meeting.Reason, remote bool) {
 		l.floor = nil
 	}
 	l.closeCamera()
-	l.cameraOf = nil
+	l.cameraOf, l.session, l.plan.attempts = nil, nil, nil
 	l.log.Debug("a leg ended", "reason", why, "remote", remote)
 	l.legs.forget(l)
 	l.legs.updates.watch(l, false)

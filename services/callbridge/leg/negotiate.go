@@ -183,6 +183,11 @@ func (l *Line) offerRefused(code int) {
 	}
 	l.log.Info("an offer was refused", "code", code)
 	l.exchange = settled
+	if l.silent && (code == 408 || code == 503) {
+		// Neither media nor an answer: nobody is there any more.
+		l.hangup(meeting.TimedOut)
+		return
+	}
 	l.giveUp()
 }
 

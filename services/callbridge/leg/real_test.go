@@ -432,6 +432,18 @@ func forget(t *testing.T, b *bridge, id string) {
 	}
 }
 
+func TestATelephoneThatLostItsPowerIsFoundByItsSilence(t *testing.T) {
+	t.Parallel()
+	b, _ := quiet(t)
+	alice := baresip.Start(t, baresip.Options{Name: "alice"})
+	alice.Call(b.uri("room", sip.TCP))
+	c := wait(t, "the call", b.came)
+	c.await("answered", 1)
+	alice.Kill()
+	b.mixer.Event(control.Event{Event: control.EventSilent, Leg: c.line.ID().String()})
+	c.await("ended timeout false", 1)
+}
+
 func TestManyCallsASecond(t *testing.T) {
 	e := controltest.New(control.WorkerStatus{Name: "0.0"})
 	b := newBridge(t, e.Owner("callbridge"))
