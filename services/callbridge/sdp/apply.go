@@ -234,9 +234,7 @@ func (s *Session) audio(st *state) *control.Audio {
 	} else {
 		a.Send.Bitrate = 0
 	}
-	for i := range l.list {
-		a.Receive = append(a.Receive, l.list[i].receive())
-	}
+	a.Receive = l.received()
 	a.PacketTime = control.Milliseconds(l.packet)
 	if len(l.dtmf) > 0 {
 		a.DTMF, a.DTMFClock = l.dtmf[0].pt, l.dtmf[0].clock
@@ -257,9 +255,7 @@ func (s *Session) video(st *state, r role) *control.Video {
 	v.Transport, v.Direction = st.carrier(l).home, direction(l.way())
 	f := &l.list[0]
 	v.Send = f.send()
-	for i := range l.list {
-		v.Receive = append(v.Receive, l.list[i].receive())
-	}
+	v.Receive = l.received()
 	q := s.quality(l.role, s.sendTotal(st))
 	// Pictures are 16:9 in whole blocks: 848 × 480 within 868 × 480.
 	v.MaxWidth, v.MaxHeight, v.MaxRate = min(q.Width, q.Height*16/9&^15), q.Height, q.Rate

@@ -170,8 +170,33 @@ func (s *Session) answered(l *line, m *media) *Refused {
 			pressed = append(pressed, f)
 		}
 	}
+	for _, f := range l.list {
+		same := func(o format) bool { return o.pt == f.pt }
+		if !slices.ContainsFunc(agreed, same) && !slices.ContainsFunc(l.spare, same) {
+			l.spare = append(slices.Clip(l.spare), f)
+		}
+	}
 	l.list, l.dtmf = agreed, suitable(pressed, agreed[0])
 	return nil
+}
+
+// received are the formats that may come: what was agreed on, and what is understood as well.
+func (l *line) received() (list []control.Format) {
+	taken := map[uint8]bool{}
+	for _, f := range l.dtmf {
+		taken[f.pt] = true
+	}
+	for i, f := range slices.Concat(l.list, l.spare) {
+		if i >= len(l.list) && (taken[f.pt] || f.rtx != 0 && taken[f.rtx]) {
+			continue
+		}
+		taken[f.pt] = true
+		if f.rtx != 0 {
+			taken[f.rtx] = true
+		}
+		list = append(list, f.receive())
+	}
+	return list
 }
 
 // match finds the offered format that an answered one stands for: of the same payload type and codec, or else of the same kind.

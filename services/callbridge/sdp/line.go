@@ -113,8 +113,11 @@ type line struct {
 	zeros        bool
 
 	// types remembers what every payload type has meant.
-	types   map[uint8]string
-	list    []format
+	types map[uint8]string
+	list  []format
+	// spare are formats that we offered and the far end left out of its answer. Some endpoints send them all the same: baresip lists one
+	// payload type for each of its codecs, and sends with the first that was offered.
+	spare   []format
 	dtmf    []format
 	packet  int // ms that we send
 	limit   int // the far end's b= of this line

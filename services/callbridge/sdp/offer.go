@@ -196,6 +196,7 @@ func (s *Session) acceptOffer(l *line, m *media, st *state) *Refused {
 	if err := s.offered(l, m); err != nil {
 		return err
 	}
+	l.spare = nil
 	l.theirs = m.way()
 	l.wish = s.wish()
 	s.takeRest(l, m)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -680,4 +681,25 @@ func TestBundleOutlivesItsFirstLine(t *testing.T) {
 		t.Errorf("presentation is %+v", q.leg.Presentation)
 	}
 	has(t, a, "a=group:BUNDLE 0 1")
+}
+
+// TestFormatsThatAnAnswerLeavesOut: baresip names one payload type for each of its codecs, and sends with the first that we offered.
+func TestFormatsThatAnAnswerLeavesOut(t *testing.T) {
+	s := newSide(t, video)
+	s.offer()
+	s.take("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n" +
+		"m=video 5002 RTP/AVP 98\r\na=rtpmap:98 H264/90000\r\na=fmtp:98 packetization-mode=0;profile-level-id=42e01f\r\n")
+	if got := s.leg.Video.Send.PayloadType; got != 98 {
+		t.Errorf("we send %d, want 98", got)
+	}
+	var types []uint8
+	for _, f := range s.leg.Video.Receive {
+		types = append(types, f.PayloadType)
+	}
+	if len(types) < 3 || types[0] != 98 || !slices.Contains(types, 97) {
+		t.Errorf("we understand %v, want 98 first and all others that were offered", types)
+	}
+	if len(s.leg.Audio.Receive) < 4 || s.leg.Audio.Receive[0].PayloadType != 0 {
+		t.Errorf("we understand %+v, want PCMU first and all others that were offered", s.leg.Audio.Receive)
+	}
 }
