@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,7 +45,12 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(folder)
-		programs.worker, programs.services, programs.prompts = filepath.Join(folder, "mediaworker"), filepath.Join(folder, "services"), filepath.Join(folder, "prompts")
+		programs.worker, programs.services = filepath.Join(folder, "mediaworker"), filepath.Join(folder, "services")
+		// make prompts has put them there. Without them nothing is said.
+		if programs.prompts, err = filepath.Abs("../../../build/prompts"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		for program, source := range map[string]string{programs.worker: "rotunda/services/media/worker", programs.services: "rotunda/services"} {
 			if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
 				fmt.Fprintf(os.Stderr, "%s: %v\n%s", source, err, out)
@@ -62,7 +68,10 @@ type house struct {
 	sip    map[string]netip.AddrPort
 	bridge *process
 	worker *process
-	start  func()
+	// ports are the options that say where SIP listens.
+	ports []string
+	// startBridge and startWorker start what was killed anew.
+	startBridge, startWorker func()
 }
 
 // process is a program of this repository that runs, with what it says.
@@ -168,21 +177,32 @@ func open(t *testing.T) *house {
 	db := databasetest.New(t)
 	workers, clients := freeTCP(t), freeTCP(t)
 	manager := run(t, programs.services, "media", "-workers", workers, "-clients", clients, "-modules", "1")
-	h := &house{T: t, api: freeTCP(t)}
-	h.worker = run(t, programs.worker, "-manager", workers, "-ports", "40000-42000")
-	manager.has("0.0 is registered")
+	h := &house{T: t, api: freeTCP(t), ports: []string{"-sip", "0", "-sips", "0"}}
+	h.startWorker = func() {
+		seen := strings.Count(manager.said.String(), "0.0 is registered")
+		h.worker = run(t, programs.worker, "-manager", workers, "-ports", "40000-42000")
+		until(t, "a worker", func() bool { return strings.Count(manager.said.String(), "0.0 is registered") > seen })
+	}
+	h.startWorker()
 	folder := t.TempDir()
-	h.start = func() {
-		h.bridge = run(t, programs.services, "callbridge", "-settings", filepath.Join(folder, "none.json"), "-database", db.Socket(), "-listen", h.api,
+	h.startBridge = func() {
+		h.bridge = run(t, programs.services, append([]string{"callbridge", "-settings", filepath.Join(folder, "none.json"), "-database", db.Socket(), "-listen", h.api,
 			"-socket", filepath.Join(folder, "api.sock"), "-folder", filepath.Join(folder, "bridge"), "-developer", login, "-media", clients,
-			"-prompts", programs.prompts, "-sip", "0", "-sips", "0")
+			"-prompts", programs.prompts}, h.ports...)...)
 		h.sip = map[string]netip.AddrPort{}
 		for _, transport := range []string{"udp", "tcp"} {
 			h.sip[transport] = netip.MustParseAddrPort(h.bridge.has(`SIP listens transport=` + transport + ` address=(127\.0\.0\.1:\d+)`)[1])
 		}
-		h.bridge.has("objects are loaded")
+		until(t, "the API", func() bool {
+			a, err := http.Get("http://" + login + "@" + h.api + "/api/v1/coSpaces")
+			if err != nil {
+				return false
+			}
+			a.Body.Close()
+			return a.StatusCode == http.StatusOK
+		})
 	}
-	h.start()
+	h.startBridge()
 	return h
 }
 
@@ -301,3 +321,5 @@ func (h *house) totals(path, want string) element {
 	until(h.T, path+" to be "+want, func() bool { e = h.reads(path); return e.attr("total") == want })
 	return e
 }
+
+func itoa(n uint16) string { return strconv.Itoa(int(n)) }
