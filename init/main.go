@@ -21,6 +21,7 @@ import (
 	"rotunda/init/network/dhcp"
 	dns "rotunda/init/resolver"
 	"rotunda/init/supervise"
+	"rotunda/init/syslog"
 	"rotunda/init/timesync"
 )
 
@@ -31,6 +32,7 @@ var verbs = map[string]func(args []string) error{
 	"idle":     idle,
 	"resolver": dns.Main,
 	"timesync": timesync.Main,
+	"syslog":   syslog.Main,
 	"dhcp": func(args []string) error {
 		if code := dhcp.Main(args); code != 0 {
 			os.Exit(code)

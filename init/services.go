@@ -23,6 +23,7 @@ var (
 	webadminUser   = supervise.User{Name: "webadmin", UID: 107, GID: 107}
 	resolverUser   = supervise.User{Name: "resolver", UID: 108, GID: 108}
 	timesyncUser   = supervise.User{Name: "timesync", UID: 109, GID: 109}
+	syslogUser     = supervise.User{Name: "syslog", UID: 110, GID: 110}
 )
 
 // admissionSocket is where the shell tells services whether somebody may log in.

@@ -37,6 +37,7 @@ type Document struct {
 	TLS        TLS        `json:"tls,omitzero"`
 	DNS        DNS        `json:"dns,omitzero"`
 	NTP        NTP        `json:"ntp,omitzero"`
+	Syslog     Syslog     `json:"syslog,omitzero"`
 }
 
 // Interface is what is wanted of one network interface.

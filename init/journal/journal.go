@@ -3,8 +3,9 @@
 //
 //	Feb 23 09:02:21.588 user.info rotunda cli: text
 //
-// Lines are kept in two files, "messages" and "audit" (facility local0), each with one predecessor; the oldest lines
-// make room for the newest. Before the data partition is there, and while it cannot be written, lines wait in memory,
+// Lines are kept in two files, "messages" and "audit" (facility local0), each with [Predecessors] named "messages.1" and up, the
+// newest first; the oldest lines make room for the newest. What forwards the log and what shows it reads those files (see
+// [Reader]): no reader can hold PID 1 up, and a reader that was away goes on where it was. Before the data partition is there, and while it cannot be written, lines wait in memory,
 // at most [pending] of them and [pendingBytes]; the oldest stay, and the log says how many came too late.
 //
 // A power cut loses lines of the last second at most: the writer syncs a file that grew once a second. Nothing that calls
@@ -54,9 +55,18 @@ const (
 	// pending lines wait in memory for the disk, with pendingBytes of text: PID 1 is to stay below 24 MiB.
 	pending      = 4096
 	pendingBytes = 4 << 20
-	// fileSize at which a file makes way for its successor; with two files of each kind 32 MiB at most.
+	// fileSize at which a file makes way for its successor.
 	fileSize = 8 << 20
-	tick     = time.Second
+	// Predecessors of each file: 96 MiB of each kind at most. 10,000 lines of [maxLine], what a log server may miss in an
+	// outage, are 80 MiB.
+	Predecessors = 11
+	tick         = time.Second
+)
+
+// MessagesFile and AuditFile are the names of the two files.
+const (
+	MessagesFile = "messages"
+	AuditFile    = "audit"
 )
 
 // Journal is safe for concurrent use.
@@ -237,8 +247,7 @@ func (j *Journal) write() {
 				f.Close()
 				delete(dirty, f)
 				delete(j.files, name)
-				path := filepath.Join(j.dir, name)
-				os.Rename(path, path+".1")
+				j.makeWay(name)
 			}
 		}
 		if ending {
@@ -250,6 +259,22 @@ func (j *Journal) write() {
 			return
 		}
 	}
+}
+
+// makeWay moves a file and its predecessors on by one, the oldest first, so that at every moment each of them has a name and the
+// order of the names is that of the lines.
+func (j *Journal) makeWay(name string) {
+	for n := Predecessors; n > 0; n-- {
+		_ = os.Rename(filepath.Join(j.dir, generation(name, n-1)), filepath.Join(j.dir, generation(name, n)))
+	}
+}
+
+// generation is the name of a file's n-th predecessor, of the file itself for 0.
+func generation(name string, n int) string {
+	if n == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s.%d", name, n)
 }
 
 // flush writes the lines that wait. Those that the disk does not take go on waiting, in front of what has come meanwhile.
@@ -276,9 +301,9 @@ func (j *Journal) flush(dirty map[*os.File]bool) (ok bool) {
 }
 
 func (j *Journal) put(l line, dirty map[*os.File]bool) error {
-	name := "messages"
+	name := MessagesFile
 	if l.audit {
-		name = "audit"
+		name = AuditFile
 	}
 	f, err := j.file(name)
 	if err != nil {
