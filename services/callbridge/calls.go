@@ -208,8 +208,11 @@ func (c *calls) run(ctx context.Context) error {
 	c.meetings.Close(ending)
 	c.settle(ending)
 	if c.live.Totals(ending).Most > 0 {
-		// What the engine still holds has no use any more.
-		if err := c.engine.Sync(ending, nil, nil); err != nil {
+		// What the engine still holds has no use any more. Where it is away, it forgets by itself.
+		brief, cancel := context.WithTimeout(ending, time.Second)
+		err := c.engine.Sync(brief, nil, nil)
+		cancel()
+		if err != nil {
 			c.b.log.Warn("the media engine was not told that all calls are over", "error", err)
 		}
 	}
@@ -226,11 +229,11 @@ func (c *calls) run(ctx context.Context) error {
 // settleEvery is how often it is looked whether all far ends were told.
 const settleEvery = 10 * time.Millisecond
 
-// settle waits until every far end has answered, or the context ends.
+// settle waits until every leg has said goodbye, or the context ends; that the far ends hear it is the agent's.
 func (c *calls) settle(ctx context.Context) {
 	tick := time.NewTicker(settleEvery)
 	defer tick.Stop()
-	for c.legs.Len() > 0 || c.agent.Load().Calls > 0 {
+	for c.legs.Len() > 0 {
 		select {
 		case <-ctx.Done():
 			return
