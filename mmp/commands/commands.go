@@ -39,11 +39,13 @@ type Deps struct {
 	// Transfer is the folder with upgrade images and backups.
 	Transfer fs.FS
 	// Stored are certificates, keys and what else administrators have put.
-	Stored   StoredFiles
+	Stored StoredFiles
+	// Shelf is where pki commands list and store them; nil means that there is no storage.
+	Shelf    Shelf
 	HostKeys HostKeys
 	// Status has what services say of themselves below run/rotunda; nil means that of this machine.
 	Status fs.FS
-	Prober   Prober
+	Prober Prober
 	// Location is the time zone that times are shown in; nil means the process's.
 	Location *time.Location
 }
@@ -73,7 +75,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 	if d.Location == nil {
 		d.Location = time.Local
 	}
-	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds())
+	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), d.pkiKinds())
 	return kinds, slices.Concat(
 		d.versionCommands(),
 		d.hostnameCommands(),
@@ -89,6 +91,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.licenseCommands(),
 		d.webAdminCommands(),
 		d.callBridgeCommands(),
+		d.pkiCommands(),
 		d.tlsCommands(),
 		d.turnCommands(),
 		d.healthCommands(),

@@ -41,6 +41,8 @@ type Upload struct {
 	file   *os.File
 	blocks *blocks
 	path   string
+	// excl keeps a file of that name that came meanwhile.
+	excl bool
 
 	size atomic.Int64
 	// taken is how many bytes room has been made for.
@@ -83,7 +85,7 @@ func (s *Store) Create(p Person, name string, excl bool) (*Upload, error) {
 		return nil, s.broken("store", name, err)
 	}
 	s.uploads++
-	return &Upload{store: s, person: p, entry: e, file: f, blocks: newBlocks(f, path), path: path}, nil
+	return &Upload{store: s, person: p, entry: e, file: f, blocks: newBlocks(f, path), path: path, excl: excl}, nil
 }
 
 // fitsQuota says whether a file of that size may take the place of the entry; freed is another name that it gives up.
@@ -272,6 +274,11 @@ func (u *Upload) finish() error {
 	}
 	u.store.mu.Lock()
 	defer u.store.mu.Unlock()
+	if u.excl {
+		if _, err := os.Lstat(u.store.path(u.entry)); err == nil {
+			return refusal(fs.ErrExist, "there already is a file %s", u.entry.name)
+		}
+	}
 	if err := u.store.fitsQuota(u.entry, size, u.entry); err != nil {
 		return err
 	}

@@ -1,0 +1,283 @@
+package commands
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"rotunda/mmp/files"
+	"rotunda/mmp/pki"
+)
+
+// rack is a [Shelf] on stored files in memory, which come one second after the other.
+type rack struct {
+	shelf
+	order []string
+	// people put the files, in the order in which they did.
+	people []string
+}
+
+func (r *rack) List(context.Context, files.Person) ([]files.Info, error) {
+	var list []files.Info
+	for name := range r.shelf {
+		list = append(list, files.Info{Name: name, ModTime: time.Unix(int64(slices.Index(r.order, name)), 0)})
+	}
+	slices.SortFunc(list, func(a, b files.Info) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func (r *rack) Put(p files.Person, name string, data []byte, replace bool) error {
+	if _, ok := r.shelf[name]; ok && !replace {
+		return &files.Error{Text: "there already is a file " + name, Kind: fs.ErrExist}
+	}
+	r.add(name, data)
+	r.people = append(r.people, fmt.Sprintf("%s %s %s %s", p.User, p.Role, p.Source, name))
+	return nil
+}
+
+func (r *rack) add(name string, data []byte) {
+	r.shelf[name] = data
+	r.order = append(slices.DeleteFunc(r.order, func(n string) bool { return n == name }), name)
+}
+
+// newCryptoDesk is a desk with storage for keys.
+func newCryptoDesk(t *testing.T) (*desk, *rack) {
+	d := newDesk(t)
+	r := &rack{shelf: shelf{}}
+	d.deps.Stored, d.deps.Shelf = r.shelf, r
+	return d, r
+}
+
+var dots = regexp.MustCompile(`(?m)^\.+$`)
+
+// says is prints without how many dots it took, and with times of certificates as T.
+func (d *desk) says(want, line string, answers ...string) {
+	d.t.Helper()
+	got, err := d.run(line, answers...)
+	if err != nil {
+		got += err.Error() + "\n"
+	}
+	got = dots.ReplaceAllString(got, "....")
+	got = regexp.MustCompile(`[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4} GMT`).ReplaceAllString(got, "T")
+	got = regexp.MustCompile(`([0-9A-F]{2}:){8,}[0-9A-F]{2}`).ReplaceAllString(got, "HEX")
+	got = regexp.MustCompile(`SHA256:\S+`).ReplaceAllString(got, "FP")
+	if got != want {
+		d.t.Errorf("%s: wanted\n%s\ngot\n%s", line, want, got)
+	}
+}
+
+func TestARequestIsMadeAsInTheCapture(t *testing.T) {
+	d, r := newCryptoDesk(t)
+	r.add("motd", []byte("hello"))
+	d.says(`....
+....
+Created key file tac.key and CSR tac.csr
+CSR file tac.csr ready for download via SFTP
+`, `pki csr tac CN:.*.tptac9.com subjectAltName:streamer.tptac9.com,10.1.1.1,ops@tptac9.com "O:My Desk" OU:a OU:b L:London ST:Kent C:GB emailAddress:x@tptac9.com`)
+	r.add("ROOTCA.cer", nil)
+	d.prints("User supplied certificates and keys:\ntac.key\ntac.csr\nROOTCA.cer\n", "pki list")
+	d.prints("User supplied certificates and keys:\ntac.key\ntac.csr\nROOTCA.cer\n", "pki")
+	d.says(`File contains a PEM encoded certificate signing request
+Certificate signing request:
+    Subject                 : C=GB, ST=Kent, L=London, O=My Desk, OU=a, OU=b, CN=.*.tptac9.com, emailAddress=x@tptac9.com
+    Subject alternative name: DNS:streamer.tptac9.com, IP:10.1.1.1, email:ops@tptac9.com
+    Public key              : RSA, 2048 bits
+    Signature algorithm     : SHA256-RSA
+    Signature               : good
+`, "pki inspect tac.csr")
+	d.prints(`File contains a PEM encoded private key
+Private key:
+    Key                     : RSA, 2048 bits
+    Usable by services      : yes
+`, "pki inspect tac.key")
+	d.prints("SUCCESS: Key and certificate signing request pair match\n", "pki match tac.key tac.csr")
+	if want := []string{"admin admin 192.0.2.7:50022 tac.key", "admin admin 192.0.2.7:50022 tac.csr"}; !slices.Equal(r.people, want) {
+		t.Errorf("wanted files put with the rights of who asked, key first, %q; got %q", want, r.people)
+	}
+}
+
+func TestAKeyIsNeverReplaced(t *testing.T) {
+	d, r := newCryptoDesk(t)
+	d.says("....\n....\nCreated key file a.key and CSR a.csr\nCSR file a.csr ready for download via SFTP\n", "pki csr a CN:a.example.com key:ecdsa256")
+	key, request := string(r.shelf["a.key"]), string(r.shelf["a.csr"])
+	d.fails("aborted, nothing was changed", "pki csr a CN:b.example.com", "y")
+	d.fails("aborted, nothing was changed", "pki csr a CN:b.example.com", "Y", "n")
+	if string(r.shelf["a.key"]) != key || string(r.shelf["a.csr"]) != request {
+		t.Fatal("wanted both files as they were")
+	}
+	d.says(`There already is a file a.csr
+There already is a key a.key (ECDSA, P-256)
+....
+Created CSR a.csr with key file a.key
+CSR file a.csr ready for download via SFTP
+`, "pki csr a CN:b.example.com", "Y", "Y")
+	if string(r.shelf["a.key"]) != key || string(r.shelf["a.csr"]) == request {
+		t.Error("wanted the old key and a new request")
+	}
+	r.add("bad.key", []byte("no key"))
+	d.fails("there already is a file bad.key, which cannot be used", "pki selfsigned bad CN:x.example.com")
+}
+
+func TestAnAuthorityOfOnesOwn(t *testing.T) {
+	d, r := newCryptoDesk(t)
+	d.says("....\n....\nCreated key file ca.key and certificate ca.crt\nCRT file ca.crt ready for download via SFTP\n",
+		`pki selfsigned ca "CN:My authority" CA:true days:3650 key:ecdsa384`)
+	d.says("....\n....\nCreated key file w.key and CSR w.csr\nCSR file w.csr ready for download via SFTP\n",
+		"pki csr w CN:www.example.com key:ecdsa256")
+	d.says("Created certificate w.crt, signed by ca.crt, valid until T\nCRT file w.crt ready for download via SFTP\n", "pki sign w ca 30")
+	d.prints("SUCCESS: Key and certificate pair match\n", "pki match w.key w.crt")
+	d.says("Chain:\n0  CN=www.example.com, expires T\n1  CN=My authority, expires T\nSUCCESS: w.crt verified by ca.crt\n",
+		"pki verify w.crt ca.crt host www.example.com for server")
+	d.says("Chain:\n0  CN=www.example.com, expires T\n1  CN=My authority, expires T\nSUCCESS: w.crt verified by ca.crt and ca.crt\n",
+		"pki verify w.crt ca.crt ca.crt")
+	d.says("Chain:\n0  CN=www.example.com, expires T\n1  CN=My authority, expires T\n"+
+		"FAILURE: CN=www.example.com is not for mail.example.com; its names: DNS:www.example.com\n",
+		"pki verify w.crt ca.crt host mail.example.com")
+	d.says("Chain:\n0  CN=www.example.com, expires T\n"+
+		"FAILURE: a certificate is missing: CN=My authority, which issued CN=www.example.com\n", "pki verify w.crt w.crt")
+	d.fails("FAILURE: ca.key and w.crt are not a pair; the key of w.crt is w.key", "pki match ca.key w.crt")
+	d.fails("CN=www.example.com is no authority", "pki sign w w", "Y")
+	d.fails("there is no file x.csr", "pki sign x ca")
+
+	// What an authority sent, in any order and form, becomes a full chain.
+	found, err := pki.Read(r.shelf["w.crt"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.add("w.der", found.Certificates[0].Raw)
+	d.says("....\n....\nCreated key file odd.key and certificate odd.crt\nCRT file odd.crt ready for download via SFTP\n",
+		"pki selfsigned odd CN:odd.example.com key:ecdsa256")
+	d.says("Warning: CN=odd.example.com does not belong to the chain and was left out\nCreated chain full.crt\n"+
+		"0  CN=www.example.com, expires T\n1  CN=My authority, expires T\n", "pki chain full w.der ca.crt odd.crt")
+	if want := string(r.shelf["w.crt"]) + string(r.shelf["ca.crt"]); string(r.shelf["full.crt"]) != want {
+		t.Errorf("wanted the certificate and its authority, got\n%s", r.shelf["full.crt"])
+	}
+	r.add("reversed.crt", slices.Concat(r.shelf["ca.crt"], r.shelf["w.crt"]))
+	d.prints("Warning: it is certificate 2 of reversed.crt, and services take the first; pki chain puts it there\n"+
+		"SUCCESS: Key and certificate pair match\n", "pki match w.key reversed.crt")
+	d.says(`File contains a DER encoded certificate
+Certificate:
+    Subject                 : CN=www.example.com
+    Issuer                  : CN=My authority
+    Serial number           : HEX
+    Not before              : T
+    Not after               : T
+    Subject alternative name: DNS:www.example.com
+    Public key              : ECDSA, P-256
+    Signature algorithm     : ECDSA-SHA384
+    Authority               : no
+    Key usage               : digital signature
+    Extended key usage      : server authentication, client authentication
+    SHA-256 fingerprint     : HEX
+`, "pki inspect w.der")
+}
+
+func TestAKeyIsUnlockedInPlace(t *testing.T) {
+	d, r := newCryptoDesk(t)
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalECPrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte("opensesame"), x509.PEMCipherAES256) //nolint:staticcheck // what old programs write
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.add("w.key", pem.EncodeToMemory(locked))
+	d.fails("w.key has a pass phrase: use pki unlock w.key", "pki match w.key w.key")
+	d.fails("w.key: the pass phrase is wrong, or the file is damaged", "pki unlock w.key", "closed")
+	d.says("....\nKey file w.key has no pass phrase any more\n", "pki unlock w.key", "opensesame")
+	d.fails("w.key has no pass phrase: services can use it as it is", "pki unlock w.key")
+	if found, err := pki.Read(r.shelf["w.key"]); err != nil || !pki.Same(found.Keys[0].Public(), k.Public()) {
+		t.Errorf("wanted the same key, got %v", err)
+	}
+}
+
+func TestPKCS12IsTakenApart(t *testing.T) {
+	d, r := newCryptoDesk(t)
+	root, rootKey := authority(t, "Root", nil, nil)
+	between, betweenKey := authority(t, "Between", root, rootKey)
+	key, err := pki.MakeKey("ecdsa256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := certify(t, key, between, betweenKey)
+	data, err := pkcs12.Modern.Encode(key, leaf, []*x509.Certificate{root, between}, "opensesame")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.add("sent.pfx", data)
+	d.fails("sent.pfx: the pass phrase is wrong", "pki pkcs12 sent.pfx web", "closed")
+	d.fails("sent.pfx is PKCS#12: use pki pkcs12 sent.pfx <basename>", "pki match sent.pfx sent.pfx")
+	d.says(`....
+Created key file web.key and certificate web.crt
+Created bundle web-bundle.crt, certificates: 2
+sent.pfx still holds the key: remove it by SFTP
+`, "pki pkcs12 sent.pfx web", "opensesame")
+	if want := string(pki.EncodeCertificates(between, root)); string(r.shelf["web-bundle.crt"]) != want {
+		t.Errorf("wanted the authorities from below, got\n%s", r.shelf["web-bundle.crt"])
+	}
+	d.says("Chain:\n0  CN=leaf.example.com, expires T\n1  CN=Between, expires T\n2  CN=Root, expires T\nSUCCESS: web.crt verified by web-bundle.crt\n",
+		"pki verify web.crt web-bundle.crt")
+	d.prints("SUCCESS: Key and certificate pair match\n", "pki match web.key web.crt")
+	d.fails("there already is a file web.key: use another name", "pki pkcs12 sent.pfx web", "opensesame")
+
+	r.add("ann.pub", data)
+	d.says("....\nCreated public key ann.pub: ecdsa-sha2-nistp256 FP\n", "pki pkcs12-to-ssh ann", "opensesame")
+	if text := string(r.shelf["ann.pub"]); !strings.HasPrefix(text, "ecdsa-sha2-nistp256 ") || !strings.HasSuffix(text, " ann\n") {
+		t.Errorf("wanted a public key of SSH, got %q", text)
+	}
+	d.fails("ann.pub already is a public key of SSH", "pki pkcs12-to-ssh ann")
+}
+
+// authority makes a certificate that signs others, a root without an issuer.
+func authority(t *testing.T, name string, issuer *x509.Certificate, issuerKey crypto.Signer) (*x509.Certificate, crypto.Signer) {
+	t.Helper()
+	key, err := pki.MakeKey("ecdsa256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour), Subject: pkix.Name{CommonName: name},
+		IsCA: true, BasicConstraintsValid: true}
+	if issuer == nil {
+		issuer, issuerKey = template, key
+	}
+	return sign(t, template, issuer, key, issuerKey), key
+}
+
+func certify(t *testing.T, key crypto.Signer, issuer *x509.Certificate, issuerKey crypto.Signer) *x509.Certificate {
+	t.Helper()
+	return sign(t, &x509.Certificate{SerialNumber: big.NewInt(3), NotAfter: time.Now().Add(time.Hour), Subject: pkix.Name{CommonName: "leaf.example.com"}},
+		issuer, key, issuerKey)
+}
+
+func sign(t *testing.T, template, issuer *x509.Certificate, key, issuerKey crypto.Signer) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer, key.Public(), issuerKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
