@@ -210,6 +210,16 @@ func TestTheCallOfASpaceIsMadeOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	alice := w.joins("alice", s)
+	if err := w.calls.UpdateCall(t.Context(), id, fields{"activeWhenEmpty": "false", "messageText": "hi", "messageDuration": "permanent"}); err != nil {
+		t.Fatal(err)
+	}
+	defaults := fields{"coSpace": s.ID().String(), "activeWhenEmpty": "true", "messageDuration": "0", "messagePosition": "middle", "allowAllPresentationContribution": "false", "locked": "true"}
+	if again, err := w.calls.CreateCall(t.Context(), defaults); err != nil || again != id {
+		t.Errorf("want the call %s, got %s and %v", id, again, err)
+	}
+	if k := w.only(); k.Message != "hi" || k.Settings["activeWhenEmpty"] != "false" || !k.Locked {
+		t.Errorf("defaults of the API count for a call that goes on: %+v", k)
+	}
 	if again, err := w.calls.CreateCall(t.Context(), fields{"coSpace": s.ID().String()}); err != nil || again != id || alice.info().Call != id {
 		t.Errorf("want the call %s, got %s and %v", id, again, err)
 	}

@@ -2,6 +2,7 @@ package meeting
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,6 +29,9 @@ func (c *Calls) CreateCall(_ context.Context, values map[string]string) (ID, err
 	if err != nil {
 		return ID{}, err
 	}
+	if !made {
+		values = withoutDefaults(values)
+	}
 	if err := k.update(values); err != nil {
 		if made {
 			k.end(CallEnded)
@@ -39,6 +43,16 @@ func (c *Calls) CreateCall(_ context.Context, values map[string]string) (ID, err
 		c.after(emptyFor, k.leave)
 	}
 	return k.id, nil
+}
+
+// withoutDefaults leaves out what the API says of a new call by itself: it must not change one that goes on.
+func withoutDefaults(values map[string]string) map[string]string {
+	said := maps.Clone(values)
+	maps.DeleteFunc(said, func(name, v string) bool {
+		f := schema.Call.Field(name)
+		return f != nil && v != "" && v == f.Default
+	})
+	return said
 }
 
 // emptyFor is how long a call without anybody waits for the first one.
