@@ -37,6 +37,8 @@ type Document struct {
 	TLS        TLS        `json:"tls,omitzero"`
 	DNS        DNS        `json:"dns,omitzero"`
 	NTP        NTP        `json:"ntp,omitzero"`
+	Firewall   Firewalls  `json:"firewall,omitempty"`
+	DSCP       DSCP       `json:"dscp,omitzero"`
 	Syslog     Syslog     `json:"syslog,omitzero"`
 }
 

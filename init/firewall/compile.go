@@ -1,0 +1,106 @@
+package firewall
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"rotunda/init/config"
+)
+
+// Compile makes the table of a document. Devices are the kernel's names of the interfaces; what is wanted of one that this machine
+// does not have is left out. The second result says whether connections have to be kept track of.
+func Compile(doc *config.Document, devices map[string]string) (t Table, tracks bool) {
+	return compile(doc, devices, ownChain)
+}
+
+// Closed is the table for when that of the document cannot be put into the kernel: the interfaces that have a firewall let in
+// what the network needs and nothing new, and nothing is marked.
+func Closed(doc *config.Document, devices map[string]string) Table {
+	plain := *doc
+	plain.DSCP = config.DSCP{}
+	t, _ := compile(&plain, devices, func(name string, _ config.Firewall) Chain {
+		return Chain{Name: name, Rules: []Rule{{Exprs: []expr.Any{verdict(false)}, Comment: "closed"}}}
+	})
+	return t
+}
+
+func compile(doc *config.Document, devices map[string]string, own func(name string, f config.Firewall) Chain) (t Table, tracks bool) {
+	var asked []Rule
+	var chains []Chain
+	for _, name := range config.InterfaceNames {
+		if f := doc.Firewall[name]; f.Enabled && devices[name] != "" {
+			asked = append(asked, Rule{Exprs: append(from(devices[name]), enter(name)), Comment: "interface " + name})
+			chains = append(chains, own(name, f))
+		}
+	}
+	if len(asked) > 0 {
+		t.Chains = append(t.Chains, Chain{Name: inputChain, Hook: true, Rules: slices.Concat(always(), asked)})
+		// Chains are made before the rules that name them; see transaction.
+		t.Chains = append(t.Chains, chains...)
+	}
+	if marks := markChain(doc.DSCP); len(marks.Rules) > 0 {
+		t.Chains = append(t.Chains, marks)
+	}
+	return t, len(asked) > 0
+}
+
+// ownChain has the rules of one interface, and its default.
+func ownChain(name string, f config.Firewall) Chain {
+	c := Chain{Name: name}
+	for _, r := range f.Rules {
+		comment := fmt.Sprintf("rule %d", r.Tag)
+		var who []expr.Any
+		if r.From.IsValid() {
+			who = sender(r.From)
+		}
+		for _, p := range protocolsOf(r) {
+			list := slices.Concat(protocol(p), who)
+			if r.Port != 0 {
+				list = append(list, port(destinationPort, ports{r.Port, r.Port})...)
+			}
+			c.Rules = append(c.Rules, Rule{Exprs: append(list, verdict(r.Allow)), Comment: comment})
+		}
+	}
+	c.Rules = append(c.Rules, Rule{Exprs: []expr.Any{verdict(f.Default == config.Allow)}, Comment: "default"})
+	return c
+}
+
+func protocolsOf(r config.FirewallRule) []byte {
+	switch r.Proto {
+	case config.TCP:
+		return []byte{unix.IPPROTO_TCP}
+	case config.UDP:
+		return []byte{unix.IPPROTO_UDP}
+	}
+	return []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP}
+}
+
+// icmpTypes pass always: answers and questions of ping, and what says that a packet did not arrive, path MTU among it.
+var icmpTypes = []byte{0, 3, 8, 11, 12}
+
+// icmp6Types pass always (RFC 4890 section 4.4.1): errors, ping, listener queries, router advertisements, neighbour discovery.
+// Redirects are no part of it.
+var icmp6Types = []byte{1, 2, 3, 4, 128, 129, 130, 131, 132, 134, 135, 136, 143}
+
+// always is what passes whatever the rules say.
+func always() []Rule {
+	accept := verdict(true)
+	rules := []Rule{
+		{Exprs: append(from("lo"), accept), Comment: "loopback"},
+		{Exprs: append(known(), accept), Comment: "connections"},
+	}
+	for _, kind := range icmpTypes {
+		rules = append(rules, Rule{slices.Concat(protocol(unix.IPPROTO_ICMP), message(kind), []expr.Any{accept}), "icmp"})
+	}
+	for _, kind := range icmp6Types {
+		rules = append(rules, Rule{slices.Concat(protocol(unix.IPPROTO_ICMPV6), message(kind), []expr.Any{accept}), "icmpv6"})
+	}
+	dhcp := func(f byte, server, client int, comment string) Rule {
+		return Rule{slices.Concat(family(f), protocol(unix.IPPROTO_UDP), port(sourcePort, ports{server, server}),
+			port(destinationPort, ports{client, client}), []expr.Any{accept}), comment}
+	}
+	return append(rules, dhcp(unix.NFPROTO_IPV4, 67, 68, "dhcp"), dhcp(unix.NFPROTO_IPV6, 547, 546, "dhcpv6"))
+}
