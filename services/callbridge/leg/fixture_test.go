@@ -372,14 +372,27 @@ func newWorld(t testing.TB) *world {
 	w.farSettings = w.settings
 	w.plan = dialplan.Compile(dialplan.Rules{Outbound: []dialplan.OutboundRule{{Domain: "", Encryption: dialplan.Unencrypted}}})
 	w.on("0.0")
-	w.mixer = mixer.New(mixer.Options{Service: workers{w.engine.Owner("bridge"), w}, BackWithin: 100 * time.Millisecond})
+	w.mixer = mixer.New(mixer.Options{Service: workers{certified{w.engine.Owner("bridge")}, w}, BackWithin: 100 * time.Millisecond})
 	w.legs = w.side(w.mixer, &w.settings)
-	w.peers = w.side(mixer.New(mixer.Options{Service: w.far.Owner("bridge")}), &w.farSettings)
+	w.peers = w.side(mixer.New(mixer.Options{Service: certified{w.far.Owner("bridge")}}), &w.farSettings)
 	w.arrive = func(wire *wire) { w.take(w.peers, wire).line.Accept() }
 	return w
 }
 
 func (w *world) on(worker string) { w.worker.Store(&worker) }
+
+// certified is an engine that has a certificate.
+type certified struct{ control.Service }
+
+func (s certified) PutLeg(ctx context.Context, l control.Leg) (control.LegState, error) {
+	state, err := s.Service.PutLeg(ctx, l)
+	for i := range state.Transports {
+		if l.Transports[i].Security == control.DTLS {
+			state.Transports[i].Fingerprint = "sha-256 " + strings.Repeat("AB:", 31) + "AB"
+		}
+	}
+	return state, err
+}
 
 // workers is an engine whose legs are at the worker that the test says, with the figures that it says.
 type workers struct {

@@ -728,3 +728,85 @@ func TestACallerWhoGivesUpWhileMediaAreWaitedFor(t *testing.T) {
 		t.Errorf("the end was heard after %v", took)
 	}
 }
+
+func TestAFarEndThatNeverTakesNewPortsIsGivenUp(t *testing.T) {
+	w := newWorld(t)
+	w.legs.o.After = func(_ time.Duration, f func()) func() { go f(); return func() {} }
+	near, far := w.up()
+	w.far.Refuse(func(ask, _ string) error {
+		if ask == "putLeg" {
+			return &control.Error{Code: control.CodeCapacity, Text: "full"}
+		}
+		return nil
+	})
+	w.on("0.1")
+	w.mixer.Event(control.Event{Event: control.EventLost, Legs: []string{near.line.ID().String()}, Worker: "0.0"})
+	near.await("ended error false", 1)
+	far.await("ended remoteTeardown true", 1)
+	if n := strings.Count(near.wire.callee.all(), "reoffer"); n != insistTimes {
+		t.Errorf("want %d offers, got %s", insistTimes, near.wire.callee.all())
+	}
+}
+
+func TestAFarEndSaysThatItRecords(t *testing.T) {
+	w := newWorld(t)
+	offer := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
+	wire := newWire("sip:recorder@example.com", "sip:space@127.0.0.1", []byte(offer+"a=record:on\r\n"))
+	wire.caller.h = &late{t: t}
+	c := w.take(w.legs, wire)
+	c.line.Accept()
+	c.await("records true", 1)
+	c.await("answered", 1)
+	wire.caller.Reoffer([]byte(strings.Replace(offer, "1 1 IN", "1 2 IN", 1) + "a=record:off\r\n"))
+	c.await("records false", 1)
+}
+
+func TestAHandshakeThatFailsEndsTheCall(t *testing.T) {
+	w := newWorld(t)
+	w.farSettings.OfferDTLS = true
+	near, far := w.up()
+	name := near.line.ID().String()
+	w.mixer.Event(control.Event{Event: control.EventTransport, Leg: name, State: "connected", Cipher: control.SuiteAEAD128})
+	near.until("the cipher", func() bool { m, _ := near.info(); return m.Cipher == control.SuiteAEAD128 && m.Encrypted })
+	w.mixer.Event(control.Event{Event: control.EventTransport, Leg: name, State: "failed", Text: "the certificate is another one"})
+	near.await("ended error false", 1)
+	far.await("ended remoteTeardown true", 1)
+}
+
+func TestAFarEndThatAsksFasterThanItIsServed(t *testing.T) {
+	w := newWorld(t)
+	near, _ := w.up()
+	goOn := make(chan struct{})
+	near.line.q.add(func() { <-goOn })
+	e := near.line.ear.Load()
+	codes := map[int]int{}
+	for range 3 * maxTasks {
+		codes[e.Info(relayType, []byte("Signal=1"))]++
+	}
+	if codes[503] < maxTasks || codes[200] < maxTasks/2 {
+		t.Errorf("want some to be served and others refused, got %v", codes)
+	}
+	if code := e.Referred("sip:x@127.0.0.1", ""); code != 503 {
+		t.Errorf("want 503, got %d", code)
+	}
+	close(goOn)
+	near.await("key 1", codes[200])
+	if code := e.Info(relayType, []byte("Signal=2")); code != 200 {
+		t.Errorf("want it served again, got %d", code)
+	}
+	near.line.legs.o.Transfers = nil
+	if code := e.Referred("sip:x@127.0.0.1", ""); code != 403 {
+		t.Errorf("want 403 where nobody may send us anywhere, got %d", code)
+	}
+}
+
+func TestWhatIsNoDescriptionIsRefusedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	wire := newWire("sip:alice@example.com", "sip:space@127.0.0.1", []byte("hello"))
+	if _, _, err := w.legs.Arrive(wire.callee); err == nil || !wire.callee.did("reject 400") {
+		t.Errorf("want 400, got %v and %s", err, wire.callee.all())
+	}
+	if w.legs.Len() != 0 {
+		t.Error("there is a leg of it")
+	}
+}

@@ -47,6 +47,7 @@ func (l *Line) close() error {
 	})
 	if err == nil {
 		l.keep = keep
+		l.told = meeting.MediaInfo{} // the meeting is told in any case, and may set again what it set meanwhile
 	}
 	return err
 }
