@@ -216,3 +216,11 @@ func FuzzSettings(f *testing.F) {
 		}
 	})
 }
+
+func TestThousandthsAreShownAsPercent(t *testing.T) {
+	for n, want := range map[int64]string{0: "0.0 %", 91: "9.1 %", 1000: "100.0 %"} {
+		if got := percent(n); got != want {
+			t.Errorf("%d: want %s, got %s", n, want, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package webadmin
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -44,7 +45,7 @@ func (v *visit) statusGeneral() {
 		p.Clustered = status.Get("clusterEnabled") == "true"
 	}
 	if load, err := v.get("system/load", nil); err == nil {
-		p.Load = load.Get("mediaProcessingLoad")
+		p.Load = percent(load.number("mediaProcessingLoad"))
 	}
 	if alarms, err := v.get("system/alarms", nil); err == nil {
 		for _, n := range alarms.Nodes {
@@ -57,6 +58,11 @@ func (v *visit) statusGeneral() {
 	}
 	p.Lines = lines
 	v.show("status", "Status", p)
+}
+
+// percent writes thousandths.
+func percent(thousandths int64) string {
+	return fmt.Sprintf("%d.%d %%", thousandths/10, thousandths%10)
 }
 
 // newFaultRow tells an alarm in words; what it is about is a link where the explorer has it.
