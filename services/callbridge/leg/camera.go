@@ -22,7 +22,7 @@ func (l *Line) openCamera(wanted bool) {
 		l.closeCamera()
 		return
 	}
-	if l.camera != nil {
+	if l.camera != nil || len(l.local) == 0 {
 		return
 	}
 	c := &cameraControl{l: l}

@@ -29,7 +29,7 @@ func (l *Line) openFloor(wanted bool) {
 	if l.floor != nil && (!wanted || l.floor.transport != transport) {
 		l.closeFloor()
 	}
-	if !wanted || l.floor != nil {
+	if !wanted || l.floor != nil || len(l.local) == 0 {
 		return
 	}
 	f := &floorControl{l: l, transport: transport}

@@ -810,3 +810,18 @@ func TestWhatIsNoDescriptionIsRefusedAtOnce(t *testing.T) {
 		t.Error("there is a leg of it")
 	}
 }
+
+func TestAMachineWithoutAnAddressHasNoMedia(t *testing.T) {
+	w := newWorld(t)
+	w.settings.Floor, w.settings.Camera = sdp.ServerOnly, true
+	w.legs.o.Addresses = func(netip.Addr, netip.Addr) []netip.Addr { return nil }
+	w.engine.Refuse(func(ask, _ string) error {
+		if ask == "putLeg" {
+			return control.Errorf(control.CodeInvalid, "transports[0]: 0 local addresses: want 1 to 8")
+		}
+		return nil
+	})
+	near := newTold(t)
+	w.legs.Dial(t.Context(), meeting.Dial{Leg: id(), To: "bob@127.0.0.1"}, near)
+	near.await("ended error false", 1)
+}
