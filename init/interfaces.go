@@ -29,23 +29,22 @@ func (m *machine) startInterfaces(ctx context.Context) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, warnings := network.Identify("/sys", m.machineFile("interfaces.json"), m.board.Interfaces, kernel.PermanentMAC)
 	interfaces := network.New(network.Options{
 		Kernel:   kernel,
-		Ports:    ports.Ports,
+		Ports:    m.ports,
 		Spawn:    m.spawnDHCP,
 		Log:      func(line string) { m.journal.Line("network", line) },
 		Changed:  m.tellLeases,
 		Problems: m.reportProblems,
 	})
-	m.alarm("cards", strings.Join(warnings, "; "))
 	// A change over the control socket must not come between the look at the document and its application.
 	m.changing.Lock()
 	m.mu.Lock()
 	m.network = interfaces
 	doc := m.config.Document
 	m.mu.Unlock()
-	interfaces.Apply(ctx, doc)
+	guarded, _ := m.guard(doc)
+	interfaces.Apply(ctx, guarded)
 	m.mu.Lock()
 	m.applied = true
 	m.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"rotunda/boards"
 	"rotunda/init/config"
 	"rotunda/init/control"
+	"rotunda/init/firewall"
 	"rotunda/init/journal"
 	"rotunda/init/modules"
 	"rotunda/init/network"
@@ -43,6 +44,12 @@ type machine struct {
 	errands sync.Mutex
 	// changing serialises changes of the configuration.
 	changing sync.Mutex
+	// firewall and ports come before the interfaces; they are nil if that step did not run.
+	firewall *firewall.Keeper
+	ports    map[string]network.NIC
+	// undo is what an unconfirmed change is taken back to, nil for none, and undoing the timer that does it; changing guards both.
+	undo    *config.Undo
+	undoing *time.Timer
 
 	mu sync.Mutex
 	// supervisor and network come when the control socket answers already; see parts.
@@ -142,6 +149,11 @@ func (m *machine) Config(context.Context) (control.Config, error) {
 func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Document) (control.Applied, error) {
 	m.changing.Lock()
 	defer m.changing.Unlock()
+	return m.setConfig(ctx, generation, doc)
+}
+
+// setConfig is SetConfig for who holds changing.
+func (m *machine) setConfig(ctx context.Context, generation int, doc *config.Document) (control.Applied, error) {
 	if err := doc.Validate(); err != nil {
 		return control.Applied{}, control.Invalid(err)
 	}
@@ -180,8 +192,12 @@ func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Doc
 	if doc.Timezone != current.Document.Timezone {
 		a.RebootNeeded = append(a.RebootNeeded, "timezone")
 	}
+	guarded, problem := m.guard(doc)
+	if problem != "" {
+		a.Warnings = append(a.Warnings, problem)
+	}
 	if interfaces != nil {
-		for _, p := range interfaces.Apply(context.WithoutCancel(ctx), doc) {
+		for _, p := range interfaces.Apply(context.WithoutCancel(ctx), guarded) {
 			a.Warnings = append(a.Warnings, p.Text)
 		}
 	}

@@ -37,6 +37,7 @@ var steps = []step{
 	{"storage", (*machine).startStorage},
 	{"config", (*machine).startConfig},
 	{"control", (*machine).startControl},
+	{"firewall", (*machine).startFirewall},
 	{"interfaces", (*machine).startInterfaces},
 	{"services", (*machine).startServices},
 	{"buttons", (*machine).watchButtons},
@@ -184,6 +185,7 @@ func (m *machine) startConfig(context.Context) (func(), error) {
 		err = fmt.Errorf("set hostname: %w", herr)
 	}
 	m.journal.SetHostname(c.Document.Hostname)
+	m.resumeUndo()
 	return nil, err
 }
 

@@ -27,6 +27,12 @@ type Machine interface {
 	// SetConfig validates, stores, applies and reads back. It fails with status 409 if the stored generation is no
 	// longer the given one, with 422 if the document is not valid (nothing changed).
 	SetConfig(ctx context.Context, generation int, doc *config.Document) (Applied, error)
+	// TryConfig is SetConfig for a change that may cut off who makes it: unless it is confirmed within [config.ConfirmWithin], what it
+	// changed of the network and the firewall is taken back. From is who makes it, as the audit log names a session.
+	TryConfig(ctx context.Context, generation int, doc *config.Document, from string) (Applied, error)
+	// ConfirmConfig keeps such a change. It fails with status 404 if there is none, and with 409 if from is who made it: only somebody
+	// who has come in since shows that it can be done.
+	ConfirmConfig(ctx context.Context, from string) error
 	// Interfaces returns what the kernel says, in the order a, b, c, d; only names that have hardware.
 	Interfaces(ctx context.Context) ([]Interface, error)
 

@@ -91,6 +91,14 @@ func (c *Client) SetConfig(ctx context.Context, generation int, doc *config.Docu
 	return ask[Applied](ctx, c, "PUT", "/config", setConfig{generation, doc})
 }
 
+func (c *Client) TryConfig(ctx context.Context, generation int, doc *config.Document, from string) (Applied, error) {
+	return ask[Applied](ctx, c, "PUT", "/config/trial", tryConfig{setConfig{generation, doc}, from})
+}
+
+func (c *Client) ConfirmConfig(ctx context.Context, from string) error {
+	return do(ctx, c, "POST", "/config/confirm", named{from})
+}
+
 func (c *Client) Interfaces(ctx context.Context) ([]Interface, error) {
 	return ask[[]Interface](ctx, c, "GET", "/interfaces", nil)
 }

@@ -21,6 +21,7 @@ type recorder struct {
 	generation int
 	power      string
 	restarted  string
+	tried      string
 }
 
 func (r *recorder) Config(context.Context) (Config, error) {
@@ -33,6 +34,19 @@ func (r *recorder) SetConfig(_ context.Context, g int, doc *config.Document) (Ap
 	}
 	r.generation++
 	return Applied{Generation: r.generation, RebootNeeded: []string{doc.Hostname}}, nil
+}
+
+func (r *recorder) TryConfig(_ context.Context, g int, doc *config.Document, from string) (Applied, error) {
+	r.tried = from
+	return r.SetConfig(nil, g, doc)
+}
+
+func (r *recorder) ConfirmConfig(_ context.Context, from string) error {
+	if r.tried == from {
+		return Refuse(http.StatusConflict, "this session made the change")
+	}
+	r.tried = ""
+	return nil
 }
 
 func (r *recorder) Clock(context.Context) (time.Time, error) { return time.Unix(1e9, 0).UTC(), nil }
@@ -90,6 +104,15 @@ func TestAWriterChangesAndOthersRead(t *testing.T) {
 		t.Errorf("want reboot asked, got %q, %v", r.power, err)
 	}
 
+	if a, err := c.TryConfig(ctx, r.generation, config.Factory(), "192.0.2.7:1"); err != nil || a.Generation != r.generation || r.tried != "192.0.2.7:1" {
+		t.Errorf("want the trial recorded, got %+v, %v", a, err)
+	}
+	if err := c.ConfirmConfig(ctx, "192.0.2.7:1"); err == nil || err.Error() != "this session made the change" {
+		t.Errorf("want the same session refused, got %v", err)
+	}
+	if err := c.ConfirmConfig(ctx, "192.0.2.7:2"); err != nil || r.tried != "" {
+		t.Errorf("want it confirmed, got %v", err)
+	}
 	if err := c.Restart(ctx, "webadmin"); err != nil || r.restarted != "webadmin" {
 		t.Errorf("want webadmin restarted, got %q, %v", r.restarted, err)
 	}

@@ -45,6 +45,10 @@ type (
 		Generation int              `json:"generation"`
 		Document   *config.Document `json:"document"`
 	}
+	tryConfig struct {
+		setConfig
+		From string `json:"from"`
+	}
 	named struct {
 		Name string `json:"name"`
 	}
@@ -66,6 +70,13 @@ var operations = []operation{
 		}
 		return m.SetConfig(ctx, a.Generation, a.Document)
 	})},
+	{"PUT", "/config/trial", false, with(func(ctx context.Context, m Machine, a tryConfig) (any, error) {
+		if a.Document == nil || a.From == "" {
+			return nil, Refuse(http.StatusBadRequest, "no document, or nobody who changes it")
+		}
+		return m.TryConfig(ctx, a.Generation, a.Document, a.From)
+	})},
+	{"POST", "/config/confirm", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.ConfirmConfig(ctx, a.Name) })},
 	{"GET", "/interfaces", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Interfaces(ctx) }},
 	{"GET", "/release", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Release(ctx) }},
 	{"GET", "/health", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Health(ctx) }},

@@ -45,6 +45,8 @@ type machine struct {
 	clock     time.Time
 	// refuse makes every question about a file fail.
 	refuse error
+	// tried is who made a change that waits to be confirmed.
+	tried string
 	// done lists what was asked for and cannot be taken back.
 	done []string
 }
@@ -71,6 +73,22 @@ func (m *machine) SetConfig(_ context.Context, generation int, doc *config.Docum
 	}
 	m.config = control.Config{Generation: generation + 1, Document: doc}
 	return a, nil
+}
+
+func (m *machine) TryConfig(ctx context.Context, generation int, doc *config.Document, from string) (control.Applied, error) {
+	a, err := m.SetConfig(ctx, generation, doc)
+	if err == nil {
+		m.tried = from
+	}
+	return a, err
+}
+
+func (m *machine) ConfirmConfig(_ context.Context, from string) error {
+	if m.tried == "" || m.tried == from {
+		return control.Refuse(409, "nothing to confirm here")
+	}
+	m.tried = ""
+	return nil
 }
 
 func (m *machine) Interfaces(context.Context) ([]control.Interface, error) { return m.interfaces, nil }
