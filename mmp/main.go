@@ -153,7 +153,7 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 		return err
 	}
 	kinds, list := commands.All(commands.Deps{
-		Machine: machine, Accounts: store, Transfer: os.DirFS(o.transfer), Stored: fileView, Shelf: fileView, HostKeys: keys, Prober: probe.Prober{},
+		Machine: machine, Accounts: store, Transfer: os.DirFS(o.transfer), Stored: fileView, Shelf: fileView, HostKeys: keys, Logs: o.logs, Keeper: fileView, Prober: probe.Prober{},
 	})
 	tree, err := grammar.NewTree(kinds, append(shell.Builtins(), list...))
 	if err != nil {

@@ -82,7 +82,10 @@ func (r *Reader) Seek(p Position) (lost bool, err error) {
 }
 
 // SeekEnd goes behind the newest line.
-func (r *Reader) SeekEnd() error {
+func (r *Reader) SeekEnd() error { return r.SeekBack(0) }
+
+// SeekBack goes so many lines before the end, as far as those of the newest file and of its last 64 KiB go.
+func (r *Reader) SeekBack(lines int) error {
 	list, err := r.files()
 	if err != nil {
 		return err
@@ -106,7 +109,19 @@ func (r *Reader) SeekEnd() error {
 		last.Close()
 		return err
 	}
-	r.stand(last, from+int64(bytes.LastIndexByte(b[:n], '\n')+1))
+	b = b[:bytes.LastIndexByte(b[:n], '\n')+1]
+	for range lines {
+		if len(b) == 0 {
+			break
+		}
+		i := bytes.LastIndexByte(b[:len(b)-1], '\n')
+		if i < 0 && from > 0 {
+			// It begins before what was read.
+			break
+		}
+		b = b[:i+1]
+	}
+	r.stand(last, from+int64(len(b)))
 	return nil
 }
 

@@ -43,6 +43,9 @@ type Deps struct {
 	// Shelf is where pki commands list and store them; nil means that there is no storage.
 	Shelf    Shelf
 	HostKeys HostKeys
+	// Logs is the folder of the logs; Keeper keeps copies of them. Without storage both are missing.
+	Logs   string
+	Keeper LogKeeper
 	// Status has what services say of themselves below run/rotunda; nil means that of this machine.
 	Status fs.FS
 	Prober Prober
@@ -75,7 +78,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 	if d.Location == nil {
 		d.Location = time.Local
 	}
-	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), d.pkiKinds())
+	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), d.pkiKinds(), d.syslogKinds())
 	return kinds, slices.Concat(
 		d.versionCommands(),
 		d.hostnameCommands(),
@@ -84,6 +87,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.ipv6Commands(),
 		d.dnsCommands(),
 		d.ntpCommands(),
+		d.syslogCommands(),
 		d.reachCommands(),
 		d.clockCommands(),
 		d.serverKeyCommands(),

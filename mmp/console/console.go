@@ -141,6 +141,7 @@ func (c *Console) serve(until context.Context, term *line.Terminal) error {
 		term.Reset(c.Shell.Hooks(login))
 		// What ended the session has been said on the console, or there is nobody to say it to.
 		_ = c.Shell.Interactive(ctx, login, shell.ConsoleSession, term)
+		c.Shell.LoggedOut(login)
 		if ctx.Err() == nil {
 			c.greet(ctx, term)
 		}

@@ -103,6 +103,8 @@ const (
 type entry struct {
 	name string
 	*class
+	// disk is what it is called on the disk, if neither its name nor the class says so.
+	disk string
 	// partial is set for a name with [partialSuffix]: rights of the class, but kept in the transfer folder.
 	partial bool
 }
@@ -161,7 +163,10 @@ func (e entry) where() place {
 
 // diskName is its name there.
 func (e entry) diskName() string {
-	if e.file != "" {
+	switch {
+	case e.disk != "":
+		return e.disk
+	case e.file != "":
 		return e.file
 	}
 	return e.name

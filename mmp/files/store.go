@@ -199,7 +199,10 @@ func (s *Store) scan(where place) ([]onDisk, error) {
 	}
 	var found []onDisk
 	for _, name := range names {
-		e, ok := classify(name)
+		e, ok := keptOnDisk(name)
+		if !ok {
+			e, ok = classify(name)
+		}
 		if !ok || e.where() != where {
 			continue
 		}
@@ -214,7 +217,7 @@ func (s *Store) scan(where place) ([]onDisk, error) {
 
 // Stat describes one file.
 func (s *Store) Stat(ctx context.Context, p Person, name string) (Info, error) {
-	e, err := forRead(p, name)
+	e, err := s.forRead(p, name)
 	if err != nil {
 		return Info{}, err
 	}
@@ -251,7 +254,7 @@ func (s *Store) missing(name string, err error) error {
 
 // Open opens a file for reading.
 func (s *Store) Open(ctx context.Context, p Person, name string) (File, error) {
-	e, err := forRead(p, name)
+	e, err := s.forRead(p, name)
 	if err != nil {
 		return nil, err
 	}
@@ -345,7 +348,7 @@ func (s *Store) live(ctx context.Context) (memoryFile, error) {
 
 // Remove removes a file.
 func (s *Store) Remove(p Person, name string) error {
-	e, err := forRemove(p, name)
+	e, err := s.forRemove(p, name)
 	if err != nil {
 		return err
 	}

@@ -76,12 +76,14 @@ func (sh *Shell) Begin(ctx context.Context, login *Login, kind SessionKind) (con
 	ctx, cancel := context.WithCancelCause(ctx)
 	end, err := sh.Accounts.Begin(login, kind, func() {
 		cancel(ErrEvicted)
+		sh.Log.Audit("User %s from %s was logged out by an administrator", login.User, login.Source)
 		if login.Hangup != nil {
 			login.Hangup()
 		}
 	})
 	if err != nil {
 		cancel(err)
+		sh.Log.Audit("User %s from %s was refused a session: %s", login.User, login.Source, oneLine(err.Error()))
 		return nil, nil, err
 	}
 	return ctx, func() {
@@ -114,6 +116,11 @@ func (sh *Shell) Interactive(ctx context.Context, login *Login, kind SessionKind
 	}
 	sh.logCrash(err)
 	return err
+}
+
+// LoggedOut records the end of a login: of its connection, or of what somebody did at a console.
+func (sh *Shell) LoggedOut(login *Login) {
+	sh.Log.Audit("User %s from %s logged out", login.User, login.Source)
 }
 
 // logCrash leaves a trace of a conversation that a mistake of ours has ended.

@@ -371,7 +371,7 @@ func TestAnEvictedSessionEndsWithTheReason(t *testing.T) {
 func TestAnEvictedScriptSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		accounts := &fakeAccounts{}
-		sh, _ := testShell(t, accounts)
+		sh, log := testShell(t, accounts)
 		in, script := io.Pipe()
 		var out, errOut syncBuffer
 		pipe := line.NewPipe(in, &out)
@@ -385,18 +385,25 @@ func TestAnEvictedScriptSaysSo(t *testing.T) {
 		if err := <-done; !errors.Is(err, ErrEvicted) || errOut.String() != ErrEvicted.Error()+"\n" {
 			t.Errorf("wanted %v, got %v and %q", ErrEvicted, err, errOut.String())
 		}
+		if want := "<134>cli: User admin from 10.1.1.1:63290 was logged out by an administrator\n"; log.String() != want {
+			t.Errorf("wanted %q in the audit log, got %q", want, log)
+		}
 		script.Close()
 		pipe.Close()
 	})
 }
 
 func TestASessionTooManyIsRefused(t *testing.T) {
-	sh, _ := testShell(t, &fakeAccounts{full: errors.New("2 sessions of this user are open and no more are allowed")})
+	sh, log := testShell(t, &fakeAccounts{full: errors.New("2 sessions of this user are open and no more are allowed")})
 	if got := typeInto(t, sh, testLogin(), "version\r"); got != "2 sessions of this user are open and no more are allowed\r\n" {
 		t.Errorf("wanted the reason alone, got %q", got)
 	}
 	if status, out, errOut := exec(sh, testLogin(), "version", ""); status != 1 || out != "" || errOut == "" {
 		t.Errorf("one-shot command: wanted a refusal, got %d %q %q", status, out, errOut)
+	}
+	want := "<134>cli: User admin from 10.1.1.1:63290 was refused a session: 2 sessions of this user are open and no more are allowed\n"
+	if log.String() != want+want {
+		t.Errorf("wanted both in the audit log, got %q", log)
 	}
 }
 

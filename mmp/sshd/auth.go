@@ -84,6 +84,7 @@ func loginOf(p *ssh.Permissions) (*shell.Login, bool) {
 // password hash is what an attacker would like a machine to be busy with.
 func (a *authentication) check(user, password string) (*shell.Login, error) {
 	if !a.server.guard.mayTry(a.from.Addr, time.Now()) {
+		a.server.Shell.Log.Audit("Failed login from %s: too many failed logins from there before", a.from)
 		return nil, errLater
 	}
 	login, err := a.server.Shell.Accounts.CheckPassword(a.ctx, user, password, a.from)

@@ -205,6 +205,7 @@ func (s *Server) serve(ctx, authCtx context.Context, raw net.Conn, from netip.Ad
 	loggedIn = true
 	login.Hangup = func() { time.AfterFunc(s.Limits.Grace, func() { _ = conn.Close() }) }
 	s.Shell.Accounts.LoggedIn(login)
+	defer s.Shell.LoggedOut(login)
 
 	c := &connection{server: s, conn: conn, login: login, drained: make(chan struct{})}
 	c.serve(ctx, channels, requests)

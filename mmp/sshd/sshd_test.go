@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -47,6 +48,11 @@ func TestOpenSSHRunsACommandWithItsExitStatus(t *testing.T) {
 	if !strings.Contains(f.log.String(), "<134>cli: User admin from 127.0.0.1:") ||
 		!strings.Contains(f.log.String(), "issued command < version>: permission granted\n") {
 		t.Errorf("log: wanted audit lines, got\n%s", f.log)
+	}
+	// The server sees the end of the last connection when it stops, at the latest.
+	f.stop()
+	if !regexp.MustCompile(`(?m)^<134>cli: User admin from 127\.0\.0\.1:\d+ logged out$`).MatchString(f.log.String()) {
+		t.Errorf("log: wanted the end of the login, got\n%s", f.log)
 	}
 }
 
