@@ -1,26 +1,21 @@
 package commands
 
 import (
-	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"rotunda/init/config"
 	"rotunda/mmp/grammar"
+	"rotunda/mmp/pki"
 )
 
 // StoredFiles are the files that administrators have put by SFTP.
 type StoredFiles interface {
 	OpenStored(name string) (io.ReadCloser, error)
 }
-
-// maxPEM bounds what is read of a key or certificate; it is more than a service takes.
-const maxPEM = 1 << 20
 
 // cryptos may change keys and certificates.
 var cryptos = []grammar.Role{grammar.Admin, grammar.Crypto}
@@ -41,7 +36,7 @@ func (d Deps) readStored(name string) ([]byte, error) {
 		return nil, fmt.Errorf("there is no file %s: put it by SFTP first", name)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxPEM))
+	b, err := io.ReadAll(io.LimitReader(f, pki.MaxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
@@ -67,22 +62,33 @@ func (d Deps) succeedPair(c *grammar.Call, files config.Certificates, purpose []
 }
 
 func (d Deps) checkPair(files config.Certificates, purpose []x509.ExtKeyUsage, now time.Time) (warnings []string, err error) {
-	key, err := d.readStored(files.Key)
+	key, err := d.key(files.Key)
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := d.readStored(files.Certificate)
+	found, _, err := d.contents(files.Certificate)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkKey(files.Key, key); err != nil {
+	if err := d.checkPEM(files.Key, "pki unlock "+files.Key); err != nil {
 		return nil, err
 	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
-		return nil, fmt.Errorf("%s and %s are not a pair: %s", files.Key, files.Certificate, strings.TrimPrefix(err.Error(), "tls: "))
+	if len(found.Certificates) == 0 {
+		return nil, fmt.Errorf("%s and %s are not a pair: %s holds no certificate", files.Key, files.Certificate, files.Certificate)
 	}
-	leaf := pair.Leaf
+	if err := d.checkPEM(files.Certificate, "pki chain <basename> "+files.Certificate); err != nil {
+		return nil, err
+	}
+	if err := pki.Usable(key.Public()); err != nil {
+		return nil, fmt.Errorf("%s holds %w", files.Key, err)
+	}
+	leaf := found.Certificates[0]
+	if i := slices.IndexFunc(found.Certificates, func(c *x509.Certificate) bool { return pki.Same(key.Public(), c.PublicKey) }); i < 0 {
+		return nil, fmt.Errorf("%s and %s are not a pair (%s and %s)", files.Key, files.Certificate, pki.KeyText(key.Public()), pki.KeyText(leaf.PublicKey))
+	} else if i > 0 {
+		return nil, fmt.Errorf("the certificate of %s is number %d of %s and has to be the first: use pki chain <basename> %s", files.Key, i+1, files.Certificate,
+			files.Certificate)
+	}
 	switch {
 	case now.After(leaf.NotAfter):
 		warnings = append(warnings, fmt.Sprintf("%s has expired on %s", files.Certificate, leaf.NotAfter.UTC().Format(time.DateOnly)))
@@ -90,72 +96,56 @@ func (d Deps) checkPair(files config.Certificates, purpose []x509.ExtKeyUsage, n
 		warnings = append(warnings, fmt.Sprintf("%s is not valid before %s", files.Certificate, leaf.NotBefore.UTC().Format(time.DateOnly)))
 	}
 	for _, use := range purpose {
-		if missing := map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "servers", x509.ExtKeyUsageClientAuth: "clients"}[use]; !serves(leaf, use) {
+		if missing := map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "servers", x509.ExtKeyUsageClientAuth: "clients"}[use]; !pki.Serves(leaf, use) {
 			warnings = append(warnings, fmt.Sprintf("%s is not for %s, by its extended key usage: others may refuse it", files.Certificate, missing))
 		}
 	}
-	if files.Bundle == "" {
-		return warnings, nil
-	}
-	bundle, err := d.checkBundle(files.Bundle)
-	if err != nil {
-		return warnings, err
-	}
-	// The certificate's own file may hold some of the chain already.
-	for _, der := range pair.Certificate[1:] {
-		if issuer, err := x509.ParseCertificate(der); err == nil {
-			bundle = append(bundle, issuer)
+	// What a service sends: the certificate's own file may hold some of the chain already.
+	sent := found.Certificates
+	if files.Bundle != "" {
+		bundle, err := d.checkBundle(files.Bundle)
+		if err != nil {
+			return warnings, err
+		}
+		sent = slices.Concat(sent, bundle)
+		if !slices.ContainsFunc(sent, func(issuer *x509.Certificate) bool { return leaf.CheckSignatureFrom(issuer) == nil }) {
+			warnings = append(warnings, fmt.Sprintf("no certificate in %s has issued %s", files.Bundle, files.Certificate))
 		}
 	}
-	if !slices.ContainsFunc(bundle, func(issuer *x509.Certificate) bool { return leaf.CheckSignatureFrom(issuer) == nil }) {
-		warnings = append(warnings, fmt.Sprintf("no certificate in %s has issued %s", files.Bundle, files.Certificate))
-	}
-	return warnings, nil
+	return append(warnings, checkSent(sent, now)...), nil
 }
 
-func serves(c *x509.Certificate, use x509.ExtKeyUsage) bool {
-	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 || slices.Contains(c.ExtKeyUsage, use) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
-}
-
-// checkKey says what is wrong with a key in words that help: crypto/tls has the same few for everything.
-func checkKey(name string, key []byte) error {
-	found := ""
-	for block, rest := pem.Decode(key); block != nil; block, rest = pem.Decode(rest) {
-		switch {
-		case block.Type == "ENCRYPTED PRIVATE KEY", strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
-			return fmt.Errorf("%s has a passphrase: put it without one", name)
-		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			return nil
+// checkSent warns of what is wrong with a chain behind its first certificate. Many clients sort it themselves, and some, such as SIP equipment,
+// take it as it comes (RFC 5246 section 7.4.2 asks for the order).
+func checkSent(sent []*x509.Certificate, now time.Time) (warnings []string) {
+	chain, extra := pki.Sort(sent, sent[0].PublicKey)
+	for _, c := range chain[1:] {
+		if now.After(c.NotAfter) {
+			warnings = append(warnings, fmt.Sprintf("%s in the chain has expired on %s", pki.Title(c), c.NotAfter.UTC().Format(time.DateOnly)))
 		}
-		found = strings.ToLower(block.Type)
 	}
-	if found != "" {
-		return fmt.Errorf("%s holds a %s and no key: give the key first, then the certificate", name, found)
+	if len(sent) == len(chain)+len(extra) && !slices.EqualFunc(chain, sent[:len(chain)], (*x509.Certificate).Equal) {
+		warnings = append(warnings, "the chain is not in order, which some equipment does not take: pki chain sorts it")
 	}
-	return fmt.Errorf("%s holds no key in PEM", name)
+	return warnings
+}
+
+// checkPEM says what to do with a file in another form: services read PEM alone.
+func (d Deps) checkPEM(name, remedy string) error {
+	found, _, err := d.contents(name)
+	if err == nil && found.Form != pki.PEM {
+		err = fmt.Errorf("%s is %s, and services read PEM: use %s", name, found.Form, remedy)
+	}
+	return err
 }
 
 // checkBundle reads a file of certificates.
 func (d Deps) checkBundle(name string) ([]*x509.Certificate, error) {
-	b, err := d.readStored(name)
+	list, err := d.certificates(name)
 	if err != nil {
 		return nil, err
 	}
-	var list []*x509.Certificate
-	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d of %s cannot be read: %s", len(list)+1, name, strings.TrimPrefix(err.Error(), "x509: "))
-		}
-		list = append(list, c)
-	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("%s holds no certificate", name)
-	}
-	return list, nil
+	return list, d.checkPEM(name, "pki chain <basename> "+name)
 }
 
 // judgeBundle tells whether a service will be able to trust what is in a file.

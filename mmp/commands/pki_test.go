@@ -6,9 +6,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/big"
@@ -21,6 +23,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"rotunda/mmp/files"
+	"rotunda/mmp/grammar"
 	"rotunda/mmp/pki"
 )
 
@@ -280,4 +283,106 @@ func sign(t *testing.T, template, issuer *x509.Certificate, key, issuerKey crypt
 		t.Fatal(err)
 	}
 	return c
+}
+
+func TestServicesSayWhatToDoWithFilesTheyCannotUse(t *testing.T) {
+	d, r := newCryptoDesk(t)
+	root, rootKey := authority(t, "Root", nil, nil)
+	between, betweenKey := authority(t, "Between", root, rootKey)
+	key, err := pki.MakeKey("ecdsa256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := certify(t, key, between, betweenKey)
+	secret, err := pki.EncodeKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(secret)
+	r.add("w.key", secret)
+	r.add("binary.key", block.Bytes)
+	r.add("w.crt", pki.EncodeCertificates(leaf))
+	r.add("w.der", leaf.Raw)
+	r.add("ca.der", root.Raw)
+	r.add("reversed.crt", pki.EncodeCertificates(root, between, leaf))
+	r.add("mixed.crt", pki.EncodeCertificates(root, between))
+	r.add("full.crt", pki.EncodeCertificates(leaf, between, root))
+	d.fails("binary.key is DER, and services read PEM: use pki unlock binary.key", "webadmin certs binary.key w.crt")
+	d.fails("w.der is DER, and services read PEM: use pki chain <basename> w.der", "webadmin certs w.key w.der")
+	d.fails("ca.der is DER, and services read PEM: use pki chain <basename> ca.der", "tls sip trust ca.der")
+	d.fails("the certificate of w.key is number 3 of reversed.crt and has to be the first: use pki chain <basename> reversed.crt", "webadmin certs w.key reversed.crt")
+	d.prints("Warning: the chain is not in order, which some equipment does not take: pki chain sorts it\n", "webadmin certs w.key w.crt mixed.crt")
+	d.prints("", "webadmin certs w.key full.crt")
+	d.says("Key file binary.key has no pass phrase any more\n", "pki unlock binary.key")
+	d.prints("", "webadmin certs binary.key full.crt")
+
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secret, err = pki.EncodeKey(weak); err != nil {
+		t.Fatal(err)
+	}
+	r.add("weak.key", secret)
+	r.add("weak.crt", pki.EncodeCertificates(certify(t, weak, between, betweenKey)))
+	d.fails("weak.key holds an RSA key of 1024 bits: services take RSA of 2048 to 4096 bits", "webadmin certs weak.key weak.crt")
+}
+
+func TestWrongWordsOfPKICommandsAreExplained(t *testing.T) {
+	d, _ := newCryptoDesk(t)
+	for line, part := range map[string]string{
+		"pki csr w cn:x":                                "it is written CN",
+		"pki csr w CN:x subjectAltName:-a":              "-a is no host name",
+		"pki csr w C:uk":                                "two capital letters",
+		"pki csr w CN:a CN:b":                           "CN is given twice",
+		"pki csr w":                                     "give CN:<host name>",
+		"pki csr w.key CN:x":                            "the extension is added to it",
+		"pki csr ../w CN:x":                             "the beginning of file names",
+		"pki csr w CN:x CA:true":                        "CA and days are for pki selfsigned",
+		"pki csr w CN:x key:rsa1024":                    "rsa2048, rsa3072, rsa4096, ecdsa256, ecdsa384",
+		"pki selfsigned w CN:x days:0":                  "from 1 to 3653",
+		"pki inspect motd":                              "its name ends in .key",
+		"pki inspect gone.crt":                          "there is no file gone.crt: put it by SFTP first",
+		"pki csr w CN:" + strings.Repeat("a", 65):       "at most 64 fit",
+		"pki pkcs12-to-ssh nobody":                      "there is no file nobody.pub",
+		"pki verify a.crt b.crt host x for nothing":     "one of client, server",
+		"pki csr w emailAddress:x":                      "x is no e-mail address",
+		"pki csr w subjectAltName:a.example.com,,b.com": "a name is empty",
+	} {
+		d.fails(part, line)
+	}
+}
+
+// The crypto role has keys and nothing else; audit and others not even their names.
+func TestWhoMayUseKeys(t *testing.T) {
+	kinds, list := All(Deps{})
+	tree, err := grammar.NewTree(kinds, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string][]grammar.Role{
+		"pki": cryptos, "pki list": cryptos, "pki inspect a.key": cryptos, "pki match a.key a.crt": cryptos, "pki verify a.crt b.crt": cryptos, "pki csr a": cryptos,
+		"pki selfsigned a": cryptos, "pki sign a ca": cryptos, "pki unlock a.key": cryptos, "pki pkcs12 a.pfx a": cryptos, "pki chain a a.crt b.der": cryptos,
+		"pki pkcs12-to-ssh ann": admins,
+	} {
+		for _, role := range grammar.Roles {
+			_, err := tree.Parse(role, line)
+			if allowed := slices.Contains(want, role); allowed != (err == nil) || !allowed && !errors.Is(err, grammar.ErrDenied) {
+				t.Errorf("%s as %s: wanted allowed=%v, got %v", line, role, allowed, err)
+			}
+		}
+	}
+}
+
+func TestTabKnowsTheFilesOfKeys(t *testing.T) {
+	d, r := newCryptoDesk(t)
+	r.add("webadmin.key", nil)
+	r.add("motd", nil)
+	for _, k := range d.deps.pkiKinds() {
+		if k.Name == "pkifile" {
+			if got := k.Complete(&grammar.Caller{Role: grammar.Crypto}); !slices.Equal(got, []string{"webadmin.key"}) {
+				t.Errorf("wanted the key alone, got %q", got)
+			}
+		}
+	}
 }

@@ -162,7 +162,7 @@ WC3 JWT Expiry in hours   : 24
 	d.fails("use callbridge ucm certs <bundle> first", "callbridge ucm certs none")
 	d.fails("there is no file gone.crt: put it by SFTP first", "callbridge trust c2w gone.crt")
 	d.fails("core.key holds no certificate", "callbridge trust c2w core.key")
-	d.fails("certificate 1 of broken.crt cannot be read", "callbridge trust c2w broken.crt")
+	d.fails("broken.crt cannot be read: object 1, certificate: ", "callbridge trust c2w broken.crt")
 	d.fails("25", "callbridge wc3jwt expiry 25")
 	d.fails("callbridge listens on a twice", "callbridge listen a a")
 	d.fails("a, b, c or d", "callbridge listen lo")
@@ -213,8 +213,8 @@ func TestWhatOthersWillStumbleOverIsTold(t *testing.T) {
 	d.prints("Warning: old.crt has expired on 2021-02-03\n", "webadmin certs old.key old.crt ca.crt")
 	d.prints("Warning: soon.crt is not valid before 2090-01-02\n", "callbridge certs soon.key soon.crt ca.crt")
 	d.prints("Warning: certificate 1 of old.crt has expired on 2021-02-03\n", "tls ldap trust old.crt")
-	d.fails("locked.key has a passphrase: put it without one", "webadmin certs locked.key old.crt")
-	d.fails("text.key holds no key in PEM", "webadmin certs text.key old.crt")
+	d.fails("locked.key has a pass phrase: use pki unlock locked.key", "webadmin certs locked.key old.crt")
+	d.fails("text.key cannot be read: neither certificate, key nor request", "webadmin certs text.key old.crt")
 }
 
 func TestTLSIsSetUpByWhatConnectionsCarry(t *testing.T) {

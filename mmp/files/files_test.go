@@ -129,7 +129,7 @@ func TestNamesHaveTheirKind(t *testing.T) {
 	for name, kind := range map[string]string{
 		"upgrade.img": "upgrade image", "rotunda-1.2.img": "upgrade image", "x.bak": "backup", "cms.lic": "licence",
 		"license.dat": "licence", "a.key": "private key", "a.crt": "certificate", "A.CRT": "certificate", "a.cer": "certificate",
-		"full-chain_1.pem": "certificate", "a.csr": "certificate", "bob.pub": "SSH public key", "j.doe@x.pub": "SSH public key",
+		"full-chain_1.pem": "certificate", "ca.DER": "certificate", "sent.pfx": "PKCS#12 archive", "sent.p12": "PKCS#12 archive", "a.csr": "certificate", "bob.pub": "SSH public key", "j.doe@x.pub": "SSH public key",
 		"sso_corp.zip": "single sign-on archive", "dictionary": "password dictionary", "motd": "message", "login_warning": "message",
 		"eth0.pcap": "packet capture", "log": "log", "audit": "audit log", "live.json": "configuration",
 		"logbundle.tar.gz": "log bundle", "upgrade.img.filepart": "upgrade image",
@@ -534,5 +534,60 @@ func TestTheLogBundleHoldsTheLogAndTheConfiguration(t *testing.T) {
 	if len(got) != 3 || got["logbundle/log"] != "the log\n" || got["logbundle/log.1"] != "the older log\n" ||
 		!strings.Contains(got["logbundle/live.json"], `"generation": "7"`) {
 		t.Errorf("the bundle holds %q", got)
+	}
+}
+
+// What the machine makes for a person comes by the same way as an upload.
+func TestPutHasTheRightsOfThePersonAndReplacesNothingUnasked(t *testing.T) {
+	w := newWorld(t)
+	if err := w.Put(as(grammar.Crypto), "web.key", []byte("one"), false); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(w.dir, "files", "web.key"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("wanted a file among those that a backup holds, readable by its owner alone, got %v, %v", info, err)
+	}
+	if err := w.Put(admin, "web.key", []byte("two"), false); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("wanted %v, got %v", fs.ErrExist, err)
+	}
+	if got, err := w.get(admin, "web.key"); err != nil || got != "one" {
+		t.Errorf("wanted the first to stay, got %q, %v", got, err)
+	}
+	if err := w.Put(admin, "web.key", []byte("two"), true); err != nil {
+		t.Error(err)
+	}
+	if got, err := w.get(as(grammar.Crypto), "web.key"); err != nil || got != "two" {
+		t.Errorf("wanted it replaced, got %q, %v", got, err)
+	}
+	if err := w.Put(as(grammar.Audit), "b.key", []byte("x"), false); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("audit: wanted %v, got %v", fs.ErrPermission, err)
+	}
+	if err := w.Put(as(grammar.Crypto), "ann.pub", []byte("x"), false); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("crypto: wanted %v, got %v", fs.ErrPermission, err)
+	}
+	if err := w.Put(admin, "big.key", make([]byte, mib+1), false); !errors.Is(err, ErrFull) {
+		t.Errorf("a large one: wanted %v, got %v", ErrFull, err)
+	}
+	list, err := os.ReadDir(filepath.Join(w.dir, "transfer"))
+	if err != nil || len(list) != 0 {
+		t.Errorf("wanted nothing half done, got %v, %v", list, err)
+	}
+}
+
+// Two that are made at once under one name: one of them has to be told.
+func TestAFileThatCameMeanwhileIsNotReplaced(t *testing.T) {
+	w := newWorld(t)
+	u, err := w.Create(admin, "a.key", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Put(admin, "a.key", []byte("first"), false); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Commit(); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("wanted %v, got %v", fs.ErrExist, err)
+	}
+	if got, err := w.get(admin, "a.key"); err != nil || got != "first" {
+		t.Errorf("wanted the first, got %q, %v", got, err)
 	}
 }

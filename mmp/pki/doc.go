@@ -4,7 +4,7 @@
 //
 // All functions work on bytes and values and keep nothing: no files, no clock, no terminal. What goes in comes from outside and is
 // bounded: [MaxFile] bytes, [MaxObjects] objects, [MaxKey] bytes of a key, and [maxIterations] of a pass phrase's hash, so that
-// a hostile file costs a second at most. No error and no description holds any part of a private key or of a pass phrase.
+// a hostile file costs a few seconds at most. No error and no description holds any part of a private key or of a pass phrase.
 //
 // Formats: RFC 5280 (certificates), RFC 2986 (requests), RFC 5958 and 8018 (keys and their encryption), RFC 1421 section 4.6
 // (the older encryption in PEM), RFC 7292 (PKCS#12), RFC 7468 (PEM). What is accepted for services follows the guide's chapter 4.4.
@@ -19,8 +19,9 @@ const (
 	MaxKey = 16 << 10
 	// maxKeys of a file are looked into, for the same reason.
 	maxKeys = 8
-	// maxIterations of hashing a pass phrase. Programs use 2,048 to 600,000; ten million take some seconds.
-	maxIterations = 10_000_000
+	// maxIterations of hashing a pass phrase. Programs use 2,048 to 600,000; a million take a third of a second on a server, and a PKCS#12
+	// file has up to five such hashes.
+	maxIterations = 1_000_000
 	// maxPath is how many certificates a chain may have.
 	maxPath = 10
 )
