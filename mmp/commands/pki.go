@@ -263,7 +263,7 @@ func (d Deps) exists(name string) bool {
 	return err == nil
 }
 
-func (d Deps) put(c *grammar.Call, name string, data []byte, replace bool) error {
+func (d Deps) putFile(c *grammar.Call, name string, data []byte, replace bool) error {
 	if d.Shelf == nil {
 		return errors.New("there is no storage for keys and certificates")
 	}
@@ -383,11 +383,11 @@ func (d Deps) makePKI(c *grammar.Call, base, extension string, a pki.Attributes,
 		if err != nil {
 			return err
 		}
-		if err := d.put(c, keyName, secret, false); err != nil {
+		if err := d.putFile(c, keyName, secret, false); err != nil {
 			return err
 		}
 	}
-	if err := d.put(c, name, data, true); err != nil {
+	if err := d.putFile(c, name, data, true); err != nil {
 		return err
 	}
 	what := map[string]string{".csr": "CSR", ".crt": "certificate"}[extension]
@@ -440,7 +440,7 @@ func (d Deps) signPKI(c *grammar.Call) error {
 	if err != nil {
 		return err
 	}
-	if err := d.put(c, name, pki.EncodeCertificates(certificate), true); err != nil {
+	if err := d.putFile(c, name, pki.EncodeCertificates(certificate), true); err != nil {
 		return err
 	}
 	c.Printf("Created certificate %s, signed by %s, valid until %s\n", name, caName, pki.TimeText(certificate.NotAfter))
@@ -573,7 +573,7 @@ func (d Deps) unlockPKI(c *grammar.Call) error {
 	if err != nil {
 		return err
 	}
-	if err := d.put(c, name, secret, true); err != nil {
+	if err := d.putFile(c, name, secret, true); err != nil {
 		return err
 	}
 	if err := pki.Usable(key.Public()); err != nil {
@@ -622,15 +622,15 @@ func (d Deps) importPKI(c *grammar.Call) error {
 	if err != nil {
 		return err
 	}
-	if err := d.put(c, keyName, secret, false); err != nil {
+	if err := d.putFile(c, keyName, secret, false); err != nil {
 		return err
 	}
-	if err := d.put(c, certificateName, pki.EncodeCertificates(a.Certificate), false); err != nil {
+	if err := d.putFile(c, certificateName, pki.EncodeCertificates(a.Certificate), false); err != nil {
 		return err
 	}
 	if len(a.Chain) > 0 {
 		chain, extra := pki.Sort(append([]*x509.Certificate{a.Certificate}, a.Chain...), a.Key.Public())
-		if err := d.put(c, bundleName, pki.EncodeCertificates(append(chain[1:], extra...)...), false); err != nil {
+		if err := d.putFile(c, bundleName, pki.EncodeCertificates(append(chain[1:], extra...)...), false); err != nil {
 			return err
 		}
 	}
@@ -658,7 +658,7 @@ func (d Deps) chainPKI(c *grammar.Call) error {
 	if err := d.mayReplace(c, name); err != nil {
 		return err
 	}
-	if err := d.put(c, name, pki.EncodeCertificates(chain...), true); err != nil {
+	if err := d.putFile(c, name, pki.EncodeCertificates(chain...), true); err != nil {
 		return err
 	}
 	for _, e := range extra {
@@ -693,7 +693,7 @@ func (d Deps) publicKeyPKI(c *grammar.Call) error {
 		return fmt.Errorf("%s holds a key (%s) that SSH does not take", name, pki.KeyText(a.Key.Public()))
 	}
 	line := strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(public)), "\n") + " " + user + "\n"
-	if err := d.put(c, name, []byte(line), true); err != nil {
+	if err := d.putFile(c, name, []byte(line), true); err != nil {
 		return err
 	}
 	c.Printf("Created public key %s: %s %s\n", name, public.Type(), ssh.FingerprintSHA256(public))
