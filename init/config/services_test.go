@@ -71,6 +71,7 @@ func TestTLSIsRefusedWithWhatWouldBeRight(t *testing.T) {
 	refuses(t, good, []refusal[TLS]{
 		{func(s *TLS) { s.SIP.Trust = "" }, "use tls sip trust <bundle> first"},
 		{func(s *TLS) { s.SIP.Trust = "a/b" }, `tls sip trust bundle "a/b" is not the name of a file`},
+		{func(s *TLS) { s.RTMPS.Verify = VerifyOn }, "use tls rtmps trust <bundle> first"},
 		{func(s *TLS) { s.LDAP.Verify = "maybe" }, `verification "maybe" is unknown`},
 		{func(s *TLS) { s.WebAdmin.MinVersion = "1.4" }, `TLS version "1.4" is unknown: use 1.0, 1.1, 1.2, 1.3`},
 		{func(s *TLS) { s.MinDTLS = "1.1" }, `DTLS version "1.1" is unknown: use 1.0, 1.2`},

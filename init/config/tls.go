@@ -38,8 +38,10 @@ func validateFile(name string) error {
 
 // TLS is how connections are secured, by what they carry (guide 4.9, MMP commands "tls").
 type TLS struct {
-	SIP      TLSKind `json:"sip,omitzero"`
-	LDAP     TLSKind `json:"ldap,omitzero"`
+	SIP  TLSKind `json:"sip,omitzero"`
+	LDAP TLSKind `json:"ldap,omitzero"`
+	// RTMPS is what streams go out by (guide 11.9).
+	RTMPS    TLSKind `json:"rtmps,omitzero"`
 	WebAdmin TLSKind `json:"webAdmin,omitzero"`
 	// MinDTLS is one of [DTLSVersions]; empty for [DefaultTLS].
 	MinDTLS string `json:"minDTLS,omitempty"`
@@ -118,7 +120,7 @@ func (t TLS) validate() error {
 	for _, k := range []struct {
 		name string
 		kind TLSKind
-	}{{"sip", t.SIP}, {"ldap", t.LDAP}, {"webadmin", t.WebAdmin}} {
+	}{{"sip", t.SIP}, {"ldap", t.LDAP}, {"rtmps", t.RTMPS}, {"webadmin", t.WebAdmin}} {
 		if err := k.kind.validate(k.name); err != nil {
 			return err
 		}

@@ -12,12 +12,12 @@ func (d Deps) tlsCommands() []grammar.Command {
 	choice := func(versions []string) string { return "<version:(" + strings.Join(versions, "|") + ")>" }
 	return []grammar.Command{
 		{
-			Syntax: "tls (sip|ldap|webadmin)", Roles: readers,
+			Syntax: "tls (sip|ldap|rtmps|webadmin)", Roles: readers,
 			Help: "Show how connections of a kind are secured",
 			Run:  d.showTLS,
 		},
 		{
-			Syntax: "tls (sip|ldap) trust (<bundle:file>|none)", Roles: cryptos,
+			Syntax: "tls (sip|ldap|rtmps) trust (<bundle:file>|none)", Roles: cryptos,
 			Help: "Choose the certificates that are trusted at the other end",
 			Detail: "For example tls ldap trust ca.crt; the file is put by SFTP. They count once tls ldap verify is enabled. Files of the same name that are " +
 				"put later count after callbridge restart.",
@@ -32,7 +32,7 @@ func (d Deps) tlsCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "tls (sip|ldap) verify (enable|disable|ocsp)", Roles: cryptos,
+			Syntax: "tls (sip|ldap|rtmps) verify (enable|disable|ocsp)", Roles: cryptos,
 			Help: "Verify the certificate at the other end, or take any",
 			Detail: "Without it nobody is kept from standing in between, even where the connection is secure. With ocsp its issuer is asked whether it " +
 				"was revoked.",
@@ -50,7 +50,7 @@ func (d Deps) tlsCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "tls (sip|ldap|webadmin) min-tls-version " + choice(config.TLSVersions), Roles: cryptos,
+			Syntax: "tls (sip|ldap|rtmps|webadmin) min-tls-version " + choice(config.TLSVersions), Roles: cryptos,
 			Help:   "Choose the oldest version of TLS that is taken",
 			Detail: "It is 1.2 where nothing is chosen. Older ones are not safe; they are there for equipment that has nothing else.",
 			Run: func(c *grammar.Call) error {
@@ -69,7 +69,7 @@ func (d Deps) tlsCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "tls (sip|ldap|webadmin) ciphers (<list:word>|default)", Roles: cryptos,
+			Syntax: "tls (sip|ldap|rtmps|webadmin) ciphers (<list:word>|default)", Roles: cryptos,
 			Help:   "Choose the ciphers of versions before 1.3, with colons between them",
 			Detail: "The names are those of OpenSSL: " + strings.Join(config.CipherNames(), ", ") + ".",
 			Run: func(c *grammar.Call) error {
@@ -94,6 +94,8 @@ func kindOf(c *grammar.Call, t *config.TLS) *config.TLSKind {
 		return &t.SIP
 	case c.Has("ldap"):
 		return &t.LDAP
+	case c.Has("rtmps"):
+		return &t.RTMPS
 	}
 	return &t.WebAdmin
 }

@@ -250,10 +250,22 @@ Ciphers                 : ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA25
 	if doc.TLS.MinDTLS != "1.0" || doc.TLS.WebAdmin.MinVersion != "1.0" || doc.TLS.SIP != (config.TLSKind{}) {
 		t.Errorf("wanted DTLS and the Web Admin at 1.0 and SIP as it was, got %+v", doc.TLS)
 	}
+	d.fails("tls rtmps verification needs certificates to trust: use tls rtmps trust <bundle> first", "tls rtmps verify enable")
+	d.prints("", "tls rtmps trust ca.crt")
+	d.prints("", "tls rtmps verify enable")
+	d.prints(`Trust bundle            : ca.crt
+Verification mode       : enabled
+Minimum TLS version     : 1.2
+Ciphers                 : default
+`, "tls rtmps")
+	if want := (config.TLSKind{Trust: "ca.crt", Verify: config.VerifyOn}); doc.TLS.LDAP == want || d.machine.config.Document.TLS.RTMPS != want {
+		t.Errorf("wanted streams set alone, got %+v", d.machine.config.Document.TLS)
+	}
 	d.fails(`cipher "RC4-MD5" is unknown`, "tls sip ciphers RC4-MD5")
 	d.fails("one of 1.0, 1.1, 1.2, 1.3", "tls sip min-tls-version 1.4")
 	d.fails("webadmin", "tls webadmin trust ca.crt")
-	for _, line := range []string{"tls ldap verify disable", "tls ldap trust none", "tls ldap min-tls-version 1.2", "tls ldap ciphers default", "tls webadmin min-tls-version 1.2", "tls min-dtls-version 1.2"} {
+	for _, line := range []string{"tls ldap verify disable", "tls ldap trust none", "tls ldap min-tls-version 1.2", "tls ldap ciphers default", "tls webadmin min-tls-version 1.2", "tls min-dtls-version 1.2",
+		"tls rtmps verify disable", "tls rtmps trust none"} {
 		d.prints("", line)
 	}
 	if d.machine.config.Document.TLS != (config.TLS{}) {
