@@ -78,7 +78,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 	if d.Location == nil {
 		d.Location = time.Local
 	}
-	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), d.pkiKinds(), d.syslogKinds())
+	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), firewallKinds(), dscpKinds(), d.pkiKinds(), d.syslogKinds())
 	return kinds, slices.Concat(
 		d.versionCommands(),
 		d.hostnameCommands(),
@@ -87,6 +87,8 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.ipv6Commands(),
 		d.dnsCommands(),
 		d.ntpCommands(),
+		d.firewallCommands(),
+		d.dscpCommands(),
 		d.syslogCommands(),
 		d.reachCommands(),
 		d.clockCommands(),
@@ -136,7 +138,7 @@ func (d Deps) change(c *grammar.Call, edit func(*config.Document) error) error {
 		} else if bytes.Equal(before, after) {
 			return nil
 		}
-		applied, err := d.Machine.SetConfig(c.Context, running.Generation, doc)
+		applied, err := d.submit(c, running, doc)
 		if control.IsConflict(err) {
 			continue
 		}

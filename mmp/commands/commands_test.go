@@ -266,7 +266,7 @@ func (d *desk) run(line string, answers ...string) (string, error) {
 		d.t.Fatal(err)
 	}
 	var out bytes.Buffer
-	caller := &grammar.Caller{User: "admin", Role: grammar.Admin, Source: "192.0.2.7:50022", Terminal: &script{answers: answers}}
+	caller := &grammar.Caller{User: "admin", Role: grammar.Admin, Source: "192.0.2.7:50022", Local: netip.MustParseAddr("192.168.80.151"), Terminal: &script{answers: answers}}
 	match, err := tree.Parse(grammar.Admin, line)
 	if err != nil {
 		return "", err

@@ -71,6 +71,8 @@ type Caller struct {
 	Role Role
 	// Source is "serial console" or ip:port.
 	Source string
+	// Local is the address of this machine that the person has connected to; the zero value at a console.
+	Local netip.Addr
 	// Terminal asks questions; nil where nobody can answer.
 	Terminal Terminal
 }

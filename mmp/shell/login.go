@@ -16,6 +16,8 @@ import (
 type Source struct {
 	// Addr is the far end of a connection; the zero value at a console.
 	Addr netip.AddrPort
+	// Local is this machine's address of the connection.
+	Local netip.Addr
 	// Console is the name of the console's device, "" for a connection.
 	Console string
 }

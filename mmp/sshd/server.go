@@ -179,6 +179,14 @@ func sourceOf(conn net.Conn) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// localOf is this machine's end.
+func localOf(conn net.Conn) netip.Addr {
+	if a, ok := conn.LocalAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
 // serve takes one connection from its first byte to its last. authCtx is for the time before the login.
 func (s *Server) serve(ctx, authCtx context.Context, raw net.Conn, from netip.AddrPort, entered *entrance) {
 	loggedIn := false
@@ -216,7 +224,7 @@ func (s *Server) handshake(ctx context.Context, raw net.Conn, from netip.AddrPor
 	if err := raw.SetDeadline(time.Now().Add(s.Limits.Exchange)); err != nil {
 		return nil, nil, nil, fmt.Errorf("set the deadline: %w", err)
 	}
-	auth := &authentication{server: s, ctx: ctx, from: shell.Source{Addr: from}}
+	auth := &authentication{server: s, ctx: ctx, from: shell.Source{Addr: from, Local: localOf(raw)}}
 	config := auth.config()
 	config.PreAuthConnCallback = func(ssh.ServerPreAuthConn) {
 		_ = raw.SetDeadline(time.Now().Add(s.Limits.Login))

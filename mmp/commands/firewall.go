@@ -1,0 +1,240 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rotunda/init/config"
+	"rotunda/mmp/grammar"
+)
+
+// anyPort is the word for all ports.
+const anyPort = "any"
+
+func firewallKinds() []grammar.Kind {
+	return []grammar.Kind{
+		{
+			Name: "service", Help: "a port or the name of a service, with /tcp or /udp or without for both, for example 22, ssh or 5060/udp; any for all ports",
+			Check: func(word string) error {
+				_, _, err := parseService(word)
+				return err
+			},
+			Complete: func(*grammar.Caller) []string { return append(serviceNames(), anyPort) },
+		},
+		{
+			Name: "sender", Help: "an IPv4 or IPv6 address, with a prefix length or without, for example 192.0.2.7 or 2001:db8::/32",
+			Check: func(word string) error {
+				_, err := parseSender(word)
+				return err
+			},
+		},
+	}
+}
+
+// parseService reads "<port>[/<proto>]". Port 0 stands for all.
+func parseService(word string) (port int, proto string, err error) {
+	name, proto, cut := strings.Cut(word, "/")
+	if cut && proto != config.TCP && proto != config.UDP {
+		return 0, "", errors.New("the protocol is tcp or udp")
+	}
+	if name == anyPort {
+		return 0, proto, nil
+	}
+	if n, ok := services[name]; ok {
+		return n, proto, nil
+	}
+	// Atoi takes signs and any number of zeroes, which nothing prints.
+	n, err := strconv.Atoi(name)
+	if err != nil || strconv.Itoa(n) != name {
+		return 0, "", errors.New("there is no such service")
+	}
+	if n < 1 || n > 65535 {
+		return 0, "", errors.New("ports are 1 to 65535")
+	}
+	return n, proto, nil
+}
+
+// parseSender reads "<address>[/<length>]".
+func parseSender(word string) (netip.Prefix, error) {
+	if !strings.Contains(word, "/") {
+		a, err := netip.ParseAddr(word)
+		if err != nil || a.Zone() != "" || a.Is4In6() {
+			return netip.Prefix{}, errNotOne
+		}
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(word)
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, errNotOne
+	}
+	if p != p.Masked() {
+		return netip.Prefix{}, fmt.Errorf("there are bits behind the prefix length: use %s, or %s for one host", p.Masked(), p.Addr())
+	}
+	return p, nil
+}
+
+// firewallCommands say what interfaces let in (guide chapter 15.6).
+func (d Deps) firewallCommands() []grammar.Command {
+	minutes := fmt.Sprintf("Over SSH, a change that would keep this session out is taken back after %.0f minutes unless firewall confirm is run from a new login.",
+		config.ConfirmWithin.Minutes())
+	return []grammar.Command{
+		{
+			Syntax: "firewall <interface>", Roles: readers,
+			Help: "Show the firewall of an interface with its rules",
+			Run:  d.showFirewall,
+		},
+		{
+			Syntax: "firewall <interface> default (allow|deny)", Roles: admins,
+			Help:   "Choose what becomes of packets that no rule names",
+			Detail: "It has to be chosen before the firewall is enabled. " + minutes,
+			Run: func(c *grammar.Call) error {
+				return d.changeFirewall(c, func(f *config.Firewall) error {
+					f.Default = config.Deny
+					if c.Has("allow") {
+						f.Default = config.Allow
+					}
+					return nil
+				})
+			},
+		},
+		{
+			Syntax: "firewall <interface> (allow|deny) <port:service> [from <sender>]", Roles: admins,
+			Help: "Add a rule that lets in or keeps out what comes for a port",
+			Detail: fmt.Sprintf("For example firewall a allow ssh from 192.0.2.0/24, or firewall a deny 80/tcp. Rules are asked in the order in which they were added, and the first that "+
+				"fits decides; up to %d for an interface. Answers to what this machine has asked, ping, neighbour discovery and DHCP always pass. ", config.MaxFirewallRules) + minutes,
+			Run: d.addRule,
+		},
+		{
+			Syntax: "firewall <interface> delete <tag:0..>", Roles: admins,
+			Help:   "Delete a rule by its number",
+			Detail: "The other rules keep their numbers.",
+			Run: func(c *grammar.Call) error {
+				return d.changeFirewall(c, func(f *config.Firewall) error {
+					i := slices.IndexFunc(f.Rules, func(r config.FirewallRule) bool { return r.Tag == c.Int("tag") })
+					if i < 0 {
+						return fmt.Errorf("interface %s has no rule %d; firewall %[1]s shows those that there are", c.Arg("interface"), c.Int("tag"))
+					}
+					f.Rules = slices.Delete(f.Rules, i, i+1)
+					return nil
+				})
+			},
+		},
+		{
+			Syntax: "firewall <interface> (enable|disable)", Roles: admins,
+			Help:   "Put the rules of an interface in force, or none",
+			Detail: minutes,
+			Run: func(c *grammar.Call) error {
+				return d.changeFirewall(c, func(f *config.Firewall) error {
+					if c.Has("enable") && f.Default == "" {
+						return fmt.Errorf("there is no default: use firewall %s default allow or deny first", c.Arg("interface"))
+					}
+					f.Enabled = c.Has("enable")
+					return nil
+				})
+			},
+		},
+		{
+			Syntax: "firewall confirm", Roles: admins,
+			Help:   "Keep a change of network or firewall that would be taken back",
+			Detail: "It has to be run from a login that is newer than the change, or at the console: that shows that the machine can still be reached.",
+			Run: func(c *grammar.Call) error {
+				if err := d.Machine.ConfirmConfig(c.Context, c.Caller.Source); err != nil {
+					return err
+				}
+				c.Printf("The change is confirmed\n")
+				return nil
+			},
+		},
+	}
+}
+
+func (d Deps) changeFirewall(c *grammar.Call, edit func(*config.Firewall) error) error {
+	if _, _, err := d.look(c); err != nil {
+		return err
+	}
+	return d.change(c, func(doc *config.Document) error {
+		if doc.Firewall == nil {
+			doc.Firewall = config.Firewalls{}
+		}
+		name := c.Arg("interface")
+		f := doc.Firewall[name]
+		if err := edit(&f); err != nil {
+			return err
+		}
+		doc.Firewall[name] = f
+		return nil
+	})
+}
+
+func (d Deps) addRule(c *grammar.Call) error {
+	port, proto, err := parseService(c.Arg("port"))
+	if err != nil {
+		return err
+	}
+	rule := config.FirewallRule{Allow: c.Has("allow"), Port: port, Proto: proto}
+	if c.Has("from") {
+		if rule.From, err = parseSender(c.Arg("sender")); err != nil {
+			return err
+		}
+	}
+	return d.changeFirewall(c, func(f *config.Firewall) error {
+		for _, r := range f.Rules {
+			rule.Tag = r.Tag
+			if r == rule {
+				return fmt.Errorf("rule %d says this already", r.Tag)
+			}
+		}
+		rule.Tag = f.NextTag()
+		f.Rules = append(f.Rules, rule)
+		return nil
+	})
+}
+
+func (d Deps) showFirewall(c *grammar.Call) error {
+	doc, _, err := d.look(c)
+	if err != nil {
+		return err
+	}
+	f := doc.Firewall[c.Arg("interface")]
+	policy := string(f.Default)
+	if policy == "" {
+		policy = "none"
+	}
+	c.Printf("Interface : %s\nEnabled : %t\nDefault policy : %s\n", c.Arg("interface"), f.Enabled, policy)
+	if len(f.Rules) == 0 {
+		return nil
+	}
+	c.Printf("Tag   Rule\n---   ----\n")
+	for _, r := range f.Rules {
+		c.Printf("%-5d %s\n", r.Tag, ruleText(r))
+	}
+	return nil
+}
+
+// ruleText is a rule as it is typed, but that deny is drop.
+func ruleText(r config.FirewallRule) string {
+	text := "drop "
+	if r.Allow {
+		text = "allow "
+	}
+	if r.Port == 0 {
+		text += anyPort
+	} else {
+		text += strconv.Itoa(r.Port)
+	}
+	if r.Proto != "" {
+		text += "/" + r.Proto
+	}
+	switch {
+	case !r.From.IsValid():
+	case r.From.IsSingleIP():
+		text += " from " + r.From.Addr().String()
+	default:
+		text += " from " + r.From.String()
+	}
+	return text
+}
