@@ -282,8 +282,13 @@ func progress[T any](c *grammar.Call, work func() (T, error)) (T, error) {
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		value, err := work()
-		done <- outcome{value, err}
+		o := outcome{err: errors.New("the file or the key was too odd for this machine; nothing was changed")}
+		// A panic here would be the end of every session: the shell catches those of commands, and not of what they start.
+		defer func() {
+			_ = recover()
+			done <- o
+		}()
+		o.value, o.err = work()
 	}()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()

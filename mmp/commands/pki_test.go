@@ -13,7 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/syslog"
 	"math/big"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -384,5 +387,58 @@ func TestTabKnowsTheFilesOfKeys(t *testing.T) {
 				t.Errorf("wanted the key alone, got %q", got)
 			}
 		}
+	}
+}
+
+// With the real store: what is made is there for SFTP and for backups, readable by its owner alone.
+func TestWhatIsMadeIsAStoredFile(t *testing.T) {
+	d := newDesk(t)
+	dir := t.TempDir()
+	store, err := files.Open(files.Config{Stored: filepath.Join(dir, "files"), Transfer: filepath.Join(dir, "transfer"), Logs: filepath.Join(dir, "log"),
+		Log: func(_ syslog.Priority, _, text string) {
+			if strings.Contains(text, "BEGIN") {
+				t.Errorf("wanted no key in the log, got %q", text)
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.deps.Stored, d.deps.Shelf = store, store
+	d.says("....\n....\nCreated key file w.key and certificate w.crt\nCRT file w.crt ready for download via SFTP\n", "pki selfsigned w CN:w.example.com key:ecdsa256")
+	for _, name := range []string{"w.key", "w.crt"} {
+		info, err := os.Stat(filepath.Join(dir, "files", name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: wanted it readable by its owner alone, got %v, %v", name, info, err)
+		}
+	}
+	d.prints("SUCCESS: Key and certificate pair match\n", "pki match w.key w.crt")
+	d.fails("aborted, nothing was changed", "pki selfsigned w CN:other.example.com", "n")
+	for role, want := range map[grammar.Role]int{grammar.Admin: 2, grammar.Crypto: 2, grammar.Audit: 0, grammar.API: 0} {
+		list, err := store.List(t.Context(), files.Person{User: "x", Role: role})
+		list = slices.DeleteFunc(list, func(f files.Info) bool { return !hasExtension(f.Name, extensions) })
+		if err != nil || len(list) != want {
+			t.Errorf("%s: wanted %d files, got %v, %v", role, want, list, err)
+		}
+	}
+	// The disk is full or broken: nothing half made is left.
+	if err := os.RemoveAll(filepath.Join(dir, "transfer")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := d.run("pki csr x CN:x.example.com key:ecdsa256"); err == nil || strings.Contains(out, "Created") {
+		t.Errorf("wanted a failure told, got %q, %v", out, err)
+	}
+	if list, err := os.ReadDir(filepath.Join(dir, "files")); err != nil || len(list) != 2 {
+		t.Errorf("wanted the two files alone, got %v, %v", list, err)
+	}
+}
+
+// Ctrl-C does not wait for a key.
+func TestMakingAKeyCanBeInterrupted(t *testing.T) {
+	d, r := newCryptoDesk(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d.ctx = ctx
+	if _, err := d.run("pki csr w CN:w.example.com key:rsa4096"); !errors.Is(err, context.Canceled) || len(r.shelf) != 0 {
+		t.Errorf("wanted it interrupted with nothing stored, got %v and %d files", err, len(r.shelf))
 	}
 }

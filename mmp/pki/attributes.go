@@ -73,7 +73,7 @@ func ParseAttributes(words []string) (Attributes, error) {
 	if !a.CA {
 		if ip, err := netip.ParseAddr(a.CN); err == nil {
 			a.addIP(ip)
-		} else if checkDNS(a.CN) == nil && strings.Contains(a.CN, ".") && !slices.Contains(a.DNS, a.CN) {
+		} else if checkDNS(a.CN) == nil && !slices.Contains(a.DNS, a.CN) {
 			a.DNS = append([]string{a.CN}, a.DNS...)
 		}
 	}
