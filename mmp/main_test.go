@@ -2,6 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"net"
 	"os"
@@ -116,6 +121,9 @@ func TestTheShellAlone(t *testing.T) {
 		{"help upgrade", "upgrade"},
 		{"nonsense", "Unknown command"},
 		{"ssh server_key list", "ssh_host_ed25519_key.pub"},
+		{"pki csr web CN:web.example.com", "Created key file web.key and CSR web.csr\nCSR file web.csr ready for download via SFTP\n"},
+		{"pki list", "User supplied certificates and keys:\nweb.key\nweb.csr\n"},
+		{"pki match web.key web.csr", "SUCCESS: "},
 	} {
 		session, err := client.NewSession()
 		if err != nil {
@@ -134,6 +142,22 @@ func TestTheShellAlone(t *testing.T) {
 	put(t, transfer, "motd", "Maintenance on Friday\n")
 	if got := talk(t, client); !strings.Contains(got, "Maintenance on Friday\r\n") {
 		t.Errorf("session after putting motd: wanted its text, got %q", got)
+	}
+	if got := get(t, transfer, "web.csr"); !strings.HasPrefix(got, "-----BEGIN CERTIFICATE REQUEST-----\n") {
+		t.Errorf("web.csr: wanted a request at SFTP, got %q", got)
+	}
+	put(t, transfer, "sent.key", lockedKey(t, "Open-Sesame8"))
+	// A script gives the pass phrase on standard input, as a person does at the terminal.
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	session.Stdin = strings.NewReader("Open-Sesame8\n")
+	if out, err := session.Output("pki unlock sent.key"); err != nil || !strings.Contains(string(out), "Key file sent.key has no pass phrase any more\n") {
+		t.Errorf("pki unlock: wanted the key opened, got %q, %v", out, err)
+	}
+	if got := get(t, transfer, "sent.key"); !strings.HasPrefix(got, "-----BEGIN PRIVATE KEY-----\n") {
+		t.Error("sent.key: wanted it without a pass phrase")
 	}
 	transfer.Close()
 
@@ -155,8 +179,10 @@ func TestTheShellAlone(t *testing.T) {
 	if !strings.Contains(log.String(), "issued command < user list>: permission granted\n") {
 		t.Errorf("log: wanted an audit line, got\n%s", &log)
 	}
-	if strings.Contains(log.String(), "Correct-Horse7") {
-		t.Error("log: wanted no password in it")
+	for _, secret := range []string{"Correct-Horse7", "Open-Sesame8", "PRIVATE KEY"} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("log: wanted no %s in it", secret)
+		}
 	}
 	stored, err := os.ReadFile(filepath.Join(dir, "mmp", "accounts.json"))
 	if err != nil || !strings.Contains(string(stored), `"failedLogins": 1`) {
@@ -190,6 +216,39 @@ func put(t *testing.T, client *sftp.Client, name, text string) {
 	if err := f.Close(); err != nil {
 		t.Fatalf("put %s: %v", name, err)
 	}
+}
+
+func get(t *testing.T, client *sftp.Client, name string) string {
+	t.Helper()
+	f, err := client.Open(name)
+	if err != nil {
+		t.Fatalf("get %s: %v", name, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatalf("get %s: %v", name, err)
+	}
+	return string(text)
+}
+
+// lockedKey is a private key behind a pass phrase, as old programs write it.
+func lockedKey(t *testing.T, passphrase string) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	//lint:ignore SA1019 old programs write it
+	block, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte(passphrase), x509.PEMCipherAES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(block))
 }
 
 // talk runs a session on a terminal and returns all that it shows.

@@ -203,7 +203,8 @@ func TestAKeyIsUnlockedInPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	locked, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte("opensesame"), x509.PEMCipherAES256) //nolint:staticcheck // what old programs write
+	//lint:ignore SA1019 old programs write it
+	locked, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte("opensesame"), x509.PEMCipherAES256)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,8 @@ func seeds(f *testing.F) testChain {
 	if err != nil {
 		f.Fatal(err)
 	}
-	sec1, err := x509.EncryptPEMBlock(fixed{}, "EC PRIVATE KEY", block.Bytes, []byte("x"), x509.PEMCipherAES128) //nolint:staticcheck // what old programs write
+	//lint:ignore SA1019 old programs write it
+	sec1, err := x509.EncryptPEMBlock(fixed{}, "EC PRIVATE KEY", block.Bytes, []byte("x"), x509.PEMCipherAES128)
 	if err != nil {
 		f.Fatal(err)
 	}

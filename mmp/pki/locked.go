@@ -36,7 +36,8 @@ func (l Locked) Unlock(passphrase string) (crypto.Signer, error) {
 	if l.block != nil {
 		// The method is broken (RFC 1421: one round of MD5, and nothing that detects a change), which is why it is deprecated;
 		// to get a key out of it, it is what has to be done.
-		der, err = x509.DecryptPEMBlock(l.block, []byte(passphrase)) //nolint:staticcheck // see above
+		//lint:ignore SA1019 see above
+		der, err = x509.DecryptPEMBlock(l.block, []byte(passphrase))
 		if err != nil {
 			if errors.Is(err, x509.IncorrectPasswordError) {
 				return nil, ErrPassphrase
