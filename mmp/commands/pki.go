@@ -36,6 +36,11 @@ func hasExtension(name string, list []string) bool {
 	})
 }
 
+// rank is the place of a name's extension among [extensions].
+func rank(name string) int {
+	return slices.IndexFunc(extensions, func(e string) bool { return hasExtension(name, []string{e}) })
+}
+
 func person(c *grammar.Caller) files.Person {
 	return files.Person{User: c.User, Role: c.Role, Source: c.Source}
 }
@@ -188,7 +193,13 @@ func (d Deps) listPKI(ctx context.Context, c *grammar.Caller) ([]files.Info, err
 		return nil, err
 	}
 	list = slices.DeleteFunc(slices.Clone(list), func(f files.Info) bool { return !hasExtension(f.Name, extensions) })
-	slices.SortStableFunc(list, func(a, b files.Info) int { return a.ModTime.Compare(b.ModTime) })
+	slices.SortStableFunc(list, func(a, b files.Info) int {
+		if n := a.ModTime.Compare(b.ModTime); n != 0 {
+			return n
+		}
+		// The kernel's clock for files has steps of some milliseconds, and a key comes before what is made with it.
+		return rank(a.Name) - rank(b.Name)
+	})
 	return list, nil
 }
 
