@@ -47,35 +47,33 @@ func compile(doc *config.Document, devices map[string]string, own func(name stri
 	return t, len(asked) > 0
 }
 
-// ownChain has the rules of one interface, and its default.
+// ownChain has the rules of one interface, and its default. What is neither TCP nor UDP has no ports, and goes to the default at once,
+// so that a rule for both need not ask: 2,000 rules of an administrator are 2,000 of the kernel.
 func ownChain(name string, f config.Firewall) Chain {
 	c := Chain{Name: name}
+	otherwise := Rule{Exprs: []expr.Any{verdict(f.Default == config.Allow)}, Comment: "default"}
+	if len(f.Rules) > 0 {
+		c.Rules = append(c.Rules, Rule{Exprs: slices.Concat(notProtocol(unix.IPPROTO_TCP), notProtocol(unix.IPPROTO_UDP), otherwise.Exprs),
+			Comment: "neither tcp nor udp"})
+	}
 	for _, r := range f.Rules {
-		comment := fmt.Sprintf("rule %d", r.Tag)
-		var who []expr.Any
+		var list []expr.Any
+		switch r.Proto {
+		case config.TCP:
+			list = append(list, protocol(unix.IPPROTO_TCP)...)
+		case config.UDP:
+			list = append(list, protocol(unix.IPPROTO_UDP)...)
+		}
 		if r.From.IsValid() {
-			who = sender(r.From)
+			list = append(list, sender(r.From)...)
 		}
-		for _, p := range protocolsOf(r) {
-			list := slices.Concat(protocol(p), who)
-			if r.Port != 0 {
-				list = append(list, port(destinationPort, ports{r.Port, r.Port})...)
-			}
-			c.Rules = append(c.Rules, Rule{Exprs: append(list, verdict(r.Allow)), Comment: comment})
+		if r.Port != 0 {
+			list = append(list, port(destinationPort, ports{r.Port, r.Port})...)
 		}
+		c.Rules = append(c.Rules, Rule{Exprs: append(list, verdict(r.Allow)), Comment: fmt.Sprintf("rule %d", r.Tag)})
 	}
-	c.Rules = append(c.Rules, Rule{Exprs: []expr.Any{verdict(f.Default == config.Allow)}, Comment: "default"})
+	c.Rules = append(c.Rules, otherwise)
 	return c
-}
-
-func protocolsOf(r config.FirewallRule) []byte {
-	switch r.Proto {
-	case config.TCP:
-		return []byte{unix.IPPROTO_TCP}
-	case config.UDP:
-		return []byte{unix.IPPROTO_UDP}
-	}
-	return []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP}
 }
 
 // icmpTypes pass always: answers and questions of ping, and what says that a packet did not arrive, path MTU among it.

@@ -32,6 +32,10 @@ func protocol(number byte) []expr.Any {
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, equal([]byte{number})}
 }
 
+func notProtocol(number byte) []expr.Any {
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{number}}}
+}
+
 func load(base expr.PayloadBase, offset, length uint32) *expr.Payload {
 	return &expr.Payload{DestRegister: 1, Base: base, Offset: offset, Len: length}
 }
