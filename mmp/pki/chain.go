@@ -44,11 +44,11 @@ func Sort(list []*x509.Certificate, key crypto.PublicKey) (chain, extra []*x509.
 		if selfSigned(last) {
 			break
 		}
-		next := slices.IndexFunc(list, func(c *x509.Certificate) bool { return !slices.Contains(chain, c) && issued(last, c) })
-		if next < 0 {
+		next := nextOf(last, list, chain)
+		if next == nil {
 			break
 		}
-		chain = append(chain, list[next])
+		chain = append(chain, next)
 	}
 	for _, c := range list {
 		if !slices.Contains(chain, c) {
@@ -56,6 +56,23 @@ func Sort(list []*x509.Certificate, key crypto.PublicKey) (chain, extra []*x509.
 		}
 	}
 	return chain, extra
+}
+
+// nextOf is who issued a certificate, among those that are not in the chain yet. Of several of that name, such as one before and one after
+// its renewal, it is one that has signed, and of these the one that is good for longest; nil if there is none.
+func nextOf(last *x509.Certificate, list, chain []*x509.Certificate) *x509.Certificate {
+	var best *x509.Certificate
+	signed := false
+	for _, c := range list {
+		if slices.Contains(chain, c) || !issued(last, c) {
+			continue
+		}
+		good := signedBy(last, c) == nil
+		if best == nil || good && !signed || good == signed && c.NotAfter.After(best.NotAfter) {
+			best, signed = c, good
+		}
+	}
+	return best
 }
 
 func unique(list []*x509.Certificate) []*x509.Certificate {

@@ -80,6 +80,11 @@ func TestChainsAreSortedFromAnyOrder(t *testing.T) {
 			t.Fatalf("wanted the chain and one that is not of it, got %s and %s", titles(chain), titles(extra))
 		}
 	}
+	older := sign(t, named("Between", authority, func(c *x509.Certificate) { c.NotAfter = now }), c.root, c.betweenKey, c.rootKey)
+	stranger := sign(t, named("Between", authority, func(b *x509.Certificate) { b.SubjectKeyId = c.between.SubjectKeyId; b.NotAfter = now.AddDate(9, 0, 0) }), other.root, other.betweenKey, other.rootKey)
+	if chain, _ := Sort([]*x509.Certificate{older, stranger, c.between, c.leaf}, nil); len(chain) != 2 || !chain[1].Equal(c.between) {
+		t.Errorf("three of a name: wanted the one that has signed and is good for longest, got %s", titles(chain))
+	}
 	chain, _ := Sort([]*x509.Certificate{c.root, c.between, c.leaf}, nil)
 	if titles(chain) != "CN=www.example.com < CN=Between < CN=Root" {
 		t.Errorf("without a key: got %s", titles(chain))

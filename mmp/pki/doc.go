@@ -17,6 +17,8 @@ const (
 	MaxObjects = 400
 	// MaxKey in bytes: RSA of 16384 bits fits. Checking the numbers of a key takes longer the larger it is.
 	MaxKey = 16 << 10
+	// maxModulus of an RSA key in a certificate or request, in bits. Roots have 4096; crypto/tls takes 8192 (CVE-2023-29409).
+	maxModulus = 16384
 	// maxKeys of a file are looked into, for the same reason.
 	maxKeys = 8
 	// maxIterations of hashing a pass phrase. Programs use 2,048 to 600,000; a million take a third of a second on a server, and a PKCS#12

@@ -44,6 +44,11 @@ func OpenPKCS12(data []byte, passphrase string) (a *Archive, err error) {
 	case len(chain) > MaxObjects:
 		return nil, fmt.Errorf("more than %d certificates", MaxObjects)
 	}
+	for _, c := range append([]*x509.Certificate{certificate}, chain...) {
+		if err := boundPublic(c.PublicKey); err != nil {
+			return nil, err
+		}
+	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
 		return nil, errors.New("the PKCS#12 file holds a key that cannot sign")

@@ -99,11 +99,17 @@ func (c *Contents) add(block *pem.Block) error {
 		if err != nil {
 			return reason(err)
 		}
+		if err := boundPublic(certificate.PublicKey); err != nil {
+			return err
+		}
 		c.Certificates = append(c.Certificates, certificate)
 	case block.Type == "CERTIFICATE REQUEST", block.Type == "NEW CERTIFICATE REQUEST":
 		request, err := x509.ParseCertificateRequest(block.Bytes)
 		if err != nil {
 			return reason(err)
+		}
+		if err := boundPublic(request.PublicKey); err != nil {
+			return err
 		}
 		c.Requests = append(c.Requests, request)
 	case block.Type == "ENCRYPTED PRIVATE KEY":
@@ -140,10 +146,18 @@ func readDER(data []byte) (*Contents, error) {
 		if len(certificates) > MaxObjects {
 			return nil, fmt.Errorf("more than %d objects", MaxObjects)
 		}
+		for _, certificate := range certificates {
+			if err := boundPublic(certificate.PublicKey); err != nil {
+				return nil, err
+			}
+		}
 		c.Certificates = certificates
 		return c, nil
 	}
 	if request, err := x509.ParseCertificateRequest(data); err == nil {
+		if err := boundPublic(request.PublicKey); err != nil {
+			return nil, err
+		}
 		c.Requests = append(c.Requests, request)
 		return c, nil
 	}
@@ -160,6 +174,14 @@ func readDER(data []byte) (*Contents, error) {
 		return c, nil
 	}
 	return nil, ErrNothing
+}
+
+// boundPublic refuses public keys whose signatures would take minutes to check: a key may be as large as the file.
+func boundPublic(public crypto.PublicKey) error {
+	if k, ok := public.(*rsa.PublicKey); ok && k.N.BitLen() > maxModulus {
+		return fmt.Errorf("an RSA key of %d bits; at most %d are looked at", k.N.BitLen(), maxModulus)
+	}
+	return nil
 }
 
 // parseKey reads a private key in any of its three forms.

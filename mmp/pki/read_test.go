@@ -12,6 +12,7 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -148,6 +149,21 @@ func TestDamageIsNamedByItsPlace(t *testing.T) {
 	found, err := Read(slices.Concat(good, pem.EncodeToMemory(&pem.Block{Type: "ODD \x1b[2J", Bytes: []byte{1}})))
 	if err != nil || len(found.Certificates) != 1 || len(found.Ignored) != 1 || strings.Contains(found.Ignored[0], "\x1b") {
 		t.Errorf("wanted one certificate and one object that is not known, got %+v, %v", found, err)
+	}
+}
+
+// The signature of such a certificate would take minutes to check.
+func TestCertificatesWithHugeKeysAreRefused(t *testing.T) {
+	c := newChain(t)
+	huge := &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Lsh(big.NewInt(1), 100_000), 0, 1), E: 65537}
+	der, err := x509.CreateCertificate(rand.Reader, named("huge", authority), c.root, huge, c.rootKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range [][]byte{der, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})} {
+		if _, err := Read(data); err == nil || !strings.Contains(err.Error(), "an RSA key of 100001 bits; at most 16384 are looked at") {
+			t.Errorf("wanted it refused, got %v", err)
+		}
 	}
 }
 
