@@ -63,8 +63,12 @@ func (m *machine) loadModule(name string) error {
 // although their firewall is enabled are off in it. The caller holds changing.
 func (m *machine) guard(doc *config.Document) (*config.Document, string) {
 	if m.firewall == nil {
-		// The step did not run through, and its alarm says so.
-		return shut(doc, enabledFirewalls(doc)), "the firewall did not start; interfaces whose firewall is enabled stay down"
+		// The step did not run, and its alarm says why.
+		without := enabledFirewalls(doc)
+		if len(without) == 0 {
+			return doc, ""
+		}
+		return shut(doc, without), "the firewall did not start; these interfaces stay down: " + strings.Join(without, ", ")
 	}
 	o := m.firewall.Apply(doc)
 	m.tellFirewall(o)

@@ -50,6 +50,8 @@ type machine struct {
 	// undo is what an unconfirmed change is taken back to, nil for none, and undoing the timer that does it; changing guards both.
 	undo    *config.Undo
 	undoing *time.Timer
+	// undoAt is where a test has the file of the undo.
+	undoAt string
 
 	mu sync.Mutex
 	// supervisor and network come when the control socket answers already; see parts.

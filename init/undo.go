@@ -20,7 +20,12 @@ import (
 const undoRetry = 30 * time.Second
 
 // undoFile is what an unconfirmed change is taken back to. It is about this machine, and no backup holds it.
-func (m *machine) undoFile() string { return m.machineFile("undo.json") }
+func (m *machine) undoFile() string {
+	if m.undoAt != "" {
+		return m.undoAt
+	}
+	return m.machineFile("undo.json")
+}
 
 // undoSet names the data that an undo belongs to.
 func (m *machine) undoSet() string {
