@@ -253,7 +253,8 @@ func (m *trial) api(method, path string, values url.Values) string {
 func (m *trial) apiCreates(path string, values url.Values) string {
 	m.t.Helper()
 	r, body := m.apiAs("admin", password, "POST", path, values)
-	place := regexp.MustCompile(`^/api/v1/` + path + `/([0-9a-f-]{36})$`).FindStringSubmatch(r.Header.Get("Location"))
+	// What is made below another object may have a path of its own: participants of a call.
+	place := regexp.MustCompile(`^/api/v1/(?:.*/)?` + path[strings.LastIndex(path, "/")+1:] + `/([0-9a-f-]{36})$`).FindStringSubmatch(r.Header.Get("Location"))
 	if r.StatusCode != 200 || place == nil || body != "" {
 		m.t.Fatalf("POST %s: got %d, place %q and %q, want 200, the new object's place and no body", path, r.StatusCode, r.Header.Get("Location"), body)
 	}
