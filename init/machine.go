@@ -151,7 +151,17 @@ func (m *machine) Config(context.Context) (control.Config, error) {
 func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Document) (control.Applied, error) {
 	m.changing.Lock()
 	defer m.changing.Unlock()
-	return m.setConfig(ctx, generation, doc)
+	m.mu.Lock()
+	failSafe := m.config.FailSafe
+	m.mu.Unlock()
+	a, err := m.setConfig(ctx, generation, doc)
+	if err == nil && failSafe != "" && m.undo == nil {
+		// What an undo on the disk would go back to is what could not be read.
+		if err := m.storeUndo(nil); err != nil {
+			m.warn("forget an unconfirmed change: %v", err)
+		}
+	}
+	return a, err
 }
 
 // setConfig is SetConfig for who holds changing.

@@ -158,6 +158,26 @@ func TestAnUndoOfOtherDataIsForgotten(t *testing.T) {
 	}
 }
 
+func TestTheFailSafeConfigurationIsNotTakenBack(t *testing.T) {
+	folder := t.TempDir()
+	m := undoMachine(t, folder)
+	m.tryFirewall(t, maker)
+	m.undoing.Stop()
+	broken := newMachine()
+	broken.undoAt, broken.store = m.undoAt, m.store
+	broken.config = control.Config{Generation: m.config.Generation, Document: config.FailSafe(), FailSafe: "cannot be read"}
+	broken.resumeUndo()
+	if broken.undo != nil || !noted(broken) {
+		t.Error("wanted the undo kept for a start that can read its configuration")
+	}
+	if _, err := broken.SetConfig(context.Background(), broken.config.Generation, config.Factory()); err != nil {
+		t.Fatal(err)
+	}
+	if noted(broken) {
+		t.Error("wanted the undo gone with a new configuration")
+	}
+}
+
 func TestARefusedChangeLeavesNoUndo(t *testing.T) {
 	m := undoMachine(t, t.TempDir())
 	bad := config.Factory()

@@ -41,10 +41,16 @@ func (s Session) cut4(before, after *Document, was, now IPv4, local, remote neti
 	switch {
 	case was.Enabled && !now.Enabled:
 		return fmt.Sprintf("IPv4 of interface %s would be off", s.Interface)
-	case was.DHCP != now.DHCP || was.Address.Addr() != now.Address.Addr() && !now.DHCP:
-		return fmt.Sprintf("interface %s would have another address", s.Interface)
-	case now.DHCP:
+	case now.DHCP && was.DHCP:
 		return ""
+	case now.DHCP, was.DHCP && now.Address.Addr() != local, !was.DHCP && was.Address.Addr() != now.Address.Addr():
+		return fmt.Sprintf("interface %s would have another address", s.Interface)
+	case was.DHCP:
+		// The address of the lease is to stay; the rest of the lease is not in a document.
+		if now.Address.Contains(remote) {
+			return ""
+		}
+		return fmt.Sprintf("interface %s would have another gateway, and %s is behind it", s.Interface, remote)
 	case was.Address.Contains(remote) && !now.Address.Contains(remote), !was.Address.Contains(remote) && now.Address.Contains(remote):
 		return fmt.Sprintf("the way back to %s would be another", remote)
 	case now.Address.Contains(remote):

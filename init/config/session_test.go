@@ -34,6 +34,13 @@ func TestASessionThatAChangeWouldCutIsFound(t *testing.T) {
 		return func(d *Document) { i := d.Interfaces["a"]; edit(&i.IPv6); d.Interfaces["a"] = i }
 	}
 	ssh := FirewallRule{Allow: true, Port: 22}
+	leased := reachable()
+	leased.Interfaces["a"] = Interface{IPv4: IPv4{Enabled: true, DHCP: true}}
+	for want, s := range map[string]Session{"": near, "another gateway": far, "another address": {Interface: "a", Local: netip.MustParseAddr("192.0.2.99"), Remote: near.Remote}} {
+		if got := s.Cut(leased, reachable()); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("from a lease to 192.0.2.10: wanted %q, got %q", want, got)
+		}
+	}
 	for name, c := range map[string]struct {
 		s    Session
 		edit func(*Document)
