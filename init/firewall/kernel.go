@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -28,10 +29,13 @@ const buffer = 8 << 20
 type NFTables struct {
 	// Namespace is a file descriptor of the network namespace; 0 is that of the process.
 	Namespace int
+	// receive is the size of the receive buffer that a test has chosen; 0 for [buffer].
+	receive int
 }
 
 func (n NFTables) open() (*nftables.Conn, error) {
-	grow := func(c *netlink.Conn) error { return errors.Join(c.SetReadBuffer(buffer), c.SetWriteBuffer(buffer)) }
+	receive := cmp.Or(n.receive, buffer)
+	grow := func(c *netlink.Conn) error { return errors.Join(c.SetReadBuffer(receive), c.SetWriteBuffer(buffer)) }
 	c, err := nftables.New(nftables.WithNetNSFd(n.Namespace), nftables.WithSockOptions(grow), nftables.AsLasting())
 	if err != nil {
 		return nil, fmt.Errorf("open nftables: %w", err)

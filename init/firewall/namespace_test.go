@@ -227,6 +227,7 @@ func TestInTheKernel(t *testing.T) {
 		"answers and the network itself pass":           answersAndTheNetworkItselfPass,
 		"a table that somebody changed is restored":     aTableThatSomebodyChangedIsRestored,
 		"two thousand rules are one transaction":        twoThousandRulesAreOneTransaction,
+		"lost acknowledgements are not lost rules":      lostAcknowledgementsAreNotLostRules,
 		"marks are on the frames":                       marksAreOnTheFrames,
 		"a connection outlives the rule that let it in": aConnectionOutlivesTheRule,
 		"datagrams meet the rules":                      datagramsMeetTheRules,
@@ -382,6 +383,34 @@ func twoThousandRulesAreOneTransaction(t *testing.T, h *house) {
 		if c.Name == "a" && len(c.Rules) != 2002 {
 			t.Errorf("wanted 2002 rules, got %d", len(c.Rules))
 		}
+	}
+}
+
+// lostAcknowledgementsAreNotLostRules makes the kernel run out of room for its answers.
+func lostAcknowledgementsAreNotLostRules(t *testing.T, h *house) {
+	f := config.Firewall{Enabled: true, Default: config.Deny}
+	for i := range 1000 {
+		f.Rules = append(f.Rules, rule(i, true, 1+i, "", ""))
+	}
+	doc := walled(config.Firewalls{"a": f})
+	small := h.kernel
+	small.receive = 4096
+	c, err := small.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := Compile(doc, testDevices)
+	transaction(c, want)
+	if err := errors.Join(c.Flush(), c.CloseLasting()); !errors.Is(err, syscall.ENOBUFS) {
+		t.Skipf("this kernel does not run out of room: %v", err)
+	}
+	if err := small.Replace(Table{}); err != nil {
+		t.Fatal(err)
+	}
+	h.keeper = New(Options{Kernel: small, Devices: testDevices})
+	h.apply(doc)
+	if got, err := h.kernel.Read(); err != nil || difference(want, got) != "" {
+		t.Errorf("wanted all rules there, got %q, %v", difference(want, got), err)
 	}
 }
 
