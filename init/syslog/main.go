@@ -68,6 +68,8 @@ type forwarder struct {
 	senders map[string]*running
 	// names are the senders in the order of the settings.
 	names []string
+	// told is the status that was written last.
+	told string
 }
 
 func run(ctx context.Context, o options, reread <-chan os.Signal, log func(string)) error {
@@ -83,7 +85,16 @@ func run(ctx context.Context, o options, reread <-chan os.Signal, log func(strin
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { _ = notify.Watchdog(ctx, watchdogEvery, func() {}) }()
+	// A sign of life is one of this loop.
+	alive := make(chan struct{})
+	go func() {
+		_ = notify.Watchdog(ctx, watchdogEvery, func() {
+			select {
+			case alive <- struct{}{}:
+			case <-ctx.Done():
+			}
+		})
+	}()
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
 	for {
@@ -97,6 +108,7 @@ func run(ctx context.Context, o options, reread <-chan os.Signal, log func(strin
 			} else {
 				f.apply(s)
 			}
+		case <-alive:
 		case <-tick.C:
 		}
 	}
@@ -166,22 +178,23 @@ func (f *forwarder) endAll() {
 // tell writes the status.
 func (f *forwarder) tell() {
 	var s control.SyslogStatus
+	now := time.Now()
 	for _, name := range f.names {
 		one := f.senders[name].look()
 		var err error
-		if one.Waiting, err = f.senders[name].behind(); err != nil {
+		if one.Waiting, err = f.senders[name].behind(now); err != nil {
 			one.Problem = err.Error()
 		}
 		s.Servers = append(s.Servers, one)
 	}
 	text, err := json.Marshal(s)
-	if err != nil {
+	if err != nil || string(text) == f.told {
 		return
 	}
 	// Whoever reads it finds it whole. Where it cannot be written there is nothing to say that would not be said every second.
 	fresh := filepath.Join(filepath.Dir(f.status), ".status")
-	if os.WriteFile(fresh, append(text, '\n'), 0o644) == nil {
-		_ = os.Rename(fresh, f.status)
+	if os.WriteFile(fresh, append(text, '\n'), 0o644) == nil && os.Rename(fresh, f.status) == nil {
+		f.told = string(text)
 	}
 }
 

@@ -24,6 +24,8 @@ const (
 	// settle is how long an acknowledged line may still be lost in the far end's memory.
 	settle    = 15 * time.Second
 	saveEvery = time.Second
+	// lookBehind is how old the figure of what waits may be.
+	lookBehind = 5 * time.Second
 	// goodbye is how long the end of this process waits for acknowledgements.
 	goodbye    = 2 * time.Second
 	retryFirst = time.Second
@@ -57,8 +59,12 @@ type sender struct {
 
 	mu     sync.Mutex
 	status control.SyslogServer
-	// reached is up to where the server has acknowledged the log.
+	// reached is up to where the server has acknowledged the log; whole says that this is all of it.
 	reached journal.Position
+	whole   bool
+	// waiting is how much it does not have, as of waitingAt.
+	waiting   int64
+	waitingAt time.Time
 }
 
 // The states of a server.
@@ -263,6 +269,7 @@ func (s *sender) stream(ctx context.Context, conn net.Conn, below *counted) erro
 		default:
 		}
 		s.settled(below, &marks, false)
+		s.caughtUp(count == 0 && (len(marks) == 0 || !marks[len(marks)-1].acknowledged.IsZero()))
 		s.save(false)
 		s.say()
 		if count > 0 {
@@ -363,12 +370,29 @@ func (s *sender) settled(below *counted, marks *[]mark, all bool) {
 	s.mu.Unlock()
 }
 
-// behind is how much of the log the server does not have.
-func (s *sender) behind() (int64, error) {
+// caughtUp says whether the server has acknowledged all that was read.
+func (s *sender) caughtUp(whole bool) {
 	s.mu.Lock()
-	reached := s.reached
+	s.whole = whole
 	s.mu.Unlock()
-	return journal.Behind(s.logs, s.file(), reached)
+}
+
+// behind is how much of the log the server does not have. To look takes two dozen files, so it is looked at once in a while.
+func (s *sender) behind(now time.Time) (int64, error) {
+	s.mu.Lock()
+	reached, whole, waiting, at := s.reached, s.whole && s.status.State == stateConnected, s.waiting, s.waitingAt
+	s.mu.Unlock()
+	switch {
+	case whole:
+		return 0, nil
+	case now.Sub(at) < lookBehind:
+		return waiting, nil
+	}
+	waiting, err := journal.Behind(s.logs, s.file(), reached)
+	s.mu.Lock()
+	s.waiting, s.waitingAt = waiting, now
+	s.mu.Unlock()
+	return waiting, err
 }
 
 // look is the status.
