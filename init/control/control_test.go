@@ -36,9 +36,9 @@ func (r *recorder) SetConfig(_ context.Context, g int, doc *config.Document) (Ap
 	return Applied{Generation: r.generation, RebootNeeded: []string{doc.Hostname}}, nil
 }
 
-func (r *recorder) TryConfig(_ context.Context, g int, doc *config.Document, from string) (Applied, error) {
+func (r *recorder) TryConfig(ctx context.Context, g int, doc *config.Document, from string) (Applied, error) {
 	r.tried = from
-	return r.SetConfig(nil, g, doc)
+	return r.SetConfig(ctx, g, doc)
 }
 
 func (r *recorder) ConfirmConfig(_ context.Context, from string) error {

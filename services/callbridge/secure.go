@@ -14,7 +14,6 @@ import (
 // certificates are what "callbridge certs" and "tls sip" say, parsed once.
 type certificates struct {
 	mu     sync.Mutex
-	of     config.CallBridgeService
 	parsed bool
 	server *tls.Config // nil without a certificate
 	client *tls.Config

@@ -1,7 +1,6 @@
 package leg
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -42,7 +41,6 @@ type end struct {
 	said    []string // what its user did: "ring", "reject 486"
 	infos   []string
 	headers []sip.Header // of a refusal
-	offers  [][]byte     // that its user made or was made
 	// held: re-INVITEs wait. asked: the far end waits for an answer; ours wait as well. Of several that wait the last goes.
 	held, asked bool
 	waits       []byte
@@ -488,8 +486,6 @@ func wait[T any](t testing.TB, what string, c <-chan T) T {
 
 // media is a leg as the engine was told last.
 func (w *world) media(c *came) control.Leg { return w.engine.Leg("bridge", c.line.ID().String()) }
-
-func has(sdp []byte, line string) bool { return bytes.Contains(sdp, []byte(line)) }
 
 // until asks again and again.
 func (c *told) until(what string, is func() bool) {

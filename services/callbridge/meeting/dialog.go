@@ -148,10 +148,10 @@ func (l *Leg) caller() ID {
 	return ID{}
 }
 
-// source is who guesses, for limits over all calls.
+// source is who guesses, for limits over all calls: where the signalling comes from. A name would be chosen anew for every guess.
 func (l *Leg) source() string {
 	if l.address.IsValid() {
-		return l.address.Addr().String() + " " + l.remote
+		return l.address.Addr().String()
 	}
 	return l.remote
 }

@@ -78,13 +78,12 @@ func TestThreeWrongPasscodesEndTheCall(t *testing.T) {
 }
 
 func TestAPasscodeChoosesTheWayIn(t *testing.T) {
-	w := newWorld(t)
 	for _, c := range []struct {
 		mode, keys string
 		wait       time.Duration
 		host       bool
 	}{{"required", "1234#", 0, true}, {"required", "#", 0, false}, {"timeout", "1234#", 0, true}, {"timeout", "", 8 * time.Second, false}} {
-		w = newWorld(t)
+		w := newWorld(t)
 		s := space(t, fields{"callProfile": callProfileOf(t, fields{"passcodeMode": c.mode, "passcodeTimeout": "7"})})
 		m := put(t, schema.AccessMethod, s.ID(), fields{"uri": uri(t), "passcode": "1234"})
 		alice := w.arrives("alice", Target{Entries: []Entry{{Space: s}, {Space: s, Method: m}}})

@@ -257,10 +257,9 @@ type world struct {
 	clock   *fakeClock
 	licence LicenceEffects
 
-	mu       sync.Mutex
-	changes  []Change
-	dials    []*fakeLine
-	failDial bool
+	mu      sync.Mutex
+	changes []Change
+	dials   []*fakeLine
 }
 
 func newWorld(t testing.TB) *world {

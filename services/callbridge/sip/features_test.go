@@ -374,7 +374,7 @@ func TestRefreshByINVITE(t *testing.T) {
 	}
 	r.send(respond(again, "200 OK", "", "Contact: <sip:bob@HERE>\n", "offer"))
 	r.get("ACK")
-	again = r.get("INVITE")
+	r.get("INVITE")
 	// Nobody answers that one.
 	if end := p.over(); !end.Timeout {
 		t.Errorf("told %+v", end)

@@ -60,6 +60,7 @@ func TestSipgoCallsAndIsCalled(t *testing.T) {
 		ended <- true
 	})
 	ready := make(chan struct{})
+	//lint:ignore SA1029 the key is the library's
 	go server.ListenAndServe(context.WithValue(ctx, sipgo.ListenReadyCtxKey, sipgo.ListenReadyCtxValue(ready)), "udp", address)
 	<-ready
 
