@@ -19,6 +19,9 @@ import (
 // undoRetry is when a change that could not be taken back is tried again.
 const undoRetry = 30 * time.Second
 
+// unconfirmed is the alarm while a change waits, for those who did not make it.
+const unconfirmed = "unconfirmed"
+
 // undoFile is what an unconfirmed change is taken back to. It is about this machine, and no backup holds it.
 func (m *machine) undoFile() string {
 	if m.undoAt != "" {
@@ -57,7 +60,6 @@ func (m *machine) TryConfig(ctx context.Context, generation int, doc *config.Doc
 	}
 	m.undo = undo
 	m.undoIn(undo.Left(time.Now()))
-	m.info("the change by %s is taken back in %v unless somebody confirms it", from, config.ConfirmWithin)
 	return a, nil
 }
 
@@ -76,6 +78,7 @@ func (m *machine) ConfirmConfig(_ context.Context, from string) error {
 	}
 	m.undoing.Stop()
 	m.info("the change by %s is confirmed by %s", m.undo.From, from)
+	m.alarm(unconfirmed, "")
 	m.undo = nil
 	return nil
 }
@@ -123,11 +126,13 @@ func (m *machine) undoIn(d time.Duration) {
 		m.undoing.Stop()
 	}
 	due := m.undo
+	m.alarm(unconfirmed, fmt.Sprintf("the change of network or firewall by %s is taken back at %s unless somebody who logs in anew runs firewall confirm",
+		due.From, time.Now().Add(d).UTC().Format(time.TimeOnly+" MST")))
 	m.undoing = time.AfterFunc(d, func() {
 		m.changing.Lock()
 		defer m.changing.Unlock()
 		// It may have been confirmed, or followed by another, while this waited for the lock.
-		if m.undo == due && due != nil {
+		if m.undo == due {
 			m.takeBack()
 		}
 	})
@@ -152,6 +157,7 @@ func (m *machine) takeBack() {
 	}
 	m.warn("the change of network or firewall by %s is taken back, since nobody has confirmed it", m.undo.From)
 	m.alarm("undo", "")
+	m.alarm(unconfirmed, "")
 	m.undo = nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,13 +68,13 @@ func TestANewcomerKeepsAChange(t *testing.T) {
 	if err := m.ConfirmConfig(context.Background(), maker); !errors.As(err, &refused) || refused.Status != 409 {
 		t.Errorf("wanted the session that made the change refused, got %v", err)
 	}
-	if !noted(m) {
-		t.Error("wanted the undo on the disk")
+	if !noted(m) || !strings.Contains(m.alarms[unconfirmed].Text, "by "+maker) {
+		t.Errorf("wanted the undo on the disk and an alarm, got %+v", m.alarms)
 	}
 	if err := m.ConfirmConfig(context.Background(), newcomer); err != nil {
 		t.Error(err)
 	}
-	if noted(m) || m.undo != nil || !m.guardedNow() {
+	if noted(m) || m.undo != nil || !m.guardedNow() || len(m.alarms) != 0 {
 		t.Error("wanted the change kept and the undo gone")
 	}
 }
