@@ -174,8 +174,9 @@ func (c *calls) incoming(call *sip.Call) {
 		c.b.log.Warn("a call was refused", "source", call.Source(), "to", call.Request(), "error", err)
 		return
 	}
+	arrival.Vouched = c.trusted.has(call.Source().Addr())
 	target := c.router.Target(route.Call{
-		Called: call.Request(), From: arrival.Address, Name: arrival.Name, Source: call.Source(),
+		Called: call.Request(), From: arrival.Address, Vouched: arrival.Vouched, Name: arrival.Name, Source: call.Source(),
 		Forwarded: call.Header(route.Trail), MaxForwards: call.MaxForwards(),
 	})
 	line.Tell(c.meetings.Arrive(arrival, target))

@@ -18,7 +18,7 @@ func (c *Calls) Arrive(a Arrival, t Target) Caller {
 	c.lock()
 	defer c.unlock()
 	l := c.newLeg(id, Incoming)
-	l.line = a.Line
+	l.line, l.vouched = a.Line, a.Vouched
 	l.hear(a.Media)
 	l.kind, l.sub = a.Kind, a.Sub
 	if l.kind == "" {
@@ -106,12 +106,13 @@ func (l *Leg) bar() {
 	}
 }
 
-// recognise finds the member of the space that a caller is: whose JID the far end's address is. Call control vouches for the address.
+// recognise finds the member of the space that a caller is: whose JID the far end's address is. It counts where call control vouches for the
+// address, or we called it: a member's rights are not to be had by writing a member's name into From.
 func (l *Leg) recognise(space *store.Record) {
 	l.guest = true
 	defer l.bar()
 	v := l.c.view()
-	if v == nil || l.remote == "" {
+	if v == nil || l.remote == "" || !l.vouched {
 		return
 	}
 	user := spaces.UserByJID(v, strings.ToLower(l.remote))

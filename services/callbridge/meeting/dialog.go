@@ -138,9 +138,9 @@ func (l *Leg) menu(ivr *store.Record) {
 	l.converse(attendant.NewMenu(attendant.MenuOptions{Find: find, Limiter: l.c.o.Limiter, Source: l.source()}))
 }
 
-// caller is the user whose address the far end has; the zero ID for none.
+// caller is the user whose address the far end has, where somebody vouches for it; the zero ID for none.
 func (l *Leg) caller() ID {
-	if v := l.c.view(); v != nil && l.remote != "" {
+	if v := l.c.view(); v != nil && l.remote != "" && l.vouched {
 		if user := spaces.UserByJID(v, l.remote); user != nil {
 			return user.ID()
 		}
@@ -148,12 +148,16 @@ func (l *Leg) caller() ID {
 	return ID{}
 }
 
-// source is who guesses, for limits over all calls: where the signalling comes from. A name would be chosen anew for every guess.
+// source is who guesses, for limits over all calls: where the signalling comes from, and behind a call control that vouches for its callers
+// their addresses. Anybody else would choose a new one for every guess.
 func (l *Leg) source() string {
-	if l.address.IsValid() {
-		return l.address.Addr().String()
+	switch {
+	case !l.address.IsValid():
+		return l.remote
+	case l.vouched:
+		return l.address.Addr().String() + " " + l.remote
 	}
-	return l.remote
+	return l.address.Addr().String()
 }
 
 // askPasscode asks by which way a caller may come in.

@@ -256,6 +256,8 @@ type world struct {
 	mixer   *mixer.Mixer
 	clock   *fakeClock
 	licence LicenceEffects
+	// strangers: nobody vouches for those who arrive.
+	strangers bool
 
 	mu      sync.Mutex
 	changes []Change
@@ -318,7 +320,7 @@ func (w *world) arrives(who string, t Target) *far {
 	f := &far{w: w, fakeLine: &fakeLine{}}
 	f.media = w.mixer.Leg(uuid.NewString(), nil)
 	f.media.Set(streams)
-	f.leg = w.calls.Arrive(Arrival{Line: f.fakeLine, Media: f.media, Identity: Identity{Name: who, Address: who + "@example.com", SIPID: who,
+	f.leg = w.calls.Arrive(Arrival{Vouched: !w.strangers, Line: f.fakeLine, Media: f.media, Identity: Identity{Name: who, Address: who + "@example.com", SIPID: who,
 		From: netip.MustParseAddrPort("192.0.2.1:5060")}, Kind: "sip", Called: "weekly@example.com", Offer: full}, t).(*Leg)
 	w.settle()
 	return f

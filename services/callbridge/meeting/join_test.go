@@ -165,6 +165,10 @@ func TestMembersAreKnownByTheirAddress(t *testing.T) {
 	if p := member.participant(); p.UserJID != jid || p.User != user.ID() {
 		t.Errorf("the participant is %+v", p)
 	}
+	w.strangers = true
+	if i := w.joins(jid[:len(jid)-len("@example.com")], s).info(); !i.Guest || i.User != (ID{}) {
+		t.Errorf("somebody who only says to be the member is %+v", i)
+	}
 	if i := w.joins("guest", s).info(); !i.Guest || i.Rights.Bool("callLockAllowed") {
 		t.Errorf("the guest is %+v", i)
 	}

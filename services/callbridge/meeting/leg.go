@@ -25,6 +25,7 @@ type Leg struct {
 	name                    string // what it calls itself
 	remote, original, local string // addresses, as in LegInfo
 	address                 netip.AddrPort
+	vouched                 bool // somebody whom the dial plan names stands behind remote, or we called it
 	sipID, replaces         string
 	direction               Direction
 	user                    ID
@@ -92,7 +93,7 @@ var _ Caller = (*Leg)(nil)
 
 // newLeg makes a leg that is in no call.
 func (c *Calls) newLeg(id ID, d Direction) *Leg {
-	l := &Leg{c: c, id: id, mediaID: id.String(), seq: c.order(), direction: d, state: Initial, began: c.clock.Now()}
+	l := &Leg{c: c, id: id, mediaID: id.String(), seq: c.order(), direction: d, vouched: d == Outgoing, state: Initial, began: c.clock.Now()}
 	c.legs[id] = l
 	l.touch()
 	return l

@@ -76,6 +76,8 @@ type Arrival struct {
 	// Called is the address that was called, Original that before somebody rewrote it (History-Info, Diversion, To).
 	Called, Original string
 	Replaces         string
+	// Vouched: somebody whom the dial plan names stands behind the caller's address; otherwise it is what the caller says.
+	Vouched bool
 	// Secure signalling (TLS).
 	Secure bool
 	Offer  MediaInfo // what the far end offers; with a late offer, what we will offer

@@ -60,6 +60,9 @@ type Call struct {
 	Called string
 	// From is who calls, without scheme; Name is the display name.
 	From, Name string
+	// Vouched: the call comes from a call control that outbound rules name, which knows its callers. Anybody else may write into
+	// From what they like.
+	Vouched bool
 	// Source is where the request came from.
 	Source netip.AddrPort
 	// Forwarded are the values of the header [Trail].
@@ -117,7 +120,7 @@ func (r *Router) decide(c Call) (meeting.Target, line) {
 			}
 		}()
 	}
-	f := finder{r: r, v: v, to: to, caller: r.caller(v, c.From)}
+	f := finder{r: r, v: v, to: to, caller: r.caller(v, c)}
 	in := plan.Incoming(to, f.find, trace)
 	switch in.Verdict {
 	case dialplan.Answered:
@@ -138,11 +141,11 @@ func (r *Router) decide(c Call) (meeting.Target, line) {
 }
 
 // caller is the user who calls, by the address that call control vouches for; zero for a stranger.
-func (r *Router) caller(v store.View, from string) (none store.ID) {
-	if from == "" {
+func (r *Router) caller(v store.View, c Call) (none store.ID) {
+	if c.From == "" || !c.Vouched {
 		return none
 	}
-	if user := spaces.UserByJID(v, strings.ToLower(from)); user != nil {
+	if user := spaces.UserByJID(v, strings.ToLower(c.From)); user != nil {
 		return user.ID()
 	}
 	return none

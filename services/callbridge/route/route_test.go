@@ -113,7 +113,7 @@ func (b *bridge) say(t meeting.Target) string {
 }
 
 func (b *bridge) call(to string) meeting.Target {
-	return b.router.Target(Call{Called: to, From: "anna@vc.example.com", Name: "Anna", Source: netip.MustParseAddrPort("192.0.2.1:5060"), MaxForwards: 70})
+	return b.router.Target(Call{Called: to, From: "anna@vc.example.com", Name: "Anna", Vouched: true, Source: netip.MustParseAddrPort("192.0.2.1:5060"), MaxForwards: 70})
 }
 
 func (b *bridge) wants(rows [][2]string) {
@@ -280,6 +280,11 @@ func TestSpacesAreFoundByAllTheirAddresses(t *testing.T) {
 	}
 	b.put(schema.CoSpaceUser, closed.ID(), map[string]string{"userId": user.ID().String()})
 	b.wants([][2]string{{"sip:closed@x.com", "space closed"}})
+	// Anybody can write a member's address into From.
+	stranger := Call{Called: "sip:closed@x.com", From: "anna@vc.example.com", Source: netip.MustParseAddrPort("192.0.2.66:5060"), MaxForwards: 70}
+	if got := b.say(b.router.Target(stranger)); got != "refused: unknownDestination" {
+		t.Errorf("somebody for whom nobody vouches: want unknownDestination, got %s", got)
+	}
 }
 
 func TestRulesOfATenantSeeItsObjectsAlone(t *testing.T) {
