@@ -40,7 +40,7 @@ lint: codecs
 test: codecs lint test-go test-reproducible image test-image
 
 # Sound and pictures are tested in real time: those packages run one at a time, with nothing beside them.
-LIVE := rotunda/services/media/engine rotunda/services/media/peers
+LIVE := rotunda/services/media/engine rotunda/services/media/peers rotunda/services/callbridge/peers
 
 test-go: codecs prompts
 	@echo "== parts, with the race detector"
