@@ -59,6 +59,10 @@ type Context struct {
 	// last spares the map for runs of packets of one source.
 	last *source
 
+	// whole keeps the first packet of a source while its rollover counter is looked for, tries counts how often one was tried.
+	whole []byte
+	tries int
+
 	// Scratch, in here because arguments of interface calls would escape to the heap otherwise.
 	iv    [16]byte
 	extra [12]byte

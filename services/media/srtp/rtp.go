@@ -60,7 +60,7 @@ func (c *Context) UnprotectRTP(packet []byte) ([]byte, error) {
 	}
 	ssrc := binary.BigEndian.Uint32(packet[8:])
 	sequence := binary.BigEndian.Uint16(packet[2:])
-	index := uint64(sequence)
+	var index uint64
 	s := c.find(ssrc)
 	if s != nil {
 		ok := false
@@ -74,24 +74,59 @@ func (c *Context) UnprotectRTP(packet []byte) ([]byte, error) {
 		return nil, ErrSources
 	}
 
-	iv := c.vector(&c.rtp, ssrc, index)
-	if c.rtp.aead != nil {
-		if _, err := c.rtp.aead.Open(packet[head:head], iv, packet[head:], packet[:head]); err != nil {
-			return nil, ErrAuthentication
-		}
-	} else {
-		tag := c.tag[:copy(c.tag[:], packet[n:])]
-		binary.BigEndian.PutUint32(packet[n:], uint32(index>>16))
-		if subtle.ConstantTimeCompare(c.authenticate(&c.rtp, packet[:n+4]), tag) != 1 {
-			return nil, ErrAuthentication
-		}
-		c.rtp.ctr.xor(packet[head:n], packet[head:n], &c.iv, &c.tail)
-	}
 	if s == nil {
+		if index, err = c.first(packet, head, ssrc, sequence); err != nil {
+			return nil, err
+		}
 		if s, err = c.add(ssrc); err != nil {
 			return nil, err
 		}
+	} else if !c.open(packet, head, ssrc, index) {
+		return nil, ErrAuthentication
 	}
 	s.rtp.use(index)
 	return packet[:n], nil
+}
+
+// open checks and decrypts a packet of an index in place. After a failure the packet's bytes are undefined.
+func (c *Context) open(packet []byte, head int, ssrc uint32, index uint64) bool {
+	iv := c.vector(&c.rtp, ssrc, index)
+	if c.rtp.aead != nil {
+		_, err := c.rtp.aead.Open(packet[head:head], iv, packet[head:], packet[:head])
+		return err == nil
+	}
+	n := len(packet) - c.suite.tag
+	tag := c.tag[:copy(c.tag[:], packet[n:])]
+	binary.BigEndian.PutUint32(packet[n:], uint32(index>>16))
+	if subtle.ConstantTimeCompare(c.authenticate(&c.rtp, packet[:n+4]), tag) != 1 {
+		return false
+	}
+	c.rtp.ctr.xor(packet[head:n], packet[head:n], &c.iv, &c.tail)
+	return true
+}
+
+const (
+	// MaxRollovers is how many times a source's sequence numbers may have begun anew before its first packet came here: 90 hours of sound, 18
+	// of pictures. A far end does not begin its stream anew when a media worker takes the place of one that died, and nothing in a packet
+	// says its rollover counter.
+	MaxRollovers = 255
+	// maxTries bounds what packets of strangers cost: 30 ms in the life of a context.
+	maxTries = 1 << 14
+)
+
+// first opens the first packet of a source and returns its index.
+func (c *Context) first(packet []byte, head int, ssrc uint32, sequence uint16) (uint64, error) {
+	c.whole = append(c.whole[:0], packet...)
+	for rollovers := range uint64(MaxRollovers + 1) {
+		if rollovers > 0 {
+			if c.tries++; c.tries > maxTries {
+				break
+			}
+			copy(packet, c.whole)
+		}
+		if index := rollovers<<16 | uint64(sequence); c.open(packet, head, ssrc, index) {
+			return index, nil
+		}
+	}
+	return 0, ErrAuthentication
 }

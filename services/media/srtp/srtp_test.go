@@ -705,3 +705,59 @@ func FuzzUnprotect(f *testing.F) {
 		}
 	})
 }
+
+// TestAStreamThatBeganLongAgoIsTakenUp: a media worker died, and another one has the same keys and none of the counters.
+func TestAStreamThatBeganLongAgoIsTakenUp(t *testing.T) {
+	for _, suite := range Suites() {
+		t.Run(suite, func(t *testing.T) {
+			key, salt, err := Lengths(suite)
+			if err != nil {
+				t.Fatal(err)
+			}
+			material := bytes.Repeat([]byte{7}, key+salt)
+			open := func() *Context {
+				c, err := NewInline(suite, material)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			for _, rollovers := range []uint64{1, 40, MaxRollovers, MaxRollovers + 1} {
+				far, worker := open(), open()
+				s, err := far.add(0x01020304)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.rtp.use(rollovers<<16 | 65_534)
+				for sequence := uint16(65_535); sequence != 3; sequence++ {
+					plain := []byte{0x80, 96, byte(sequence >> 8), byte(sequence), 0, 0, 0, 0, 1, 2, 3, 4, 'h', 'e', 'l', 'l', 'o'}
+					sealed, err := far.ProtectRTP(nil, plain)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := worker.UnprotectRTP(sealed)
+					if rollovers > MaxRollovers {
+						if !errors.Is(err, ErrAuthentication) {
+							t.Errorf("%d rollovers: want ErrAuthentication, got %v", rollovers, err)
+						}
+						break
+					}
+					if err != nil || !bytes.Equal(got, plain) {
+						t.Fatalf("%d rollovers, packet %d: got %x and %v", rollovers, sequence, got, err)
+					}
+				}
+			}
+			// Strangers cannot make it look for ever.
+			worker := open()
+			for n := range 200 {
+				noise := append([]byte{0x80, 96, 0, 1, 0, 0, 0, 0, 9, 9, byte(n >> 8), byte(n)}, bytes.Repeat([]byte{byte(n)}, 40)...)
+				if _, err := worker.UnprotectRTP(noise); !errors.Is(err, ErrAuthentication) {
+					t.Fatalf("noise: got %v", err)
+				}
+			}
+			if worker.tries < maxTries || worker.tries > maxTries+200 {
+				t.Errorf("noise was tried %d times, want %d and no more than once a packet after that", worker.tries, maxTries)
+			}
+		})
+	}
+}
