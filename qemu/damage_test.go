@@ -65,7 +65,7 @@ func TestStaysReachable(t *testing.T) {
 		m.login()
 		wantContains(t, "hostname on a full disk", m.serial("hostname"), "precious")
 		wantContains(t, "health", m.serial("health"), "left")
-		refused := m.serial("backup snapshot nothing-fits")
+		refused := withoutAlarms(m.serial("backup snapshot nothing-fits"))
 		if strings.Contains(refused, "ready for download") || strings.Contains(refused, "\n") {
 			t.Errorf("backup snapshot on a full disk: got %q, want one line that says why not", refused)
 		}
@@ -78,6 +78,18 @@ func TestStaysReachable(t *testing.T) {
 		wantContains(t, "backup snapshot with room", m.serial("backup snapshot fits"), "fits.bak")
 		m.off()
 	})
+}
+
+// withoutAlarms leaves out what the machine says on the console by itself: on a full disk the database ends again and again, and that may be
+// found out at any moment.
+func withoutAlarms(answer string) string {
+	var left []string
+	for line := range strings.SplitSeq(answer, "\n") {
+		if line != "" && !strings.HasPrefix(line, "rotunda: alarm ") {
+			left = append(left, line)
+		}
+	}
+	return strings.Join(left, "\n")
 }
 
 // TestADiskThatCannotBeWrittenTo is one at the end of its life: what it holds is shown, and changes are refused.
