@@ -40,6 +40,7 @@ type Document struct {
 	Firewall   Firewalls  `json:"firewall,omitempty"`
 	DSCP       DSCP       `json:"dscp,omitzero"`
 	Syslog     Syslog     `json:"syslog,omitzero"`
+	SNMP       SNMP       `json:"snmp,omitzero"`
 }
 
 // Interface is what is wanted of one network interface.

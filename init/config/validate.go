@@ -58,7 +58,7 @@ func (d *Document) Validate() error {
 			return fmt.Errorf("interface %s: %w", name, err)
 		}
 	}
-	for _, part := range []interface{ validate() error }{d.TURN, d.CallBridge, d.WebAdmin, d.TLS, d.DNS, d.NTP, d.Firewall, d.DSCP, d.Syslog} {
+	for _, part := range []interface{ validate() error }{d.TURN, d.CallBridge, d.WebAdmin, d.TLS, d.DNS, d.NTP, d.Firewall, d.DSCP, d.Syslog, d.SNMP} {
 		if err := part.validate(); err != nil {
 			return err
 		}
