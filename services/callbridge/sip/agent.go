@@ -758,45 +758,41 @@ func (a *Agent) responseTo(m *message, code int, why, tag string) *message {
 	return r
 }
 
-// stampVia adds to the top Via where the request came from (RFC 3261 18.2.1, RFC 3581).
+// stampVia adds to the top Via where the request came from: received when the Via names another address or a name (RFC 3261 18.2.1), and always beside
+// rport, which gets its value (RFC 3581 4). What the sender wrote there itself does not count. All other parameters stay as they are.
 func stampVia(value string, m *message) string {
+	ip := m.path.remote.Addr().Unmap().WithZone("")
+	if !ip.IsValid() {
+		return value
+	}
 	top, rest := cutElement(value)
-	ip := m.path.remote.Addr()
-	if ip.IsValid() && (m.via.rport || m.via.host != ip.String()) {
-		if m.via.rport {
-			// The bare parameter gets its value.
-			var b strings.Builder
-			head, params, _ := strings.Cut(top, ";")
-			b.WriteString(head)
-			for params != "" {
-				var name, v string
-				var has bool
-				name, v, has, params = cutParam(params)
-				switch {
-				case equalFold(name, "rport"):
-					b.WriteString(";rport=" + strconv.Itoa(int(m.path.remote.Port())))
-					continue
-				case equalFold(name, "received"):
-					continue
-				}
-				b.WriteString(";" + name)
-				if has {
-					b.WriteString("=" + v)
-				}
-			}
-			top = b.String()
-		} else if i := strings.Index(top, ";received="); i >= 0 {
-			top = top[:i]
+	head, params, _ := strings.Cut(top, ";")
+	var b strings.Builder
+	b.Grow(len(value) + 40)
+	b.WriteString(strings.TrimRight(head, " \t"))
+	for params != "" {
+		name, _, _, after := cutParam(params)
+		one := strings.TrimSuffix(params[:len(params)-len(after)], ";")
+		params = after
+		switch {
+		case equalFold(name, "received"):
+		case equalFold(name, "rport"):
+			b.WriteString(";rport=" + strconv.Itoa(int(m.path.remote.Port())))
+		default:
+			b.WriteString(";" + strings.Trim(one, " \t"))
 		}
-		top += ";received=" + ip.String()
+	}
+	if host, err := netip.ParseAddr(m.via.host); m.via.rport || err != nil || host.Unmap() != ip {
+		b.WriteString(";received=" + ip.String())
 	}
 	if rest != "" {
-		return top + ", " + rest
+		b.WriteString(", " + rest)
 	}
-	return top
+	return b.String()
 }
 
-// back is the way of an answer: to where the request came from, but over UDP to the port of its Via when it did not ask for better (RFC 3581).
+// back is the way of an answer: to where the request came from, but over UDP to the port of its Via when it did not ask for better (RFC 3581). The
+// address is always that of the sender: a received or maddr parameter that he wrote (RFC 3261 18.2.2) would have us answer to whomever he likes.
 func back(p path, m *message) path {
 	if p.transport == UDP && !m.via.rport {
 		port := m.via.port

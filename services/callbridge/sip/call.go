@@ -83,9 +83,12 @@ type Call struct {
 // offering is who waits for whom with an offer (RFC 3264, RFC 6337).
 type offering struct {
 	// theirs is what AnswerOffer and RefuseOffer are about.
-	theirs   offerKind
-	update   *message // the UPDATE or PRACK that has the offer
-	updateTx *serverTx
+	theirs offerKind
+	// withdrawn are offers that the handler was told, and has not answered, and that the far end does not want to be answered any more (CANCEL). What
+	// AnswerOffer and RefuseOffer say next is about those. true: ours was asked for, of which nothing comes now.
+	withdrawn []bool
+	update    *message // the UPDATE or PRACK that has the offer
+	updateTx  *serverTx
 
 	ours    bool // our re-INVITE is under way, or waits for its ACK
 	refresh bool // it only refreshes the session
@@ -101,10 +104,9 @@ const (
 	offerNone     offerKind = iota
 	offerReinvite           // re-INVITE, with or without a body
 	offerUpdate
-	offerPrack    // PRACK with an offer
-	offerLate     // 2xx to our INVITE that had none: the ACK answers
-	offerLateRel  // reliable 18x to our INVITE that had none: the PRACK answers
-	offerDeferred // told, and no longer wanted
+	offerPrack   // PRACK with an offer
+	offerLate    // 2xx to our INVITE that had none: the ACK answers
+	offerLateRel // reliable 18x to our INVITE that had none: the PRACK answers
 )
 
 var stateNames = [...]string{stateCalling: "calling", stateEarly: "early", stateAccepted: "accepted", stateConfirmed: "confirmed", stateEnded: "ended"}
@@ -385,6 +387,9 @@ func (c *Call) buildAt(method string, seq uint32, remoteTag, target string, rout
 	}
 	if c.a.o.Advertise != "" && method != "ACK" {
 		m.add("User-Agent", c.a.o.Advertise)
+	}
+	if method != "ACK" {
+		m.headers = append(m.headers, c.auth.headers(method, m.uri)...)
 	}
 	return m
 }

@@ -25,9 +25,9 @@ type dialing struct {
 	done        map[string]*fork  // dialogs of 2xx, by tag; the call's own and those that were too many
 	answered    bool              // by a reliable 18x
 	answeredBy  string            // whose it was
-	tried       bool              // with credentials
-	raised      bool              // the session interval, after 422
-	ackSeq      uint32            // of the INVITE whose 2xx waits for its ACK
+	tried       tries
+	raised      bool   // the session interval, after 422
+	ackSeq      uint32 // of the INVITE whose 2xx waits for its ACK
 	lastErr     error
 	lastCode    int
 	lastReason  string
@@ -181,7 +181,7 @@ func (c *Call) try(targets []Target) {
 		}
 		c.dialing.rest = targets[i+1:]
 		c.on(p)
-		c.sendInvite(nil)
+		c.sendInvite()
 		c.mu.Unlock()
 		return
 	}
@@ -203,8 +203,8 @@ func (c *Call) inviteSize() int {
 	return n
 }
 
-// sendInvite sends the first INVITE by c.path; c.mu is held. authorization is a header for another try, or nil.
-func (c *Call) sendInvite(authorization *Header) {
+// sendInvite sends the first INVITE by c.path; c.mu is held.
+func (c *Call) sendInvite() {
 	d := &c.dialing
 	d.provisional = false
 	u, _ := parseURI(c.dial.From)
@@ -228,9 +228,6 @@ func (c *Call) sendInvite(authorization *Header) {
 		if isToken(h.Name) && !ours[canonicalName(h.Name)] {
 			m.add(h.Name, clean(h.Value))
 		}
-	}
-	if authorization != nil {
-		m.headers = append(m.headers, *authorization)
 	}
 	m.setSDP(c.dial.Offer)
 	value, v := c.a.viaValue(c.path)
@@ -465,9 +462,7 @@ func (c *Call) inviteAccepted(tx *clientTx, r *message) {
 // acknowledge sends the ACK of a 2xx, and keeps it for 2xx that come again; c.mu is held.
 func (c *Call) acknowledge(f *fork, seq uint32, tag, target string, routes []string, body []byte) {
 	m := c.buildAt("ACK", seq, tag, target, routes)
-	if h := c.auth.header; h.Name != "" {
-		m.add(h.Name, h.Value)
-	}
+	m.headers = append(m.headers, c.auth.invite...)
 	m.setSDP(body)
 	c.submit(&outgoing{m: m, sent: func(p path, b []byte) { f.ack, f.path = b, p }})
 }
@@ -484,16 +479,16 @@ func (c *Call) inviteRefused(r *message) {
 	case c.state == stateEnded:
 		return
 	case r.code == 401 || r.code == 407:
-		if h, ok := c.authorization("INVITE", c.uri, r, &d.tried); ok {
+		if c.auth.challenged(r, &d.tried) {
 			d.early = nil
-			c.sendInvite(&h)
+			c.sendInvite()
 			return
 		}
 	case r.code == 422 && !d.raised:
 		if min, ok := seconds(r.get("Min-SE")); ok && min > c.session.want && min < 24*time.Hour {
 			d.raised = true
 			c.session.want, c.session.min = min, min
-			c.sendInvite(nil)
+			c.sendInvite()
 			return
 		}
 	case r.code == 503 && len(d.rest) > 0:

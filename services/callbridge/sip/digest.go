@@ -8,13 +8,32 @@ import (
 	"strings"
 )
 
-// credentials answer challenges of a trunk (RFC 7616, RFC 8760).
+// credentials answer the challenges of a trunk and of the proxies before it (RFC 7616, RFC 8760). What was asked once is answered unasked in the
+// requests that follow (RFC 3261 22.2, 22.3).
 type credentials struct {
 	user, password string
-	nonce          string
-	count          uint32
-	header         Header // of the last authorised INVITE, for its ACK
+	asked          []realm
+	invite         []Header // of the last INVITE, for its ACK (RFC 3261 22.1)
 }
+
+// realm is who asked, and how often it was answered with its nonce.
+type realm struct {
+	challenge
+	proxy bool
+	count uint32
+}
+
+// maxRealms bounds who may ask within one call.
+const maxRealms = 8
+
+// tries are the challenges to one request that were answered: by realm, and in all.
+type tries struct {
+	realms []realm
+	n      int
+}
+
+// maxTries is how often one request may be challenged: a proxy, the far end, and nonces that have run out.
+const maxTries = 5
 
 // challenge is a WWW-Authenticate or Proxy-Authenticate value.
 type challenge struct {
@@ -63,38 +82,81 @@ func parseChallenge(s string) (challenge, bool) {
 	return c, c.nonce != "" && (c.auth || !c.anyQop) && !hasControl(c.realm+c.nonce+c.opaque)
 }
 
-// authorization answers the challenge in r. tried is set; a second challenge is answered only when the nonce was stale.
-func (c *Call) authorization(method, uri string, r *message, tried *bool) (Header, bool) {
-	a := &c.auth
-	if a.user == "" {
-		return Header{}, false
+// challenged remembers what an answer asks for. false: nothing that could be answered, or answered better than before. Both headers count, whatever
+// the status: a proxy that has forked passes on what all branches asked (RFC 3261 16.7).
+func (a *credentials) challenged(r *message, t *tries) bool {
+	if a.user == "" || t.n >= maxTries {
+		return false
 	}
-	from, to := "WWW-Authenticate", "Authorization"
-	if r.code == 407 {
-		from, to = "Proxy-Authenticate", "Proxy-Authorization"
-	}
-	var best challenge
-	found := false
-	for _, v := range r.values(from) {
-		ch, ok := parseChallenge(v)
-		// The strongest that both have (RFC 8760 2.4).
-		if ok && (!found || ch.algorithm == "SHA-256" && best.algorithm != "SHA-256") {
-			best, found = ch, true
+	t.n++
+	var now []realm
+	for _, from := range [...]string{"WWW-Authenticate", "Proxy-Authenticate"} {
+		for _, v := range r.values(from) {
+			ch, ok := parseChallenge(v)
+			if !ok {
+				continue
+			}
+			one := realm{challenge: ch, proxy: from == "Proxy-Authenticate"}
+			switch same := find(now, one); {
+			case same == nil && len(now) < maxRealms:
+				now = append(now, one)
+			// The strongest that both have (RFC 8760 2.4).
+			case same != nil && ch.algorithm == "SHA-256" && same.algorithm != "SHA-256":
+				*same = one
+			}
 		}
 	}
-	if !found || *tried && !best.stale {
-		return Header{}, false
+	better := false
+	for _, one := range now {
+		// One that was answered already, and asks again, does not know us; but for a nonce that ran out.
+		if find(t.realms, one) == nil {
+			t.realms = append(t.realms, one)
+			better = true
+		} else if one.stale {
+			better = true
+		}
+		if old := find(a.asked, one); old == nil {
+			if len(a.asked) < maxRealms {
+				a.asked = append(a.asked, one)
+			}
+		} else {
+			if old.nonce == one.nonce {
+				one.count = old.count
+			}
+			*old = one
+		}
 	}
-	*tried = true
-	if best.nonce != a.nonce {
-		a.nonce, a.count = best.nonce, 0
+	return better
+}
+
+func find(l []realm, r realm) *realm {
+	for i := range l {
+		if l[i].proxy == r.proxy && l[i].realm == r.realm {
+			return &l[i]
+		}
 	}
-	a.count++
-	h := Header{to, best.answer(a.user, a.password, method, uri, random(16), a.count)}
+	return nil
+}
+
+// headers are the credentials of a request, for everybody who asked so far.
+func (a *credentials) headers(method, uri string) []Header {
+	if len(a.asked) == 0 {
+		return nil
+	}
+	l := make([]Header, 0, len(a.asked))
+	for i := range a.asked {
+		r := &a.asked[i]
+		r.count++
+		name := "Authorization"
+		if r.proxy {
+			name = "Proxy-Authorization"
+		}
+		l = append(l, Header{name, r.answer(a.user, a.password, method, uri, random(16), r.count)})
+	}
 	if method == "INVITE" {
-		a.header = h
+		a.invite = l
 	}
-	return h, true
+	return l
 }
 
 // answer writes the credentials.
@@ -130,18 +192,17 @@ func (ch challenge) answer(user, password, method, uri, cnonce string, count uin
 	return b.String()
 }
 
-// authorize puts credentials into a request that was challenged.
-func (c *Call) authorize(m, r *message, tried *bool) bool {
-	h, ok := c.authorization(m.method, m.uri, r, tried)
-	if !ok {
+// authorize puts credentials into a request that was challenged; c.mu is held. false: it was in vain, or would be.
+func (c *Call) authorize(m, r *message, t *tries) bool {
+	if !c.auth.challenged(r, t) {
 		return false
 	}
 	kept := m.headers[:0]
 	for _, o := range m.headers {
-		if o.Name != h.Name {
+		if o.Name != "Authorization" && o.Name != "Proxy-Authorization" {
 			kept = append(kept, o)
 		}
 	}
-	m.headers = append(kept, h)
+	m.headers = append(kept, c.auth.headers(m.method, m.uri)...)
 	return true
 }

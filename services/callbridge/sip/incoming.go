@@ -419,6 +419,7 @@ func (c *Call) canceled(tx *serverTx, m *message) {
 	if c.inviteTx != tx || tx.answered() {
 		return
 	}
+	late := sdpOf(c.invite) == nil
 	c.reject(487, "")
 	if c.state < stateAccepted {
 		text, cause := reasonOf(m)
@@ -426,7 +427,9 @@ func (c *Call) canceled(tx *serverTx, m *message) {
 		return
 	}
 	if c.offering.theirs == offerReinvite {
-		c.offering.theirs = offerDeferred
+		c.offering.theirs = offerNone
+		c.offering.withdrawn = append(c.offering.withdrawn, late)
+		c.theirSDP = nil // what the next refresh is answered with has to be told, the handler may have taken up what was withdrawn
 	}
 	c.turn()
 }

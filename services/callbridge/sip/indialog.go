@@ -75,7 +75,7 @@ func (c *Call) requested(m *message, tx *serverTx) {
 func (c *Call) reinvited(m *message, tx *serverTx) {
 	o := &c.offering
 	switch {
-	case c.inviteTx != nil || c.state < stateConfirmed || c.ok.waiting() || o.theirs != offerNone && o.theirs != offerDeferred:
+	case c.inviteTx != nil || c.state < stateConfirmed || c.ok.waiting() || o.theirs != offerNone || len(o.withdrawn) >= maxUntold:
 		// An earlier one is not through (RFC 3261 14.2, RFC 6337 for the ACK).
 		c.reply(tx, m, 500, "an earlier offer is not through", Header{"Retry-After", itoa(1 + uint32(wait(0, 9*time.Second)/time.Second))})
 		return
@@ -124,7 +124,7 @@ func (c *Call) updateAsked(m *message, tx *serverTx) {
 		return
 	}
 	switch {
-	case o.theirs != offerNone && o.theirs != offerDeferred || c.inviteTx != nil && c.state >= stateAccepted:
+	case o.theirs != offerNone || c.inviteTx != nil && c.state >= stateAccepted:
 		c.reply(tx, m, 500, "an earlier offer is not through", Header{"Retry-After", "1"})
 		return
 	case o.ours || o.updates || c.ok.waiting() && c.ok.offered || c.rel.waiting && c.rel.sdp:
@@ -148,9 +148,16 @@ func (c *Call) AnswerOffer(body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.offering
+	if len(o.withdrawn) > 0 {
+		if o.withdrawn[0] && c.state != stateEnded {
+			c.tell(func(h Handler) { h.OfferRefused(487) })
+		}
+		o.withdrawn = o.withdrawn[1:]
+		return
+	}
 	kind := o.theirs
 	o.theirs = offerNone
-	if c.state == stateEnded || kind == offerNone || kind == offerDeferred {
+	if c.state == stateEnded || kind == offerNone {
 		return
 	}
 	if len(body) > 0 {
@@ -206,6 +213,10 @@ func (c *Call) RefuseOffer(code int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.offering
+	if len(o.withdrawn) > 0 {
+		o.withdrawn = o.withdrawn[1:]
+		return
+	}
 	kind := o.theirs
 	o.theirs = offerNone
 	if c.state == stateEnded {
@@ -248,7 +259,7 @@ func (c *Call) Reoffer(body []byte) {
 func (c *Call) turn() {
 	o := &c.offering
 	if !o.want || c.state != stateConfirmed || o.ours || o.updates || c.inviteTx != nil || c.ok.waiting() ||
-		o.theirs != offerNone && o.theirs != offerDeferred || o.backOff != nil {
+		o.theirs != offerNone || o.backOff != nil {
 		return
 	}
 	o.want, o.refresh = false, false

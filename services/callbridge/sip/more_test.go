@@ -35,7 +35,8 @@ func TestLoopsEnd(t *testing.T) {
 	if end := p.over(); end.Code != 483 {
 		t.Errorf("told %+v", end)
 	}
-	if n := a.wire.count(false, "INVITE"); n < 9 || n > 12 {
+	// Each once: on a slow machine some are sent again.
+	if n := len(a.wire.branches("INVITE")); n < 9 || n > 12 {
 		t.Errorf("%d INVITEs were sent", n)
 	}
 	a.empty()
@@ -59,7 +60,7 @@ func TestABranchOfAForkAnswersAndAnotherTakesTheCall(t *testing.T) {
 	r.send(respond(i, "200 OK", "two", "Contact: <sip:two@HERE>\n", "answer two"))
 	p.wants("answered answer two", "confirmed")
 	r.get("ACK sip:two@")
-	if n := e.wire.count(false, "PRACK"); n != 1 {
+	if n := len(e.wire.branches("PRACK")); n != 1 {
 		t.Errorf("%d PRACKs", n)
 	}
 	p.call.Hangup("")

@@ -13,7 +13,7 @@ type outgoing struct {
 	m *message
 	// answer hears final answers, and 408 for none. It is called with the call locked. nil: nobody cares.
 	answer func(*message)
-	tried  bool // with credentials
+	tried  tries
 	anew   bool // over a second connection
 	sent   func(p path, b []byte)
 }
@@ -70,8 +70,8 @@ func (c *Call) hop(m *message) (uri, Transport, uint16) {
 			t = TLS
 		}
 	}
-	if u.scheme == "sips" || c.path.transport == TLS {
-		t = TLS // what was secure stays secure
+	if u.scheme == "sips" {
+		t = TLS // whatever its transport parameter says: that is what TLS runs over (RFC 3261 26.2.2, RFC 5630 3.1.4)
 	}
 	return u, t, u.port
 }

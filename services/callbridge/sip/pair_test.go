@@ -72,6 +72,19 @@ next:
 	return n
 }
 
+// branches are the requests that an agent sent, by their transactions: what is sent again counts once.
+func (w *wire) branches(method string) map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := map[string]bool{}
+	for _, t := range w.seen {
+		if m, _ := parse(t.Message); !t.In && m != nil && m.method == method {
+			l[m.via.branch] = true
+		}
+	}
+	return l
+}
+
 // await waits for as many of them.
 func (w *wire) await(t *testing.T, n int, in bool, first string, others ...string) {
 	t.Helper()
