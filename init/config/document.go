@@ -41,6 +41,10 @@ type Document struct {
 	DSCP       DSCP       `json:"dscp,omitzero"`
 	Syslog     Syslog     `json:"syslog,omitzero"`
 	SNMP       SNMP       `json:"snmp,omitzero"`
+	// LDAP and CAC are how people log in besides by a password of their own.
+	LDAP LDAP `json:"ldap,omitzero"`
+	CAC  CAC  `json:"cac,omitzero"`
+	FIPS FIPS `json:"fips,omitzero"`
 }
 
 // Interface is what is wanted of one network interface.

@@ -58,12 +58,15 @@ func (d *Document) Validate() error {
 			return fmt.Errorf("interface %s: %w", name, err)
 		}
 	}
-	for _, part := range []interface{ validate() error }{d.TURN, d.CallBridge, d.WebAdmin, d.TLS, d.DNS, d.NTP, d.Firewall, d.DSCP, d.Syslog, d.SNMP} {
+	for _, part := range []interface{ validate() error }{d.TURN, d.CallBridge, d.WebAdmin, d.TLS, d.DNS, d.NTP, d.Firewall, d.DSCP, d.Syslog, d.SNMP, d.LDAP, d.CAC} {
 		if err := part.validate(); err != nil {
 			return err
 		}
 	}
 	if err := d.validatePorts(); err != nil {
+		return err
+	}
+	if err := d.validateFIPS(); err != nil {
 		return err
 	}
 	return d.validateSubnets()
