@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/pion/stun/v4"
 )
 
 // maxRoutes bounds the permissions and the channels of one allocation. ICE pairs a relay with a dozen candidates or two; a
@@ -27,8 +29,9 @@ type allocation struct {
 	port   uint16
 	// advertised is the relay address as the client was told.
 	advertised address
-	// token is that of the port above, if it was reserved with this one.
-	token *token
+	// extra is what pion's answer to the client's Allocate request lacks: the token of the port above, if it was reserved with
+	// this one, and that the client's second address family is not to be had.
+	extra []stun.RawAttribute
 
 	mu     sync.Mutex
 	routes atomic.Pointer[routes]

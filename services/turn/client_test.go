@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -88,7 +87,12 @@ type caller struct {
 // dial connects a client by "udp", "tcp" or "tls".
 func dial(t testing.TB, network string, port int) *caller {
 	t.Helper()
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return dialAt(t, network, netip.AddrPortFrom(loopback, uint16(port)))
+}
+
+func dialAt(t testing.TB, network string, server netip.AddrPort) *caller {
+	t.Helper()
+	address := server.String()
 	c := &caller{t: t, stream: network != "udp", user: "admin", password: "secret"}
 	var err error
 	if network == "tls" {
@@ -306,9 +310,11 @@ type testPeer struct {
 	*net.UDPConn
 }
 
-func newPeer(t testing.TB) testPeer {
+func newPeer(t testing.TB) testPeer { return newPeerAt(t, loopback) }
+
+func newPeerAt(t testing.TB, at netip.Addr) testPeer {
 	t.Helper()
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,11 @@ func (f *front) start(conn net.PacketConn) error {
 		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: conn, RelayAddressGenerator: f}},
 		LoggerFactory:     quiet,
 		Realm:             f.realm,
-		InboundMTU:        maxMessage + 1,
+		// A relay is IPv4 unless the client says otherwise (RFC 8656 section 7.2), or there is no IPv4.
+		StrictAddressFamily: f.server.own.Load().relay4.IsValid(),
+		InboundMTU:          maxMessage + 1,
+		PermissionTimeout:   f.server.permissionTime,
+		ChannelBindTimeout:  f.server.channelTime,
 		AuthHandler: func(r *pion.RequestAttributes) (string, []byte, bool) {
 			return f.granted.user, f.granted.key, f.granted.key != nil && r.Username == f.granted.user
 		},
@@ -87,6 +91,10 @@ func (f *front) admit(raw []byte, from address) []byte {
 	}
 	f.source, f.granted, f.wish = from, grant{}, wish{}
 	switch {
+	case m.class == classIndication && len(m.unknown) > 0:
+		// An indication that asks for what we do not know is dropped (RFC 8489 section 6.3.2).
+		f.counters.count(dropUnexpected)
+		return nil
 	case m.class == classIndication && m.method == methodSend:
 		if f.find(from) == nil {
 			f.counters.count(dropNoAllocation)
@@ -137,6 +145,10 @@ func (f *front) authenticate(m *message) []byte {
 		return f.limited(m.unsigned())
 	}
 	f.granted = grant{user: string(m.username), key: key, limited: c.secret != nil}
+	if len(m.unknown) > 0 {
+		f.refuseUnknown(m)
+		return nil
+	}
 	if m.method == methodAllocate {
 		if m.transport == byte(unix.IPPROTO_TCP) {
 			f.refuse(m, stun.CodeUnsupportedTransProto)
@@ -146,7 +158,7 @@ func (f *front) authenticate(m *message) []byte {
 			return nil
 		}
 		f.counters.count(requests)
-		return m.raw
+		return m.signed()
 	}
 	if a != nil {
 		f.refuse(m, stun.CodeWrongCredentials)
@@ -158,6 +170,10 @@ func (f *front) authenticate(m *message) []byte {
 
 // judge looks at what the owner of an allocation asks.
 func (f *front) judge(m *message, a *allocation) []byte {
+	if len(m.unknown) > 0 {
+		f.refuseUnknown(m)
+		return nil
+	}
 	if m.method == methodCreatePermission || m.method == methodChannelBind {
 		o := f.server.own.Load()
 		for _, peer := range m.peers[:m.peerCount] {
@@ -174,27 +190,37 @@ func (f *front) judge(m *message, a *allocation) []byte {
 		}
 	}
 	f.counters.count(requests)
-	return m.raw
+	return m.signed()
 }
 
 // refuse answers a request whose sender is known.
-func (f *front) refuse(m *message, code stun.ErrorCode) {
+func (f *front) refuse(m *message, code stun.ErrorCode, more ...stun.Setter) {
 	answer := &stun.Message{}
 	copy(answer.TransactionID[:], m.raw[8:headerLength])
-	err := answer.Build(answer, stun.NewType(stun.Method(m.method), stun.ClassErrorResponse), code, stun.MessageIntegrity(f.granted.key))
-	if err == nil {
+	setters := append([]stun.Setter{answer, stun.NewType(stun.Method(m.method), stun.ClassErrorResponse), code}, more...)
+	if answer.Build(append(setters, stun.MessageIntegrity(f.granted.key))...) == nil {
 		f.send(answer.Raw, f.source)
 	}
 }
 
-// outgoing puts into pion's answer what pion does not know: the token of a reserved port, and the realm of now, since pion
-// keeps the one that it was made with.
+// refuseUnknown names attributes that the client wants understood, and that are not (RFC 8489 section 6.3.1). pion does so, too,
+// but unsigned.
+func (f *front) refuseUnknown(m *message) {
+	var list stun.UnknownAttributes
+	for _, kind := range m.unknown {
+		list = append(list, stun.AttrType(kind))
+	}
+	f.refuse(m, stun.CodeUnknownAttribute, list)
+}
+
+// outgoing puts into pion's answer what pion does not know: the token of a reserved port, that there is no second address, and
+// the realm of now, since pion keeps the one that it was made with.
 func (f *front) outgoing(raw []byte) []byte {
 	const allocateSuccess, errorResponse = 0x0103, 0x0110
 	kind := binary.BigEndian.Uint16(raw)
 	if kind == allocateSuccess {
-		if a := f.find(f.source); a != nil && a.token != nil {
-			return withToken(raw, *a.token, a.key)
+		if a := f.find(f.source); a != nil && len(a.extra) > 0 {
+			return withExtra(raw, a.extra, a.key)
 		}
 	}
 	realm := f.server.credentials.Load().realm
@@ -230,7 +256,7 @@ func (f *front) AllocatePacketConn(c pion.AllocateListenerConfig) (net.PacketCon
 		f.counters.count(refusedPort)
 		return nil, nil, errNoFamily
 	}
-	a := &allocation{grant: f.granted, site: f.site, client: f.source}
+	a := &allocation{grant: f.granted, site: f.site, client: f.source, extra: f.wish.extra}
 	a.routes.Store(noRoutes)
 	var conn net.PacketConn
 	bind := func(port uint16) (err error) {

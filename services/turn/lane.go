@@ -229,6 +229,11 @@ func (l *lane) run(f *fastRelay, fd int, to *sockaddr, size int) *run {
 func (l *lane) toClient(account *fastRelay, b *allocation, from address, payload []byte) {
 	t := &l.tally.values
 	routes := b.routes.Load()
+	if !routes.permits(from.ip) {
+		// A channel lives longer than its permission, which alone lets packets in (RFC 8656 section 12.7).
+		t[dropNoPermission]++
+		return
+	}
 	fd, to := b.fast.lane.fd, &b.fast.client
 	if c := routes.byPeer(from); c != nil {
 		size := len(payload)
@@ -239,7 +244,7 @@ func (l *lane) toClient(account *fastRelay, b *allocation, from address, payload
 		r.piece(head[:])
 		r.piece(payload)
 		r.added(4 + size)
-	} else if routes.permits(from.ip) {
+	} else {
 		if l.out.full() {
 			l.flush()
 		}
@@ -256,9 +261,6 @@ func (l *lane) toClient(account *fastRelay, b *allocation, from address, payload
 		}
 		r.added(n + len(payload))
 		r.open = false
-	} else {
-		t[dropNoPermission]++
-		return
 	}
 	t[toClients]++
 	t[bytesToClients] += uint64(len(payload))

@@ -56,6 +56,7 @@ func newHandLane(t testing.TB, size int) *handLane {
 		t.Fatal(err)
 	}
 	s.begin(a)
+	a.permit(ipOf(loopback))
 	a.bind(s.channel(0x4000, local(h.peer)))
 	connect := func(fd int, to address) {
 		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.port), Addr: loopback.As4()}); err != nil {

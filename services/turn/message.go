@@ -30,10 +30,20 @@ const (
 	attrPeerAddress        = 0x0012
 	attrData               = 0x0013
 	attrRealm              = 0x0014
+	attrRequestedFamily    = 0x0017
 	attrEvenPort           = 0x0018
 	attrRequestedTransport = 0x0019
 	attrReservationToken   = 0x0022
+	attrAdditionalFamily   = 0x8000
+	attrAddressErrorCode   = 0x8001
 )
+
+// understood are the attributes below 0x8000, which a server must understand or say so, that mean something in what clients
+// send; the others have bit n clear. DONT-FRAGMENT (0x001a) is not there: relays leave fragments to the kernel, which RFC 8656
+// section 7.2 allows.
+const understood uint64 = 1<<0x0001 | 1<<attrUsername | 1<<attrIntegrity | 1<<0x0009 | 1<<0x000a | 1<<attrChannelNumber | 1<<0x000d |
+	1<<attrPeerAddress | 1<<attrData | 1<<attrRealm | 1<<0x0015 | 1<<0x0016 | 1<<attrRequestedFamily | 1<<attrEvenPort |
+	1<<attrRequestedTransport | 1<<0x0020 | 1<<attrReservationToken
 
 const (
 	magicCookie   = 0x2112a442
@@ -56,6 +66,10 @@ type message struct {
 	transport       byte // 0 without REQUESTED-TRANSPORT
 	integrity       int  // offset of MESSAGE-INTEGRITY, 0 if there is none
 	even, token     int  // offsets of EVEN-PORT and RESERVATION-TOKEN
+	family          byte // REQUESTED-ADDRESS-FAMILY, 0 without it
+	additional      byte // ADDITIONAL-ADDRESS-FAMILY, likewise
+	unknown         []uint16
+	unknowns        [4]uint16 // memory of unknown; an answer names no more
 	peers           [maxPeers]address
 	peerCount       int
 }
@@ -69,6 +83,7 @@ func (m *message) parse(raw []byte) bool {
 	t := binary.BigEndian.Uint16(raw)
 	m.raw, m.class, m.method = raw, t&classMask, t&0x000f|t>>1&0x0070|t>>2&0x0f80
 	m.username, m.realm, m.channel, m.transport, m.integrity, m.even, m.token, m.peerCount = nil, nil, 0, 0, 0, 0, 0, 0
+	m.family, m.additional, m.unknown = 0, 0, m.unknowns[:0]
 	for at := headerLength; at < len(raw); {
 		if len(raw)-at < 4 {
 			return false
@@ -92,6 +107,14 @@ func (m *message) parse(raw []byte) bool {
 			if size == 4 {
 				m.transport = value[0]
 			}
+		case attrRequestedFamily:
+			if size == 4 {
+				m.family = value[0]
+			}
+		case attrAdditionalFamily:
+			if size == 4 {
+				m.additional = value[0]
+			}
 		case attrEvenPort:
 			if size == 1 {
 				m.even = at
@@ -111,6 +134,10 @@ func (m *message) parse(raw []byte) bool {
 			// What follows is not covered by it and must not count (RFC 8489 section 14.5).
 			m.integrity = at
 			return size == integritySize
+		default:
+			if kind < 0x8000 && (kind > 63 || understood>>kind&1 == 0) && len(m.unknown) < cap(m.unknown) {
+				m.unknown = append(m.unknown, kind)
+			}
 		}
 		at = end
 	}
@@ -127,6 +154,13 @@ func (m *message) authentic(key []byte) bool {
 	mac.Write(head[:])
 	mac.Write(m.raw[headerLength:m.integrity])
 	return hmac.Equal(mac.Sum(nil), m.raw[m.integrity+4:m.integrity+4+integritySize])
+}
+
+// signed is the message without what follows its MESSAGE-INTEGRITY: anybody on the way may have put that there.
+func (m *message) signed() []byte {
+	cut := m.raw[:m.integrity+4+integritySize]
+	binary.BigEndian.PutUint16(cut[2:], uint16(len(cut)-headerLength))
+	return cut
 }
 
 // unsigned cuts the message off before its MESSAGE-INTEGRITY: pion answers such a request as RFC 8489 section 9.2.4 wants

@@ -134,7 +134,7 @@ func (r *plainRelay) ReadFrom(b []byte) (int, net.Addr, error) {
 		}
 		r.counters.count(fromPeers)
 		peer := r.server.advertised(addressOf(from))
-		if routes := r.allocation.routes.Load(); routes.byPeer(peer) == nil && !routes.permits(peer.ip) {
+		if !r.allocation.routes.Load().permits(peer.ip) {
 			r.counters.count(dropNoPermission)
 			continue
 		}

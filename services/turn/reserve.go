@@ -65,10 +65,17 @@ type wish struct {
 	even, reserve bool
 	// token stands for a port that was reserved.
 	token *token
+	// extra is what the answer is to say besides.
+	extra []stun.RawAttribute
 }
 
-// wishes takes the two attributes out of an authenticated Allocate request. It returns false after refusing it.
+// wishes takes the attributes that pion does not know, or not as they are meant here, out of an authenticated Allocate request.
+// It returns false after refusing it.
 func (f *front) wishes(m *message) bool {
+	if code := f.families(m); code != 0 {
+		f.refuse(m, code)
+		return false
+	}
 	switch {
 	case m.even != 0 && m.token != 0, m.even == 0 && m.token == 0:
 		return true // nothing to do, or nonsense that pion refuses
@@ -116,15 +123,32 @@ func (f *front) take(a *allocation, bind func(uint16) error) error {
 		port, err := ports.takeEven(w.reserve, bind, portTaken)
 		if err == nil && w.reserve {
 			t := f.server.reservations.hold(port+1, ports.giveBack)
-			a.token = &t
+			a.extra = append(a.extra, stun.RawAttribute{Type: stun.AttrReservationToken, Value: t[:]})
 		}
 		return err
 	}
 	return ports.take(bind, portTaken)
 }
 
-// withToken adds a token to the answer to an Allocate request.
-func withToken(raw []byte, t token, key []byte) []byte {
+// families judges what a request says about the family of its relay. There is one relay an allocation: who wants one of
+// either family gets IPv4 and hears that there is no second, which sends clients for another allocation (RFC 8656 section 7.2).
+func (f *front) families(m *message) stun.ErrorCode {
+	const v4, v6 = 1, 2
+	o := f.server.own.Load()
+	switch {
+	case m.additional != 0 && (m.additional != v6 || m.family != 0 || m.token != 0 || m.even != 0 && m.raw[m.even+4]&0x80 != 0):
+		return stun.CodeBadRequest
+	case m.family == v4 && !o.relay4.IsValid(), m.family == v6 && !o.relay6.IsValid():
+		return stun.CodeAddrFamilyNotSupported
+	case m.additional != 0:
+		const reason = "Address Family not Supported"
+		f.wish.extra = append(f.wish.extra, stun.RawAttribute{Type: attrAddressErrorCode, Value: append([]byte{v6, 0, 4, 40}, reason...)})
+	}
+	return 0
+}
+
+// withExtra adds attributes to an answer of pion's.
+func withExtra(raw []byte, extra []stun.RawAttribute, key []byte) []byte {
 	in, out := &stun.Message{Raw: raw}, &stun.Message{}
 	if in.Decode() != nil {
 		return raw
@@ -136,7 +160,9 @@ func withToken(raw []byte, t token, key []byte) []byte {
 			out.Add(a.Type, a.Value)
 		}
 	}
-	out.Add(stun.AttrReservationToken, t[:])
+	for _, a := range extra {
+		out.Add(a.Type, a.Value)
+	}
 	if stun.MessageIntegrity(key).AddTo(out) != nil {
 		return raw
 	}

@@ -53,6 +53,8 @@ type Server struct {
 	limiter      *limiter // of all TCP connections
 	tally        tally
 	shared       *counters // of all that pion carries
+	// How long permissions and channels last, 0 for the 5 and 10 minutes of RFC 8656.
+	permissionTime, channelTime time.Duration
 
 	// applying serialises changes.
 	applying sync.Mutex

@@ -322,6 +322,63 @@ func TestRequestsThatDoNotFitTheAllocationAreAnswered(t *testing.T) {
 	}
 }
 
+func TestWhatMustBeUnderstoodAndIsNotIsNamed(t *testing.T) {
+	for _, w := range ways[:3] {
+		t.Run(w.name, func(t *testing.T) {
+			s, p := serveWay(t, w.fast, nil)
+			c, peer := p.dial(t, w.network), newPeer(t)
+			dontFragment := stun.RawAttribute{Type: stun.AttrDontFragment}
+			strange := stun.RawAttribute{Type: 0x7abc, Value: []byte("what")}
+			optional := stun.RawAttribute{Type: 0x8abc, Value: []byte("what")}
+			wants := func(answer *stun.Message, want ...stun.AttrType) {
+				t.Helper()
+				var got stun.UnknownAttributes
+				if err := got.GetFrom(answer); errorOf(answer) != stun.CodeUnknownAttribute || err != nil || !slices.Equal(got, want) {
+					t.Errorf("wanted 420 for %v, got %s with %v, %v", want, answer, got, err)
+				}
+			}
+			wants(c.once(c.build(stun.MethodBinding, strange)), 0x7abc)
+			if _, code := c.ask(stun.MethodBinding, optional); code != 0 {
+				t.Errorf("an attribute that need not be understood: wanted success, got %d", code)
+			}
+			c.ask(stun.MethodRefresh) // for a nonce
+			answer := c.once(c.build(stun.MethodAllocate, dontFragment, strange, udpTransport))
+			wants(answer, stun.AttrDontFragment, 0x7abc)
+			if err := c.key().Check(answer); err != nil {
+				t.Errorf("wanted an answer that is signed, got %v", err)
+			}
+			relay := c.allocate()
+			wants(c.once(c.build(stun.MethodRefresh, strange)), 0x7abc)
+			c.permit(peer.address())
+			c.write(stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodSend, stun.ClassIndication), dontFragment, at(peer.address()),
+				stun.RawAttribute{Type: stun.AttrData, Value: []byte("whole or not at all")}).Raw)
+			c.indicate(peer.address(), "next")
+			peer.wants("next", relay)
+			if got := metric(s, `turn_drops_total{reason="unexpected"}`); got != 1 {
+				t.Errorf("wanted the indication dropped and counted, got %d", got)
+			}
+		})
+	}
+}
+
+func TestWhatFollowsTheSignatureDoesNotCount(t *testing.T) {
+	for _, w := range ways[:3] {
+		t.Run(w.name, func(t *testing.T) {
+			s, p := serveWay(t, w.fast, nil)
+			c := p.dial(t, w.network)
+			c.allocate()
+			request := c.build(stun.MethodRefresh)
+			request.Add(stun.AttrLifetime, make([]byte, 4)) // 0 ends the allocation
+			if answer := c.once(request); errorOf(answer) != 0 {
+				t.Errorf("wanted success, got %s", answer)
+			}
+			if got := s.Status().Allocations; got != 1 {
+				t.Errorf("wanted the allocation to stay, got %d", got)
+			}
+		})
+	}
+}
+
 func errorOf(m *stun.Message) stun.ErrorCode {
 	var code stun.ErrorCodeAttribute
 	_ = code.GetFrom(m)
@@ -482,6 +539,62 @@ func TestAListenerGoesWithItsAddressAndOthersStay(t *testing.T) {
 	}
 	c.say(0x4000, "still here")
 	peer.wants("still here", relay)
+}
+
+func TestPermissionsAndChannelsEndByThemselvesAndAreRenewed(t *testing.T) {
+	start := func(t *testing.T, fast bool, permission, channel time.Duration) (*Server, Plan) {
+		p := testPlan(t)
+		p.HighCapacity, p.TLSPort = fast, freePort(t)
+		s := NewServer(func(string) {})
+		s.permissionTime, s.channelTime = permission, channel
+		if err := s.Apply(p); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		return s, p
+	}
+	for _, w := range ways[:3] {
+		t.Run(w.name+", a permission", func(t *testing.T) {
+			s, p := start(t, w.fast, 500*time.Millisecond, time.Hour)
+			c, peer := p.dial(t, w.network), newPeer(t)
+			relay := c.allocate()
+			c.bind(0x4000, peer.address())
+			// The channel stays, but it lets nobody in.
+			eventually(t, "a packet is refused", func() bool {
+				peer.say("still there?", relay)
+				return metric(s, `turn_drops_total{reason="no_permission"}`) > 0
+			})
+			if got := s.Status().Channels; got != 1 {
+				t.Errorf("wanted the channel to outlive the permission, got %d channels", got)
+			}
+			eventually(t, "the channel lets the peer in again", func() bool {
+				c.bind(0x4000, peer.address())
+				peer.say("again", relay)
+				for b := c.frame(100 * time.Millisecond); b != nil; b = c.frame(100 * time.Millisecond) {
+					if string(b) == string(channelFrame(0x4000, "again")) || string(b) == string(append(channelFrame(0x4000, "again"), 0, 0, 0)) {
+						return true
+					}
+				}
+				return false
+			})
+		})
+		t.Run(w.name+", a channel", func(t *testing.T) {
+			s, p := start(t, w.fast, time.Hour, 200*time.Millisecond)
+			c, peer := p.dial(t, w.network), newPeer(t)
+			relay := c.allocate()
+			c.bind(0x4000, peer.address())
+			eventually(t, "the channel ends", func() bool { return s.Status().Channels == 0 })
+			peer.say("no channel any more", relay)
+			if number, from, text := c.hear(); number != 0 || from != peer.address() || text != "no channel any more" {
+				t.Errorf("wanted an indication from %v, got %q from %v in channel %#x", peer.address(), text, from, number)
+			}
+			c.say(0x4000, "to nobody")
+			if w.fast && w.network == "udp" {
+				eventually(t, "it is counted", func() bool { return metric(s, `turn_drops_total{reason="no_channel"}`) == 1 })
+			}
+			c.must(stun.MethodChannelBind, numbered(0x4000), at(netip.AddrPortFrom(loopback, 50001)))
+		})
+	}
 }
 
 func TestAPeerWithThePortOfARelayIsNotTakenForIt(t *testing.T) {
