@@ -20,6 +20,7 @@ import (
 
 	"rotunda/init/network/dhcp"
 	dns "rotunda/init/resolver"
+	"rotunda/init/snmp"
 	"rotunda/init/supervise"
 	"rotunda/init/syslog"
 	"rotunda/init/timesync"
@@ -32,6 +33,7 @@ var verbs = map[string]func(args []string) error{
 	"idle":     idle,
 	"resolver": dns.Main,
 	"timesync": timesync.Main,
+	"snmp":     snmp.Main,
 	"syslog":   syslog.Main,
 	"dhcp": func(args []string) error {
 		if code := dhcp.Main(args); code != 0 {
