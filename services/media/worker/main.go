@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rotunda/init/notify"
+	"rotunda/services/media/codec"
 	"rotunda/services/media/control"
 	"rotunda/services/media/engine"
 )
@@ -94,6 +95,7 @@ func parse(args []string) (s settings, err error) {
 }
 
 func run(s settings) error {
+	codec.HoldHeap()
 	runtime.GOMAXPROCS(threads)
 	debug.SetGCPercent(gcPercent)
 	if s.cpu >= 0 {
