@@ -78,7 +78,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 	if d.Location == nil {
 		d.Location = time.Local
 	}
-	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), firewallKinds(), dscpKinds(), d.pkiKinds(), d.syslogKinds())
+	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), firewallKinds(), dscpKinds(), d.pkiKinds(), d.snmpKinds(), d.syslogKinds())
 	return kinds, slices.Concat(
 		d.versionCommands(),
 		d.hostnameCommands(),
@@ -90,6 +90,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.firewallCommands(),
 		d.dscpCommands(),
 		d.syslogCommands(),
+		d.snmpCommands(),
 		d.reachCommands(),
 		d.clockCommands(),
 		d.serverKeyCommands(),
