@@ -10,7 +10,7 @@ import (
 )
 
 // shades are how colours look that went through an encoder, in 8 bits.
-var shades = map[string][3]float64{"red": {255, 0, 0}, "green": {0, 128, 0}, "blue": {0, 0, 255}, "white": {255, 255, 255}}
+var shades = map[string][3]float64{"red": {255, 0, 0}, "green": {0, 128, 0}, "blue": {0, 0, 255}, "white": {255, 255, 255}, "magenta": {255, 0, 255}, "yellow": {255, 255, 0}}
 
 // part is how much of a picture has a colour.
 func part(m image.Image, name string) float64 {

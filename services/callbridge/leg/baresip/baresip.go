@@ -151,6 +151,7 @@ func (p *Phone) configure(o Options) {
 	set("sip_certificate", filepath.Join(p.folder, "certificate.pem"))
 	set("net_interface", o.Address)
 	set("call_max_calls", 4)
+	set("statmode_default", "off") // a line ten times a second
 	set("call_local_timeout", 120)
 	set("audio_buffer", "20-160")
 	set("jitter_buffer_delay", "1-5")

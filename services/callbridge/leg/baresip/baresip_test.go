@@ -97,10 +97,10 @@ func TestLevels(t *testing.T) {
 	for i := range pcm {
 		pcm[i] = int16(8192 * (1 - 2*(i/4%2))) // a square wave of 1000 Hz
 	}
-	if l := goertzel(pcm, 1000, rate); l < 0.2 || l > 0.4 {
+	if l := Tone(pcm, 1000, rate); l < 0.2 || l > 0.4 {
 		t.Errorf("want about 0.3, got %f", l)
 	}
-	if l := goertzel(pcm, 600, rate); l > quiet {
+	if l := Tone(pcm, 600, rate); l > Quiet {
 		t.Errorf("want silence, got %f", l)
 	}
 }

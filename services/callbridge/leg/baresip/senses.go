@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// A tone that another telephone talks in is about an eighth of the loudest there can be; what leaks from a neighbour by coding and mixing
-// is much less than a fiftieth.
+// Levels of [Tone]. One that another telephone talks in is about an eighth of the loudest there can be; what leaks from a neighbour by coding and
+// mixing is much less than a fiftieth.
 const (
-	loud  = 0.03
-	quiet = 0.01
+	Loud  = 0.03
+	Quiet = 0.01
 )
 
 // Heard returns the last part of what it heard in its newest stream of sound, and the samples per second. There is none before the
@@ -104,12 +104,16 @@ func (p *Phone) Level(frequency int) float64 {
 	if rate == 0 || len(pcm) < rate/4 {
 		return 0
 	}
-	return goertzel(pcm, float64(frequency), rate)
+	return Tone(pcm, frequency, rate)
 }
 
-// goertzel is the level of one frequency.
-func goertzel(pcm []int16, frequency float64, rate int) float64 {
-	w := 2 * math.Pi * frequency / float64(rate)
+// Tone is the level of one frequency in Hz in some sound, 1 for the loudest tone there can be.
+func Tone(pcm []int16, frequency, rate int) float64 {
+	if len(pcm) == 0 {
+		return 0
+	}
+	// Goertzel's algorithm.
+	w := 2 * math.Pi * float64(frequency) / float64(rate)
 	var s1, s2 float64
 	for _, v := range pcm {
 		s1, s2 = float64(v)+2*math.Cos(w)*s1-s2, s1
@@ -119,13 +123,13 @@ func goertzel(pcm []int16, frequency float64, rate int) float64 {
 }
 
 // Hears says whether a tone is heard now, HearsNot whether it certainly is not. Both are false without any sound.
-func (p *Phone) Hears(frequency int) bool { p.t.Helper(); return p.Level(frequency) > loud }
+func (p *Phone) Hears(frequency int) bool { p.t.Helper(); return p.Level(frequency) > Loud }
 
 // HearsNot is described with Hears.
 func (p *Phone) HearsNot(frequency int) bool {
 	p.t.Helper()
 	pcm, rate := p.Heard(250 * time.Millisecond)
-	return rate > 0 && len(pcm) >= rate/4 && goertzel(pcm, float64(frequency), rate) < quiet
+	return rate > 0 && len(pcm) >= rate/4 && Tone(pcm, frequency, rate) < Quiet
 }
 
 // AwaitTone waits until all of these tones are heard together.
