@@ -60,9 +60,11 @@ type machine struct {
 	config     control.Config
 	applied    bool
 	alarms     map[string]control.Alarm
-	steps      []control.Step
-	crash      string
-	crashAt    time.Time
+	// captures are the ends of those that run, by interface.
+	captures map[string]func()
+	steps    []control.Step
+	crash    string
+	crashAt  time.Time
 }
 
 // parts are the steps of the chain that requests may ask for before they are there, or when they did not start: then
@@ -240,6 +242,9 @@ func (m *machine) Health(context.Context) (control.Health, error) {
 	if _, services := m.parts(); services != nil {
 		h.Services = services.Services()
 		h.Media = mediaHealth(m.cores, h.Services)
+		for n := range h.Services {
+			h.Services[n].RSS = resident(h.Services[n].PID)
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"rotunda/init/capture"
 	"rotunda/init/network/dhcp"
 	dns "rotunda/init/resolver"
 	"rotunda/init/snmp"
@@ -35,6 +36,7 @@ var verbs = map[string]func(args []string) error{
 	"timesync": timesync.Main,
 	"snmp":     snmp.Main,
 	"syslog":   syslog.Main,
+	"capture":  capture.Main,
 	"dhcp": func(args []string) error {
 		if code := dhcp.Main(args); code != 0 {
 			os.Exit(code)

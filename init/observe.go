@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,6 +21,31 @@ func memory() control.Memory {
 	readKilobytes("/proc/meminfo", fields)
 	readKilobytes("/proc/self/status", map[string]*uint64{"VmRSS:": &mem.InitRSS})
 	return mem
+}
+
+// resident is the memory of a process; 0 if there is none.
+func resident(pid int) (bytes uint64) {
+	if pid != 0 {
+		readKilobytes(fmt.Sprintf("/proc/%d/status", pid), map[string]*uint64{"VmRSS:": &bytes})
+	}
+	return bytes
+}
+
+// hardware is what the firmware says of the machine. Makers leave words in the place of what they have not filled in.
+func hardware(sysfs fs.FS) (model, serial string) {
+	field := func(name string) string {
+		b, err := fs.ReadFile(sysfs, "class/dmi/id/"+name)
+		text := strings.Join(strings.Fields(string(b)), " ")
+		switch strings.ToLower(text) {
+		case "not specified", "none", "default string", "to be filled by o.e.m.", "system serial number", "0":
+			return ""
+		}
+		if err != nil || len(text) > 128 {
+			return ""
+		}
+		return text
+	}
+	return strings.TrimSpace(field("sys_vendor") + " " + field("product_name")), field("product_serial")
 }
 
 func readKilobytes(file string, fields map[string]*uint64) {

@@ -26,6 +26,9 @@ var (
 	syslogUser     = supervise.User{Name: "syslog", UID: 110, GID: 110}
 )
 
+// captureUser has no folder and no file: see capture.go.
+var captureUser = supervise.User{Name: "capture", UID: 120, GID: 120}
+
 // admissionSocket is where the shell tells services whether somebody may log in.
 const admissionSocket = "/run/rotunda/mmp/admission.sock"
 

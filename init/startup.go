@@ -111,6 +111,7 @@ func (m *machine) startBoard(context.Context) (func(), error) {
 	m.mu.Lock()
 	m.release = control.Release{Version: r.Version, Build: r.Build, SigningKey: r.SigningKey,
 		Kernel: kernelRelease(), Platform: m.board.Platform, Board: m.board.Title}
+	m.release.Hardware, m.release.Serial = hardware(os.DirFS("/sys"))
 	m.mu.Unlock()
 	m.info("board %s (%s), platform %s, version %s build %s", m.board.Name, m.board.Title, m.board.Platform, r.Version, r.Build)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"io"
 	"log/syslog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -45,7 +46,9 @@ type options struct {
 	// Folders: accounts and host keys, stored files, files that pass through, logs.
 	accounts, files, transfer, logs string
 	control                         string
-	listen                          string
+	// api is the socket of the Call Bridge's API.
+	api    string
+	listen string
 	// admission is the socket on which services ask about logins, empty for none; services are the users that may.
 	admission string
 	services  map[uint32]bool
@@ -64,6 +67,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.transfer, "transfer", "/data/transfer", "`folder` of upgrade images and backups")
 	flags.StringVar(&o.logs, "logs", "/data/log", "`folder` of the logs")
 	flags.StringVar(&o.control, "control", control.SocketPath, "`socket` of PID 1")
+	flags.StringVar(&o.api, "api", "/run/rotunda/callbridge/api.sock", "`socket` of the Call Bridge's API, for log bundles")
 	flags.StringVar(&o.listen, "listen", ":22", "`address` for SSH, empty for none")
 	flags.StringVar(&o.admission, "admission", "", "`socket` on which services ask about logins, empty for none")
 	flags.Func("service", "`user` by number that may ask about logins; may be given more than once", func(text string) error {
@@ -138,7 +142,11 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 	machine := control.NewClient(o.control)
 
 	disk := openDisk(o.accounts, log)
-	fileView, err := files.Open(files.Config{Stored: o.files, Transfer: o.transfer, Logs: o.logs, Machine: machine, Log: line})
+	fileView, err := files.Open(files.Config{Stored: o.files, Transfer: o.transfer, Logs: o.logs, Machine: machine, Log: line,
+		API: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", o.api)
+		}}})
 	if err != nil {
 		return err
 	}
@@ -154,6 +162,7 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 	}
 	kinds, list := commands.All(commands.Deps{
 		Machine: machine, Accounts: store, Transfer: os.DirFS(o.transfer), Stored: fileView, Shelf: fileView, HostKeys: keys, Logs: o.logs, Keeper: fileView, Prober: probe.Prober{},
+		Captures: fileView, Bundles: fileView,
 	})
 	tree, err := grammar.NewTree(kinds, append(shell.Builtins(), list...))
 	if err != nil {

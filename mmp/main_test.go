@@ -29,7 +29,7 @@ func TestTheCommandLineOfPID1(t *testing.T) {
 		"-logs", "/data/log", "-control", "/run/rotunda/control.sock", "-listen", ":22", "-console", "/dev/ttyS0", "-console", "/dev/tty1"})
 	want := options{
 		accounts: "/data/sets/000001/mmp", files: "/data/sets/000001/files", transfer: "/data/transfer", logs: "/data/log",
-		control: "/run/rotunda/control.sock", listen: ":22", consoles: []string{"/dev/ttyS0", "/dev/tty1"}, idle: shell.DefaultIdleTimeout,
+		control: "/run/rotunda/control.sock", api: "/run/rotunda/callbridge/api.sock", listen: ":22", consoles: []string{"/dev/ttyS0", "/dev/tty1"}, idle: shell.DefaultIdleTimeout,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("wanted %+v, got %+v, %v", want, got, err)

@@ -61,6 +61,15 @@ type Machine interface {
 	// FactoryReset clears the application (scope "app") or everything ("full") in one step and reboots.
 	FactoryReset(ctx context.Context, scope string) error
 
+	// Capture writes the packets of an interface into a file of the transfer folder until it is told to end, has its largest size, or
+	// whoever asks is gone: it returns only then. It fails with status 404 for an interface that there is not, and 409 while there is
+	// another one on it.
+	Capture(ctx context.Context, o CaptureOrder) (Capture, error)
+	// StopCapture ends the capture on an interface, with status 404 if there is none.
+	StopCapture(ctx context.Context, iface string) error
+	// Traces returns what the kernel said, and the whole trace of a crash.
+	Traces(ctx context.Context) (Traces, error)
+
 	// Restart ends a service that is configured and starts it anew, by its settings and files as they are now. It fails with status
 	// 404 for an unknown one and 409 for one that is not enabled.
 	Restart(ctx context.Context, service string) error
@@ -124,6 +133,42 @@ type Lease struct {
 	Expires time.Time    `json:"expires"`
 }
 
+// CaptureOrder asks for a capture.
+type CaptureOrder struct {
+	// Interface is a, b, c or d, File a name that ends in .pcap and is not there yet.
+	Interface string `json:"interface"`
+	File      string `json:"file"`
+	// Limit is the largest size of the file, and Reserve what stays free on the disk, both in bytes.
+	Limit   int64  `json:"limit"`
+	Reserve uint64 `json:"reserve"`
+}
+
+// Why a capture ended by itself or not.
+const (
+	CaptureStopped = "stopped"
+	CaptureLimit   = "limit"
+	CaptureDisk    = "disk"
+)
+
+// Capture is what has become of one.
+type Capture struct {
+	Packets uint64 `json:"packets"`
+	// Dropped are those that came faster than they could be written.
+	Dropped uint64 `json:"dropped"`
+	// Bytes is the size of the file.
+	Bytes int64 `json:"bytes"`
+	// Ended is one of the constants.
+	Ended string `json:"ended"`
+}
+
+// Traces are for whoever looks for the cause of a fault.
+type Traces struct {
+	// Kernel is its log since the start, as far as its memory reaches.
+	Kernel string `json:"kernel"`
+	// Crash is the trace that the boot before left, empty if it ended well.
+	Crash string `json:"crash,omitempty"`
+}
+
 // Release is what runs.
 type Release struct {
 	// Version is the release, for example "0.1.0"; Build tells two builds of one release apart.
@@ -134,6 +179,9 @@ type Release struct {
 	Platform string `json:"platform"`
 	// Board is the board's full name.
 	Board string `json:"board"`
+	// Hardware is what the maker calls the machine, and Serial its number; empty where the firmware does not say.
+	Hardware string `json:"hardware,omitempty"`
+	Serial   string `json:"serial,omitempty"`
 	// SigningKey is "release", or "development" for an image that accepts upgrades signed by the public development key.
 	SigningKey string `json:"signingKey"`
 	// Trial is true until this version has committed itself.
@@ -172,6 +220,8 @@ type Service struct {
 	PID      int           `json:"pid,omitempty"`
 	Restarts int           `json:"restarts"`
 	Uptime   time.Duration `json:"uptime,omitempty"`
+	// RSS is the memory of its process in bytes, 0 without one.
+	RSS uint64 `json:"rss,omitempty"`
 	// LastExit says how the process before ended, with its last log line.
 	LastExit string `json:"lastExit,omitempty"`
 }

@@ -157,6 +157,18 @@ func (c *Client) FactoryReset(ctx context.Context, scope string) error {
 	return do(ctx, c, "POST", "/reset", named{scope})
 }
 
+func (c *Client) Capture(ctx context.Context, o CaptureOrder) (Capture, error) {
+	return ask[Capture](ctx, c, "POST", "/capture", o)
+}
+
+func (c *Client) StopCapture(ctx context.Context, iface string) error {
+	return do(ctx, c, "POST", "/capture/stop", named{iface})
+}
+
+func (c *Client) Traces(ctx context.Context) (Traces, error) {
+	return ask[Traces](ctx, c, "GET", "/traces", nil)
+}
+
 func (c *Client) Restart(ctx context.Context, service string) error {
 	return do(ctx, c, "POST", "/restart", named{service})
 }

@@ -100,6 +100,10 @@ var operations = []operation{
 	{"POST", "/backup/check", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return m.CheckBackup(ctx, a.Name) })},
 	{"POST", "/backup/rollback", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.Rollback(ctx, a.Name) })},
 	{"POST", "/reset", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.FactoryReset(ctx, a.Name) })},
+	{"POST", "/capture", false, with(func(ctx context.Context, m Machine, a CaptureOrder) (any, error) { return m.Capture(ctx, a) })},
+	{"POST", "/capture/stop", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.StopCapture(ctx, a.Name) })},
+	// The kernel's log has addresses of its memory.
+	{"GET", "/traces", false, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Traces(ctx) }},
 	{"POST", "/restart", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.Restart(ctx, a.Name) })},
 	{"POST", "/power", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.Power(ctx, a.Name) })},
 }

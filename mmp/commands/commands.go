@@ -46,6 +46,10 @@ type Deps struct {
 	// Logs is the folder of the logs; Keeper keeps copies of them. Without storage both are missing.
 	Logs   string
 	Keeper LogKeeper
+	// Captures says how large a capture may become; nil means that there is no storage.
+	Captures CaptureRoom
+	// Bundles makes log bundles that stay; nil likewise.
+	Bundles BundleMaker
 	// Status has what services say of themselves below run/rotunda; nil means that of this machine.
 	Status fs.FS
 	Prober Prober
@@ -102,6 +106,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.tlsCommands(),
 		d.turnCommands(),
 		d.healthCommands(),
+		d.diagnosticCommands(),
 		d.dfCommands(),
 		d.backupCommands(),
 		d.upgradeCommands(),

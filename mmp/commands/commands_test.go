@@ -49,6 +49,8 @@ type machine struct {
 	tried string
 	// done lists what was asked for and cannot be taken back.
 	done []string
+	// capturing is the part that captures packets.
+	capturing capturing
 }
 
 func (m *machine) Config(context.Context) (control.Config, error) { return m.config, nil }
@@ -94,7 +96,7 @@ func (m *machine) ConfirmConfig(_ context.Context, from string) error {
 func (m *machine) Interfaces(context.Context) ([]control.Interface, error) { return m.interfaces, nil }
 
 func (m *machine) Release(context.Context) (control.Release, error) {
-	return control.Release{Version: "0.1.0", Build: "abc123", Kernel: "6.1.0", Platform: "vm", Board: "Virtual machine", SigningKey: "development", Trial: true}, nil
+	return control.Release{Version: "0.1.0", Build: "abc123", Kernel: "6.1.0", Platform: "vm", Board: "Virtual machine", Hardware: "VMware, Inc. VMware7,1", Serial: "VMware-56 4d", SigningKey: "development", Trial: true}, nil
 }
 
 func (m *machine) Health(context.Context) (control.Health, error) { return m.health, nil }

@@ -61,7 +61,8 @@ var classes = []class{
 		maxSize: 512 * mib, maxTotal: gib, maxCount: 4},
 	{kind: "backup", names: []string{"*.bak"}, place: transfer, read: admins, write: admins, remove: admins,
 		maxSize: 2 * gib, maxTotal: 8 * gib, maxCount: 64},
-	{kind: "packet capture", names: []string{"*.pcap"}, place: transfer, read: admins, remove: admins},
+	{kind: "packet capture", names: []string{"*.pcap"}, place: transfer, read: admins, remove: admins,
+		maxSize: 512 * mib, maxTotal: 2 * gib, maxCount: 32},
 	{kind: "licence", names: []string{"cms.lic", "license.dat"}, place: stored, read: admins, write: admins, remove: admins,
 		maxSize: mib, maxTotal: 2 * mib, maxCount: 2},
 	{kind: "private key", names: []string{"*.key"}, place: stored, read: cryptos, write: cryptos, remove: cryptos,
@@ -85,11 +86,14 @@ var classes = []class{
 	{kind: "audit log", names: []string{"audit"}, place: logs, read: []grammar.Role{grammar.Admin, grammar.Audit}},
 	{kind: "configuration", names: []string{liveName}, place: generated, read: admins},
 	{kind: "log bundle", names: []string{bundleName}, place: generated, read: admins},
+	{kind: "log bundle", names: []string{generatedName}, place: transfer, read: admins, remove: admins},
 }
 
 const (
 	liveName   = "live.json"
 	bundleName = "logbundle.tar.gz"
+	// generatedName is what the command generate_logbundle leaves.
+	generatedName = "generatedlogbundle.tar.gz"
 	// logFile is what init calls the log.
 	logFile = "messages"
 	// partialSuffix is what WinSCP adds to the name of a file that it has not sent completely; it takes it away by a

@@ -1,8 +1,6 @@
 package files
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +31,10 @@ type world struct {
 	lines []string
 }
 
-type testMachine struct{ err error }
+type testMachine struct {
+	Machine
+	err error
+}
 
 func (m testMachine) Config(context.Context) (control.Config, error) {
 	return control.Config{Generation: 7, Document: config.Factory()}, m.err
@@ -499,41 +500,6 @@ func TestLiveJSON(t *testing.T) {
 `
 	if !strings.HasPrefix(string(data), want) {
 		t.Errorf("live.json begins\n%s\nwant\n%s", data, want)
-	}
-}
-
-func TestTheLogBundleHoldsTheLogAndTheConfiguration(t *testing.T) {
-	w := newWorld(t)
-	w.write("log/messages.1", "the older log\n")
-	f, err := w.Open(t.Context(), admin, "logbundle.tar.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w.transferHolds()
-	zipped, err := gzip.NewReader(io.NewSectionReader(f, 0, f.Size()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	archive := tar.NewReader(zipped)
-	got := map[string]string{}
-	for {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(archive)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[h.Name] = string(data)
-	}
-	if len(got) != 3 || got["logbundle/log"] != "the log\n" || got["logbundle/log.1"] != "the older log\n" ||
-		!strings.Contains(got["logbundle/live.json"], `"generation": "7"`) {
-		t.Errorf("the bundle holds %q", got)
 	}
 }
 

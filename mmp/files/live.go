@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -11,10 +12,15 @@ import (
 	"rotunda/init/control"
 )
 
-// Machine is what live.json is made of. [control.Machine] has it.
+// Machine is what live.json and log bundles are made of. [control.Machine] has it.
 type Machine interface {
 	Config(ctx context.Context) (control.Config, error)
 	Interfaces(ctx context.Context) ([]control.Interface, error)
+	Release(ctx context.Context) (control.Release, error)
+	Versions(ctx context.Context) ([]control.Version, error)
+	Health(ctx context.Context) (control.Health, error)
+	Filesystems(ctx context.Context) ([]control.Filesystem, error)
+	Traces(ctx context.Context) (control.Traces, error)
 }
 
 // kernelNames are how live.json calls the interfaces. The order is that of the machines that the layout comes from, and
@@ -71,14 +77,70 @@ func LiveJSON(c control.Config, interfaces []control.Interface) ([]byte, error) 
 		v4[kernelNames[name]], v6[kernelNames[name]] = four, six
 	}
 	module := func(interfaces tree) tree { return tree{"module": tree{"interfaces": interfaces}} }
-	data, err := json.MarshalIndent(tree{
+	all, err := others(doc)
+	if err != nil {
+		return nil, fmt.Errorf("make %s: %w", liveName, err)
+	}
+	maps.Copy(all, tree{
 		"hostname": doc.Hostname, "timezone": doc.Timezone, "generation": strconv.Itoa(c.Generation),
 		"ipv4": module(v4), "ipv6": module(v6),
-	}, "", "    ")
+	})
+	data, err := json.MarshalIndent(all, "", "    ")
 	if err != nil {
 		return nil, fmt.Errorf("make %s: %w", liveName, err)
 	}
 	return append(data, '\n'), nil
+}
+
+// others are all settings that have no layout of their own here, without secrets: each under its name in the configuration.
+func others(doc *config.Document) (tree, error) {
+	open, err := doc.WithoutSecrets()
+	if err != nil {
+		return nil, err
+	}
+	open.Interfaces = nil
+	b, err := json.Marshal(open)
+	if err != nil {
+		return nil, err
+	}
+	var sections map[string]any
+	if err := json.Unmarshal(b, &sections); err != nil {
+		return nil, err
+	}
+	t := tree{}
+	for name, content := range sections {
+		if _, is := content.(map[string]any); is {
+			t[strings.ToLower(name)] = tree{"module": strung(content)}
+		}
+	}
+	return t, nil
+}
+
+// strung makes every leaf a string, and a list what has its positions as names.
+func strung(v any) any {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		t := tree{}
+		for n, one := range v {
+			t[strconv.Itoa(n)] = strung(one)
+		}
+		return t
+	case map[string]any:
+		t := tree{}
+		for name, one := range v {
+			t[key(name)] = strung(one)
+		}
+		return t
+	}
+	return fmt.Sprint(v)
 }
 
 func routes(i config.IPv4) tree {

@@ -18,11 +18,13 @@ import (
 	"io"
 	"io/fs"
 	"log/syslog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +42,9 @@ type Config struct {
 	Stored, Transfer, Logs string
 	// Machine is what live.json is made of; nil means that there is none.
 	Machine Machine
-	Log     Log
+	// API reaches the Call Bridge of this machine, for log bundles; nil means that there is none.
+	API http.RoundTripper
+	Log Log
 	// Free returns the bytes that a folder's file system can still take; nil means to ask the kernel.
 	Free func(folder string) (uint64, error)
 }
@@ -59,7 +63,7 @@ type Store struct {
 	// mu is held while names change, so that two changes cannot both fit into the last of a quota.
 	mu      sync.Mutex
 	uploads int
-	bundle  sync.Mutex
+	bundles atomic.Int32
 }
 
 // Info describes one file.
@@ -262,7 +266,7 @@ func (s *Store) Open(ctx context.Context, p Person, name string) (File, error) {
 	case liveName:
 		return s.live(ctx)
 	case bundleName:
-		return s.makeBundle(ctx)
+		return s.openBundle(ctx, p)
 	}
 	f, err := openRegular(s.path(e))
 	if err != nil {
