@@ -173,9 +173,7 @@ func TestTheAddressIsUsedAsItStandsAndThePasswordIsNotLogged(t *testing.T) {
 	if want := "CDR receiver 1 (" + host + ") does not take records"; !strings.Contains(lines, want) {
 		t.Errorf("want %q in the log, got\n%s", want, lines)
 	}
-	if got, want := s.alarmed(), []string{"raised authenticationFailure", "cleared"}; !slices.Equal(got, want) {
-		t.Errorf("want alarms %v, got %v", want, got)
-	}
+	s.await("an alarm and its end", func() bool { return slices.Equal(s.alarmed(), []string{"raised authenticationFailure", "cleared"}) })
 }
 
 func TestARedirectionIsNoAcknowledgementAndNotFollowed(t *testing.T) {
@@ -326,6 +324,8 @@ func TestReceiversAreFollowed(t *testing.T) {
 	}
 	// The first gets another address, and the second goes.
 	s.await("five at the first", func() bool { return len(one.took()) == 5 })
+	// What was sent and is not acknowledged would go to the new address as well.
+	s.await("acknowledgements", func() bool { return s.waiting() == 0 })
 	s.want(three.URL)
 	s.await("the other address", func() bool { return slices.Equal(s.receiving(), []string{three.URL}) })
 	s.begin(5, 1)
@@ -425,5 +425,33 @@ func TestAlarmsCountOnceForAllReceivers(t *testing.T) {
 	a.set(two, "")
 	if want := []string{"true dnsFailure", "false "}; !slices.Equal(got, want) {
 		t.Errorf("want %v, got %v", want, got)
+	}
+}
+
+// A receiver hangs with records that it has not acknowledged: they go to its new address, once and in order.
+func TestWhatIsBeingSentGoesToTheNewAddress(t *testing.T) {
+	asked, free := make(chan struct{}, 1), make(chan struct{})
+	slow := newCollector(t, func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+		asked <- struct{}{}
+		select {
+		case <-r.Context().Done(): // cut
+		case <-free:
+		}
+		return false
+	})
+	t.Cleanup(func() { close(free) })
+	c := newCollector(t, nil)
+	s := newScene(t)
+	s.start(slow.URL)
+	s.begin(0, 3)
+	<-asked
+	s.want(c.URL)
+	s.await("the other address", func() bool { return slices.Equal(s.receiving(), []string{c.URL}) })
+	s.begin(3, 1)
+	s.await("all", func() bool { return len(c.took()) >= 4 })
+	inOrder(t, c.took(), 4)
+	s.await("acknowledgements", func() bool { return s.waiting() == 0 })
+	if n := slow.tries(); n != 1 {
+		t.Errorf("want no more tries at the old address, got %d", n)
 	}
 }

@@ -182,6 +182,16 @@ func (s *scene) count() int {
 	return len(s.r.receivers)
 }
 
+// waiting is how many records were not acknowledged by all receivers.
+func (s *scene) waiting() (n int) {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	for _, v := range s.r.receivers {
+		n += v.left()
+	}
+	return n
+}
+
 // receiving are the URIs that records go to now.
 func (s *scene) receiving() (uris []string) {
 	s.r.mu.Lock()

@@ -96,7 +96,8 @@ func (r *Recorder) receiver(p Place, number int) (*receiver, error) {
 	return v, nil
 }
 
-// inherit takes over what waits for a receiver whose URI changed.
+// inherit takes over what waits for a receiver whose URI changed: also what was being sent to the old one, which was cut. The old one may have
+// taken that, but nobody knows, and a record twice at two addresses is better than one at none.
 func (v *receiver) inherit(old *receiver) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
