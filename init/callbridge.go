@@ -52,7 +52,7 @@ func (m *machine) callbridgeSpec(doc *config.Document) supervise.Spec {
 		Name:    callbridgeUser.Name,
 		Program: "/bin/services",
 		Args: []string{"callbridge", "-settings", settingsFile(callbridgeUser), "-database", databaseClients, "-admission", admissionSocket,
-			"-socket", apiSocket, "-front", strconv.Itoa(int(webadminUser.UID)), "-folder", folder,
+			"-socket", apiSocket, "-front", strconv.Itoa(int(webadminUser.UID)), "-reader", strconv.Itoa(int(mmpUser.UID)), "-folder", folder,
 			"-shelf", promptsFolder, "-branding", brandingFolder},
 		// The collector works harder before the limit of the cgroup ends everything.
 		Env:  []string{"TZ=" + doc.Timezone, "GOMEMLIMIT=" + strconv.Itoa(callBridgeMemory/10*9)},

@@ -64,7 +64,7 @@ func newBridge(o options, machine store.ID, log *slog.Logger) (*bridge, error) {
 	if b.calls, err = b.newCalls(o); err != nil {
 		return nil, err
 	}
-	b.api = api.New(api.Options{Accounts: accounts, Log: log, Front: o.front, Live: b.calls.live, System: b.system()})
+	b.api = api.New(api.Options{Accounts: accounts, Log: log, Front: o.front, Readers: o.readers, Live: b.calls.live, System: b.system()})
 	b.rules = b.hook()
 	b.calls.events.Route(b.api)
 	b.alarms.raise(databaseError)

@@ -47,6 +47,7 @@ type options struct {
 	socket    string
 	folder    string
 	front     int
+	readers   []int
 	developer string
 	// media is the media manager; prompts and branding are folders of prompts, built in and local ones, and shelf is where media workers read what is
 	// not built in.
@@ -63,6 +64,11 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.socket, "socket", Socket, "unix `socket` of the API, empty for none")
 	flags.StringVar(&o.folder, "folder", "", "`folder` of what is this machine's own; it is made when it is missing")
 	flags.IntVar(&o.front, "front", -1, "number of the `user` of the admin pages' service")
+	flags.Func("reader", "number of a `user` who may read what log bundles have, without a login", func(text string) error {
+		uid, err := strconv.Atoi(text)
+		o.readers = append(o.readers, uid)
+		return err
+	})
 	flags.StringVar(&o.developer, "developer", "", "`name:password` of the only login, in place of the management shell's; for developers' machines")
 	flags.StringVar(&o.media, "media", fmt.Sprintf("127.0.0.1:%d", manager.ClientPort), "`address` of the media manager")
 	flags.StringVar(&o.prompts, "prompts", prompts.BuiltIn, "`folder` of the built-in prompts")

@@ -40,6 +40,9 @@ type Options struct {
 	// Front is the user of this machine who may say on a unix socket in whose name a request is made: the admin pages'
 	// service, which has checked the login itself. Negative for nobody.
 	Front int
+	// Readers are the users of this machine who may read the paths of [diagnoses] on a unix socket without a login: the management shell, for
+	// log bundles.
+	Readers []int
 	// Live is call control, nil while there is none.
 	Live Live
 	// System are the parts of the Call Bridge whose state is shown below /system.
@@ -48,14 +51,15 @@ type Options struct {
 
 // Server is the API. It is an [http.Handler], and [Server.Serve] puts it on a listener with bounds.
 type Server struct {
-	store  atomic.Pointer[store.Store]
-	log    *slog.Logger
-	logins *logins
-	front  int
-	live   Live
-	system System
-	hooks  map[*schema.Object][]Hooks
-	mounts []mount
+	store   atomic.Pointer[store.Store]
+	log     *slog.Logger
+	logins  *logins
+	front   int
+	readers []int
+	live    Live
+	system  System
+	hooks   map[*schema.Object][]Hooks
+	mounts  []mount
 	// root is the tree below /api/v1, pages the one below /internal that the admin pages alone reach.
 	root  *node
 	pages *node
@@ -72,7 +76,7 @@ func New(o Options) *Server {
 		o.Live = noCalls{}
 	}
 	s := &Server{
-		log: o.Log, logins: newLogins(o.Accounts, o.Log), front: o.Front, live: o.Live, system: o.System,
+		log: o.Log, logins: newLogins(o.Accounts, o.Log), front: o.Front, readers: o.Readers, live: o.Live, system: o.System,
 		hooks: map[*schema.Object][]Hooks{}, root: &node{}, pages: &node{}, kept: newKept(), slots: make(chan struct{}, maxRunning),
 	}
 	if o.Store != nil {
@@ -224,7 +228,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Logins come first: who has none learns nothing, not even which paths there are.
-	who, err := s.logins.of(r, s.front)
+	who, err := s.who(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
