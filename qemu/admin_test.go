@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"rotunda/services/callbridge/directory/slapdtest"
+	"rotunda/mmp/identity/slapdtest"
 	"rotunda/services/callbridge/schema/collection"
 	"rotunda/services/chromium"
 )

@@ -16,10 +16,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"rotunda/mmp/identity/slapdtest"
 	"rotunda/qemu"
 	"rotunda/qemu/figures"
 	"rotunda/services/callbridge/directory"
-	"rotunda/services/callbridge/directory/slapdtest"
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/store"
 )

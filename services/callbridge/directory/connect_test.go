@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
-	"rotunda/services/callbridge/directory/slapdtest"
+	"rotunda/mmp/identity/slapdtest"
 )
 
 // some writes people u0 to u(n-1).

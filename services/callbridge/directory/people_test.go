@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"rotunda/services/callbridge/directory/slapdtest"
+	"rotunda/mmp/identity/slapdtest"
 	"rotunda/services/callbridge/failure"
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/store"

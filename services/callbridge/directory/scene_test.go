@@ -12,7 +12,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 	"github.com/google/uuid"
 
-	"rotunda/services/callbridge/directory/slapdtest"
+	"rotunda/mmp/identity/slapdtest"
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/store"
 	"rotunda/services/database/databasetest"

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"rotunda/services/callbridge/directory/slapdtest"
+	"rotunda/mmp/identity/slapdtest"
 	"rotunda/services/callbridge/failure"
 	"rotunda/services/callbridge/schema"
 	"rotunda/services/callbridge/spaces"
