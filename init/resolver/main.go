@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"rotunda/init/config"
+	"rotunda/init/metrics"
 	"rotunda/init/notify"
 )
 
@@ -32,6 +33,7 @@ func Main(args []string) error {
 	flags := flag.NewFlagSet("resolver", flag.ContinueOnError)
 	settings := flags.String("settings", "", "`file` of the settings, which PID 1 writes")
 	listen := flags.String("listen", strings.Join(Addresses, ","), "loopback `addresses`, with commas between")
+	figures := flags.String("metrics", "", "unix `socket` for figures, empty for none")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -39,10 +41,10 @@ func Main(args []string) error {
 	defer stop()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	return run(ctx, *settings, strings.Split(*listen, ","), hangup, func(line string) { fmt.Println(line) })
+	return run(ctx, *settings, *figures, strings.Split(*listen, ","), hangup, func(line string) { fmt.Println(line) })
 }
 
-func run(ctx context.Context, settings string, listen []string, reread <-chan os.Signal, log func(string)) error {
+func run(ctx context.Context, settings, figures string, listen []string, reread <-chan os.Signal, log func(string)) error {
 	r := New(log)
 	if err := configure(r, settings); err != nil {
 		return err
@@ -55,6 +57,11 @@ func run(ctx context.Context, settings string, listen []string, reread <-chan os
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx) }()
+	go func() {
+		if err := metrics.Serve(ctx, figures, "resolver", r.figures); err != nil {
+			log(err.Error())
+		}
+	}()
 	if err := notify.Ready(); err != nil {
 		return err
 	}

@@ -2,12 +2,16 @@ package resolver
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/sys/unix"
 
 	"rotunda/init/config"
 )
@@ -20,18 +24,22 @@ type Resolver struct {
 	log   func(string)
 	cache *cache
 	up    *upstream
+	// clock returns what judges the periods of signatures, nil while it is not known what time it is.
+	clock func() func() time.Time
 	// asking joins those who ask the same at one time.
-	asking singleflight.Group
+	asking  singleflight.Group
+	counted counted
 
 	mu      sync.Mutex
 	zones   zones
 	records overrides
+	anchors anchors
 	said    string
 }
 
 // New makes a resolver that knows no server yet. log takes a line for the log.
 func New(log func(string)) *Resolver {
-	return &Resolver{log: log, cache: newCache(time.Now), up: newUpstream(time.Now), zones: zones{}, records: overrides{}}
+	return &Resolver{log: log, cache: newCache(time.Now), up: newUpstream(time.Now), clock: setClock, zones: zones{}, records: overrides{}}
 }
 
 // Configure changes the settings. What was cached by others is forgotten.
@@ -40,8 +48,12 @@ func (r *Resolver) Configure(s config.DNSService) error {
 	if err != nil {
 		return err
 	}
+	anchors, err := newAnchors(s.Anchors)
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
-	r.zones, r.records = newZones(s), records
+	r.zones, r.records, r.anchors = newZones(s), records, anchors
 	r.mu.Unlock()
 	r.cache.clear()
 	return nil
@@ -49,6 +61,7 @@ func (r *Resolver) Configure(s config.DNSService) error {
 
 // Resolve answers one question. The answer has the question's identifier and flags; it is never nil.
 func (r *Resolver) Resolve(ctx context.Context, question *dns.Msg) *dns.Msg {
+	r.counted.questions.Add(1)
 	m := new(dns.Msg)
 	m.SetReply(question)
 	m.RecursionAvailable = true
@@ -99,6 +112,7 @@ func (r *Resolver) Resolve(ctx context.Context, question *dns.Msg) *dns.Msg {
 func (r *Resolver) outside(ctx context.Context, q dns.Question, secure, unchecked bool) *dns.Msg {
 	k := key{strings.ToLower(q.Name), q.Qtype, secure, unchecked}
 	if m := r.cache.get(k, false); m != nil {
+		r.counted.cached.Add(1)
 		return m
 	}
 	text := k.name + " " + dns.TypeToString[k.kind]
@@ -122,22 +136,43 @@ func (r *Resolver) outside(ctx context.Context, q dns.Question, secure, unchecke
 	}
 }
 
+// setClock is the clock once it was set. Until then periods are not judged: the name of the server that sets it may be signed, too.
+func setClock() func() time.Time {
+	var t unix.Timex
+	if state, err := unix.Adjtimex(&t); err != nil || state == unix.TIME_ERROR || t.Status&unix.STA_UNSYNC != 0 {
+		return nil
+	}
+	return time.Now
+}
+
 // fetch asks the servers and keeps what they say.
 func (r *Resolver) fetch(ctx context.Context, k key, q dns.Question) *dns.Msg {
 	r.mu.Lock()
 	zone, servers := r.zones.of(k.name)
+	trusted := r.anchors
 	r.mu.Unlock()
+	_, _, signed := trusted.of(k.name)
+	signed = signed && !k.unchecked
 	ask := new(dns.Msg)
 	ask.SetQuestion(q.Name, q.Qtype)
-	ask.CheckingDisabled = k.unchecked
-	ask.SetEdns0(payload, k.dnsec)
+	// What is judged here may come from a server that judges otherwise.
+	ask.CheckingDisabled = k.unchecked || signed
+	ask.SetEdns0(payload, k.dnsec || signed)
+	r.counted.asked.Add(1)
 	m, err := r.up.ask(ctx, servers, ask)
+	if err == nil && signed && (m.Rcode == dns.RcodeSuccess || m.Rcode == dns.RcodeNameError) {
+		err = r.judge(ctx, trusted, q, m)
+		if !k.dnsec {
+			unsign(m, q.Qtype)
+		}
+	}
 	if err != nil || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+		r.counted.failed.Add(1)
 		r.trouble(zone, err, m)
 		if old := r.cache.get(k, true); old != nil {
 			return old
 		}
-		if m == nil {
+		if m == nil || err != nil {
 			m = failure(q)
 		}
 		r.cache.put(k, m)
@@ -148,6 +183,32 @@ func (r *Resolver) fetch(ctx context.Context, k key, q dns.Question) *dns.Msg {
 	m.Extra = nil
 	r.cache.put(k, m)
 	return m
+}
+
+// judge says whether an answer is what the trust anchors want, and marks it when it is.
+func (r *Resolver) judge(ctx context.Context, trusted anchors, q dns.Question, m *dns.Msg) error {
+	p := proof{anchors: trusted, now: r.clock(), look: func(name string, kind uint16) *dns.Msg {
+		return r.outside(ctx, dns.Question{Name: name, Qtype: kind, Qclass: dns.ClassINET}, true, true)
+	}}
+	err := p.secure(q, m)
+	m.AuthenticatedData = err == nil
+	if err == nil || errors.Is(err, errInsecure) {
+		return nil
+	}
+	anchor, _, _ := trusted.of(q.Name)
+	return fmt.Errorf("%s %s is not signed as the trust anchor of %s wants: %w", q.Name, dns.TypeToString[q.Qtype], anchor, err)
+}
+
+// unsign removes what whoever asked without DO does not expect (RFC 4035 section 3.2.1).
+func unsign(m *dns.Msg, asked uint16) {
+	is := func(r dns.RR) bool {
+		switch t := r.Header().Rrtype; t {
+		case dns.TypeRRSIG, dns.TypeNSEC, dns.TypeNSEC3:
+			return t != asked
+		}
+		return false
+	}
+	m.Answer, m.Ns = slices.DeleteFunc(m.Answer, is), slices.DeleteFunc(m.Ns, is)
 }
 
 func failure(q dns.Question) *dns.Msg {

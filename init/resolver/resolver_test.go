@@ -365,7 +365,7 @@ func TestItServesOnLoopbackAloneAndTakesNewSettings(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	ctx, cancel := context.WithCancel(t.Context())
 	said, ended, again := make(chan string, 10), make(chan error, 1), make(chan os.Signal)
-	go func() { ended <- run(ctx, settings, []string{address}, again, func(line string) { said <- line }) }()
+	go func() { ended <- run(ctx, settings, "", []string{address}, again, func(line string) { said <- line }) }()
 	ask := func(size uint16, network string) *dns.Msg {
 		t.Helper()
 		m := new(dns.Msg)

@@ -101,6 +101,7 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, question *dns.Msg) {
 		cancel()
 		<-s.places
 	default:
+		s.resolver.counted.busy.Add(1)
 		m = new(dns.Msg)
 		m.SetRcode(question, dns.RcodeServerFailure)
 	}
