@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rotunda/services/callbridge/leg/baresip"
+	"rotunda/services/callbridge/leg/sipp"
 )
 
 // shades are how colours look that went through an encoder, in 8 bits.
@@ -143,6 +144,14 @@ func TestTheMenuAsksForANumberAndAPasscode(t *testing.T) {
 	}
 	guest.Await(baresip.Closed)
 	h.totals("callLegs", "1")
+	t.Log("and by a script that plays its keys")
+	script := sipp.Call(t, sipp.Options{Server: h.sip["udp"], User: "menu", Keys: "88001#2468#", Tone: 1300})
+	host.AwaitTone(1300)
+	script.AwaitTone(500)
+	script.AwaitNoTone(1300)
+	h.ask("DELETE", "calls/"+h.totals("calls", "1").Children[0].attr("id"), nil)
+	script.AwaitEnd()
+	host.Await(baresip.Closed)
 }
 
 func TestAGuestWaitsInTheLobbyUntilTheHostComes(t *testing.T) {
