@@ -63,6 +63,8 @@ type CallBridgeService struct {
 	JWTHours int `json:"jwtHours"`
 	// Licence is the content of cms.lic, empty when there is none.
 	Licence []byte `json:"licence,omitempty"`
+	// DSCP is how media of calls are marked.
+	DSCP DSCP `json:"dscp,omitzero"`
 }
 
 // PeerService is a [Peer] with the file's content.

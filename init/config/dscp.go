@@ -13,6 +13,10 @@ var TrafficTypes = []string{"signaling", "assured-voice", "voice", "assured-mult
 // MaxDSCP is the highest value of six bits (RFC 2474 section 3).
 const MaxDSCP = 63
 
+// SelfMarking is the priority (socket(7), SO_PRIORITY) of sockets whose service marks packets by itself, where they are to be marked. The
+// firewall, which marks those of other services by their ports, tells them by it. Setting it takes no privilege.
+const SelfMarking = 6
+
 // DSCP is how packets that this machine sends are marked. A type without a value is not marked.
 type DSCP struct {
 	IPv4 map[string]int `json:"ipv4,omitempty"`

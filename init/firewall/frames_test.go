@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rotunda/init/config"
+	"rotunda/services/media/control"
+	"rotunda/services/media/transport"
 )
 
 // capture reads the frames that arrive at the far end of eth0.
@@ -94,7 +96,7 @@ func checksum(header []byte) uint16 {
 }
 
 // datagram sends from a port of the machine, marked by its service if tos is not 0.
-func (h *house) datagram(source int, target string, tos int) {
+func (h *house) datagram(source int, target string, tos, priority int) {
 	h.t.Helper()
 	h.machine.must(h.t, func() error {
 		to := netip.MustParseAddrPort(target)
@@ -113,7 +115,10 @@ func (h *house) datagram(source int, target string, tos int) {
 			if to.Addr().Is6() {
 				level, option = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
 			}
-			set = unix.SetsockoptInt(int(fd), level, option, tos)
+			// The kernel takes the priority from the type of service, until it is said.
+			if set = unix.SetsockoptInt(int(fd), level, option, tos); set == nil && priority != 0 {
+				set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PRIORITY, priority)
+			}
 		}); err != nil || set != nil {
 			return errors.Join(err, set)
 		}
@@ -138,7 +143,7 @@ func marksAreOnTheFrames(t *testing.T, h *house) {
 	}
 	sent := func(what string, want, source int, target string, tos int) {
 		t.Helper()
-		h.datagram(source, target, tos)
+		h.datagram(source, target, tos, 0)
 		check(what, want, unix.IPPROTO_UDP, uint16(source), netip.MustParseAddrPort(target).Port())
 	}
 	sent("media", 34, 40000, "10.9.0.2:50000", 0)
@@ -151,6 +156,14 @@ func marksAreOnTheFrames(t *testing.T, h *house) {
 	sent("media to a client's high port", 0, 20002, "10.9.0.2:50000", 0)
 	sent("voice that its service marked", 46, 40002, "10.9.0.2:50000", 46<<2)
 	sent("voice of IPv6 that its service marked", 46, 40003, "[2001:db8::2]:50000", 46<<2)
+	own := func(what string, want, source int, target string, tos int) {
+		t.Helper()
+		h.datagram(source, target, tos, config.SelfMarking)
+		check(what, want, unix.IPPROTO_UDP, uint16(source), netip.MustParseAddrPort(target).Port())
+	}
+	own("voice of the media service", 46, 40010, "10.9.0.2:50000", 46<<2)
+	own("voice of the media service that is to have no mark", 0, 40011, "10.9.0.2:50000", 0)
+	own("the same of IPv6", 0, 40012, "[2001:db8::2]:50000", 0)
 	sent("a mark beside congestion bits", 34, 40004, "10.9.0.2:50000", 2)
 	reaches(h.machine, "", "10.9.0.2:443")
 	check("HTTPS", 0x22, unix.IPPROTO_TCP, 0, 443)
@@ -165,6 +178,48 @@ func marksAreOnTheFrames(t *testing.T, h *house) {
 	h.apply(&assured)
 	sent("assured media", 36, 40005, "10.9.0.2:50000", 0)
 	sent("assured media of IPv6, which has no value", 0, 40006, "[2001:db8::2]:50000", 0)
+}
+
+// deaf hears nothing of an endpoint.
+type deaf struct{}
+
+func (deaf) RTP([]byte, time.Time)             {}
+func (deaf) RTCP([]byte, time.Time)            {}
+func (deaf) Batch(time.Time)                   {}
+func (deaf) State(string, string, string)      {}
+func (deaf) Candidates(control.TransportState) {}
+func (deaf) Flood(uint64)                      {}
+
+// The media service marks sound and pictures apart, and the table leaves what it sends as it is.
+func mediaMarkThemselves(t *testing.T, h *house) {
+	doc := walled(nil)
+	doc.DSCP = config.DSCP{IPv4: map[string]int{"multimedia": 34}, IPv6: map[string]int{"multimedia": 63}}
+	h.apply(doc)
+	c := h.capture()
+	for family, target := range map[int]string{4: "10.9.0.2:50000", 6: "[2001:db8::2]:50000"} {
+		local := map[int]string{4: "10.9.0.1", 6: "2001:db8::1"}[family]
+		h.machine.must(t, func() error {
+			loop, err := transport.NewLoop(transport.Config{FirstPort: 41000, LastPort: 41099})
+			if err != nil {
+				return err
+			}
+			defer loop.Close()
+			e, err := loop.Open(control.Transport{Local: []netip.Addr{netip.MustParseAddr(local)}, RTCPMux: true, Remote: netip.MustParseAddrPort(target),
+				DSCP: control.DSCP{Audio: 46, Video: 34, Apart: true, Six: control.DSCPSix{Audio: 44, Presentation: 26}}}, deaf{})
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			port := e.Local().RTP[0].Port()
+			for class, want := range map[transport.Class]map[int]int{transport.Audio: {4: 46, 6: 44}, transport.Video: {4: 34, 6: 0}, transport.Presentation: {4: 0, 6: 26}} {
+				e.SendRTP([][]byte{append([]byte{0x80, 96, 0, 1}, make([]byte, 40)...)}, class)
+				if got, err := c.mark(unix.IPPROTO_UDP, port, 50000); err != nil || got != want[family] {
+					t.Errorf("IPv%d, class %d: wanted DSCP %d, got %d, %v", family, class, want[family], got, err)
+				}
+			}
+			return nil
+		})
+	}
 }
 
 func aConnectionOutlivesTheRule(t *testing.T, h *house) {

@@ -29,7 +29,7 @@ func single(numbers ...int) []ports {
 }
 
 // traffics in the order in which they are asked (guide appendix B), what there is most of first. Types that share the ports of others
-// are marked by the services alone: nothing at this place tells voice from video, and so media gets what video gets.
+// are marked by the services alone: nothing at this place tells voice from video.
 var traffics = []traffic{
 	// 3478 is STUN and TURN; below 32768 are other services, above it media and relayed media.
 	{kind: "multimedia", udp: []ports{{32768, 65535}, {3478, 3478}}, own: true},
@@ -58,7 +58,8 @@ func markChain(d config.DSCP) Chain {
 		c.Rules = slices.Insert(c.Rules, 0,
 			Rule{append(by("lo"), verdict(true)), "loopback"},
 			Rule{append(marked(4), verdict(true)), "marked by its service"},
-			Rule{append(marked(6), verdict(true)), "marked by its service"})
+			Rule{append(marked(6), verdict(true)), "marked by its service"},
+			Rule{append(selfMarking(), verdict(true)), "media, which is to have no mark"})
 	}
 	return c
 }
@@ -95,6 +96,11 @@ func familyNumber(f int) byte {
 		return unix.NFPROTO_IPV6
 	}
 	return unix.NFPROTO_IPV4
+}
+
+// selfMarking asks for media of calls: their sockets say by their priority that whatever mark they need is there ([config.SelfMarking]).
+func selfMarking() []expr.Any {
+	return append(protocol(unix.IPPROTO_UDP), &expr.Meta{Key: expr.MetaKeyPRIORITY, Register: 1}, equal(binary.NativeEndian.AppendUint32(nil, config.SelfMarking)))
 }
 
 // marked asks whether somebody has marked the packet already.

@@ -229,6 +229,7 @@ func TestInTheKernel(t *testing.T) {
 		"two thousand rules are one transaction":        twoThousandRulesAreOneTransaction,
 		"lost acknowledgements are not lost rules":      lostAcknowledgementsAreNotLostRules,
 		"marks are on the frames":                       marksAreOnTheFrames,
+		"media mark themselves":                         mediaMarkThemselves,
 		"a connection outlives the rule that let it in": aConnectionOutlivesTheRule,
 		"datagrams meet the rules":                      datagramsMeetTheRules,
 		"nft reads the table as it is meant":            nftReadsTheTableAsItIsMeant,

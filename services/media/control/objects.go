@@ -77,8 +77,18 @@ type Transport struct {
 	DSCP DSCP `json:"dscp,omitzero"`
 }
 
-// DSCP are six-bit code points (RFC 2474) of sound, main picture and presentation; RTCP goes with its stream.
+// DSCP are six-bit code points (RFC 2474) of sound, main picture and presentation; RTCP goes with its stream. 0 is not marked.
 type DSCP struct {
+	Audio        uint8 `json:"audio,omitempty"`
+	Video        uint8 `json:"video,omitempty"`
+	Presentation uint8 `json:"presentation,omitempty"`
+	// Apart: IPv6 has code points of its own, Six; otherwise those above are for both families.
+	Apart bool    `json:"apart,omitempty"`
+	Six   DSCPSix `json:"six,omitzero"`
+}
+
+// DSCPSix are the code points of IPv6.
+type DSCPSix struct {
 	Audio        uint8 `json:"audio,omitempty"`
 	Video        uint8 `json:"video,omitempty"`
 	Presentation uint8 `json:"presentation,omitempty"`

@@ -142,8 +142,8 @@ func (t *Transport) validate() error {
 	if t.MTU != 0 && (t.MTU < 512 || t.MTU > 9000) {
 		return fmt.Errorf("mtu %d: want 512 to 9000", t.MTU)
 	}
-	if d := t.DSCP; max(d.Audio, d.Video, d.Presentation) > 63 {
-		return fmt.Errorf("dscp %d, %d, %d: want 0 to 63", d.Audio, d.Video, d.Presentation)
+	if d := t.DSCP; max(d.Audio, d.Video, d.Presentation, d.Six.Audio, d.Six.Video, d.Six.Presentation) > 63 {
+		return fmt.Errorf("dscp %d, %d, %d, and of IPv6 %d, %d, %d: want 0 to 63", d.Audio, d.Video, d.Presentation, d.Six.Audio, d.Six.Video, d.Six.Presentation)
 	}
 	switch t.Security {
 	case Plain:

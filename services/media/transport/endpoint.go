@@ -99,7 +99,7 @@ type settings struct {
 	secured bool
 	ice     bool
 	remote  [2]sockaddr // as signalled
-	dscp    [classes]uint8
+	dscp    marks
 }
 
 // source is where the packets of a component come from.

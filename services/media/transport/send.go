@@ -116,7 +116,7 @@ func (e *Endpoint) send(b *burst, packets [][]byte, class Class, k kind) int {
 	if relay != nil {
 		packetsOut, bytesOut = relay.send(b)
 	} else {
-		packetsOut, bytesOut = b.flush(e.loop, to.via, e.point(class))
+		packetsOut, bytesOut = b.flush(e.loop, to.via, e.point(class, to.via.family))
 	}
 	o.flights.Done()
 	if k != dtlsRecord {

@@ -120,6 +120,19 @@ func TestDSCPFollowsTheClass(t *testing.T) {
 			t.Errorf("class %d: type of service of rtcp %#x, want %#x", class, got, want)
 		}
 	}
+	apart := control.DSCP{Audio: 46, Video: 34, Apart: true, Six: control.DSCPSix{Audio: 1, Presentation: 2}}
+	if err := e.Update(control.Transport{Local: []netip.Addr{loopback}, RTCPMux: true, Remote: addr, DSCP: apart}); err != nil {
+		t.Fatal(err)
+	}
+	for class, want := range map[Class][2]uint8{Audio: {46, 1}, Video: {34, 0}, Presentation: {0, 2}, classes: {}} {
+		if got := [2]uint8{e.point(class, unix.AF_INET), e.point(class, unix.AF_INET6)}; got != want {
+			t.Errorf("class %d: %d in IPv4 and in IPv6, want %d", class, got, want)
+		}
+	}
+	e.SendRTP(two, Audio)
+	if a, b := tos(), tos(); a != 46<<2 || b != 46<<2 {
+		t.Errorf("type of service %#x and %#x, want that of IPv4", a, b)
+	}
 }
 
 func TestPacketsThatCannotBeSentAreCounted(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"rotunda/init/config"
 )
 
 // socketBuffer is asked for in both directions. A 1080p key frame of 200 kB is about 170 packets, 400 kB as the kernel counts
@@ -60,6 +62,8 @@ func openSocket(local netip.AddrPort) (*socket, error) {
 	}
 	// A burst of equal packets then comes in one piece: measured, 0.15 instead of 0.76 µs for each of 16. Linux 5.0 and later.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+	// What has no mark is to have none: the firewall is told not to add one.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, config.SelfMarking)
 	if err := unix.Bind(fd, address); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("bind", err)
