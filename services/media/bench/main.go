@@ -39,7 +39,7 @@ var areas = []struct {
 }{
 	{[]string{"audio_few_talk"}, measureFewTalk},
 	{[]string{"audio_all_talk"}, measureAllTalk},
-	{[]string{"video_shared_9", "video_personal_9"}, measureNine},
+	{[]string{"video_shared_9", "video_personal_9", "video_shared_9_tuned", "video_personal_9_tuned"}, measureNine},
 	{[]string{"video_100"}, measureHundred},
 	{[]string{"forward_fanout"}, measureForward},
 	{[]string{"recording_cpu"}, measureRecording},
