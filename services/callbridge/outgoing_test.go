@@ -9,12 +9,15 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"rotunda/services/callbridge/dialplan"
 	"rotunda/services/callbridge/live"
+	"rotunda/services/callbridge/lookup"
 	"rotunda/services/callbridge/schema"
+	"rotunda/services/callbridge/sip"
 	"rotunda/services/callbridge/store"
 	"rotunda/services/callbridge/trunk"
 	"rotunda/services/database/databasetest"
@@ -182,6 +185,74 @@ func TestWaysWhoseTrunkIsDownComeLast(t *testing.T) {
 	}
 	if got := order(down); got != "down.example.com" {
 		t.Errorf("the only way is tried all the same, got %s", got)
+	}
+}
+
+func TestACallThatFailsIsHeldAgainstTheServer(t *testing.T) {
+	asked := make(chan trunk.Target, 10)
+	c := &calls{names: lookup.New(lookup.Options{}), trunks: trunk.New(trunk.Options{Down: time.Nanosecond, Every: time.Hour, Ping: func(_ context.Context, target trunk.Target) error {
+		asked <- target
+		return nil
+	}})}
+	defer c.names.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.trunks.Serve(ctx) }()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	proxy := trunk.Target{Host: "192.0.2.1", Port: 5061, Transport: eitherTransport}
+	c.trunks.Set([]trunk.Target{proxy})
+	<-asked
+	until(t, "the trunk is known", func() bool { return !c.trunks.States()[0].Asked.IsZero() })
+	first := func() string {
+		l, err := c.targets(t.Context(), "192.0.2.1", 5061, []sip.Transport{sip.TLS, sip.TCP})
+		if err != nil || len(l) != 2 {
+			t.Fatalf("targets are %v, %v", l, err)
+		}
+		return string(l[0].Transport)
+	}
+	at := sip.Target{Transport: sip.TLS, Address: netip.MustParseAddrPort("192.0.2.1:5061")}
+	// Another server is nothing to this one.
+	c.reached(sip.Target{Transport: sip.TLS, Address: netip.MustParseAddrPort("192.0.2.2:5061")}, net.ErrClosed)
+	if got := first(); got != "tls" || len(asked) != 0 {
+		t.Errorf("%s comes first, and %d questions were asked", got, len(asked))
+	}
+	c.reached(at, net.ErrClosed)
+	if got := first(); got != "tcp" {
+		t.Errorf("%s comes first after TLS failed", got)
+	}
+	select {
+	case got := <-asked:
+		if got != proxy {
+			t.Errorf("%v was asked", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the trunk is not asked")
+	}
+	c.reached(at, nil)
+	if got := first(); got != "tls" {
+		t.Errorf("%s comes first after TLS worked", got)
+	}
+}
+
+func TestNobodyIsSentToATrunkByAStranger(t *testing.T) {
+	c := &calls{}
+	proxy, other := netip.MustParseAddrPort("192.0.2.1:5061"), netip.MustParseAddrPort("192.0.2.9:5060")
+	c.trusted.know(trunk.Target{Host: "a.example.com", Transport: "tls"}, []netip.Addr{proxy.Addr()})
+	var d sip.Dial
+	c.redirects(&d)
+	if d.Redirects != maxRedirects {
+		t.Errorf("%d contacts are followed", d.Redirects)
+	}
+	for _, one := range []struct {
+		from, to netip.AddrPort
+		want     bool
+	}{{proxy, proxy, true}, {proxy, other, true}, {other, other, true}, {other, proxy, false}} {
+		if got := d.Follow(one.from, sip.Target{Transport: sip.TCP, Address: one.to}); got != one.want {
+			t.Errorf("%s sends us to %s: %v", one.from, one.to, got)
+		}
 	}
 }
 

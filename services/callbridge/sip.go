@@ -2,6 +2,7 @@ package callbridge
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 func (c *calls) signalling() sip.Options {
 	return sip.Options{
 		TLS: c.b.serverTLS, DialTLS: c.b.clientTLS, Advertise: "Rotunda/" + c.b.version,
-		Targets: c.targets, Log: c.b.log, Incoming: c.incoming,
+		Targets: c.targets, Reached: c.reached, Log: c.b.log, Incoming: c.incoming,
 	}
 }
 
@@ -34,6 +35,34 @@ func (c *calls) targets(ctx context.Context, host string, port uint16, ts []sip.
 		list[i] = sip.Target{Transport: sip.Transport(t.Transport), Address: t.Address, Host: t.Host}
 	}
 	return list, err
+}
+
+// reached hears how a server did that a call went to. One that failed comes last for the next calls, and is asked whether it is there when it is a trunk.
+func (c *calls) reached(t sip.Target, err error) {
+	at := lookup.Target{Transport: string(t.Transport), Address: t.Address, Host: t.Host}
+	if err == nil {
+		c.names.Works(at)
+		return
+	}
+	c.names.Failed(at)
+	for _, one := range c.trunks.States() {
+		host := one.Host == t.Host || one.Host == t.Address.Addr().String()
+		if host && (one.Port == 0 || one.Port == t.Address.Port()) && (one.Transport == eitherTransport || one.Transport == string(t.Transport)) {
+			c.trunks.Doubt(one.Target)
+		}
+	}
+}
+
+// maxRedirects is how many contacts of redirecting answers (3xx) one call follows.
+const maxRedirects = 5
+
+// redirects says where a call may be sent by who is called: elsewhere, but to a trunk only by a trunk: call controls take our word for calls that
+// cost money.
+func (c *calls) redirects(d *sip.Dial) {
+	d.Redirects = maxRedirects
+	d.Follow = func(from netip.AddrPort, to sip.Target) bool {
+		return c.trusted.has(from.Addr()) || !c.trusted.has(to.Address.Addr())
+	}
 }
 
 // from is where calls come from when the meeting names nobody: the domain of spaces, or the name of this machine.

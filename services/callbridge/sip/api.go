@@ -60,6 +60,9 @@ type Options struct {
 	UDP       UDPMode
 	// Targets finds where host is (package lookup). port 0 is none; ts are the transports that may be used, best first. nil: addresses only.
 	Targets func(ctx context.Context, host string, port uint16, ts []Transport) ([]Target, error)
+	// Reached hears how a target of a call did: nil when it answered; an error when it could not be reached, said nothing or 503, so that the next call
+	// should go elsewhere (RFC 3263 4.3). It must not wait.
+	Reached func(t Target, err error)
 	// SessionExpires is the session interval we ask for (RFC 4028); 0: 30 minutes. MinSE is the shortest we take; 0: 90 s.
 	SessionExpires, MinSE time.Duration
 	Limits                Limits
@@ -186,6 +189,12 @@ type Dial struct {
 	// MaxForwards is one less than [Call.MaxForwards] of the call that this one is made for, and none is made when that is 1. 0: 70. Below 0 the call ends
 	// at once with 483.
 	MaxForwards int
+	// Redirects is how many contacts of 300, 301 and 302 answers are called, in all; 0: none, and the answer is the end of the call. They are called by the
+	// transports of Next or Transports, by TLS alone after an answer that came by TLS, and never at loopback or group addresses unless the answer came from
+	// there. Credentials are not given to a host other than that of To.
+	Redirects int
+	// Follow says whether an answer that came from one address may have us call another one; nil: it may. It must not wait.
+	Follow func(from netip.AddrPort, to Target) bool
 	// Replaces asks the far end to put this call in the place of another (value of the header, RFC 3891).
 	Replaces string
 }

@@ -30,7 +30,7 @@ func TestACallGoesUpAndDown(t *testing.T) {
 			c.Accept([]byte("answer"))
 			from.wants("answered answer", "confirmed")
 			to.wants("confirmed")
-			if n := a.wire.count(false, "INVITE"); n != 1 {
+			if n := len(a.wire.branches("INVITE")); n != 1 {
 				t.Errorf("%d INVITEs were sent", n)
 			}
 			// From each end in turn.

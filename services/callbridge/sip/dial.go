@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +17,11 @@ func fill(b []byte) { rand.Read(b) }
 
 // dialing is what an outgoing INVITE has until it is answered.
 type dialing struct {
+	uri         string // request URI: who is called, or who that was redirected to
+	now         Target // where the INVITE went
 	rest        []Target
 	tx          *clientTx
+	heard       bool // of that target
 	provisional bool
 	canceled    bool
 	cancelCause string
@@ -31,6 +35,7 @@ type dialing struct {
 	lastErr     error
 	lastCode    int
 	lastReason  string
+	redirects   redirects
 }
 
 // early is one branch of a forked INVITE that rings.
@@ -44,6 +49,7 @@ type early struct {
 type fork struct {
 	ack  []byte
 	path path
+	by   *path // of an INVITE that was given up, over a connection that is not the call's
 }
 
 // maxForks bounds the branches of one INVITE that are remembered.
@@ -52,7 +58,8 @@ const maxForks = 32
 // Dial makes a call. It returns at once; h hears what comes of it.
 func (a *Agent) Dial(d Dial, h Handler) *Call {
 	c := &Call{a: a, callID: random(32), localTag: random(16), dial: d, handler: h, uri: d.To, to: Party{URI: d.To}, forwards: d.MaxForwards,
-		from: Party{Name: d.FromName, URI: d.From}, target: d.To, auth: credentials{user: d.User, password: d.Password}, lastSDP: d.Offer}
+		from: Party{Name: d.FromName, URI: d.From}, target: d.To, auth: credentials{user: d.User, password: d.Password}, lastSDP: d.Offer,
+		dialing: dialing{uri: d.To, redirects: redirects{left: d.Redirects}}}
 	if d.MaxForwards == 0 {
 		c.forwards = 70
 	}
@@ -111,6 +118,15 @@ func (a *Agent) Dial(d Dial, h Handler) *Call {
 // place looks up where to call.
 func (c *Call) place(to uri, d Dial) {
 	targets := d.Next
+	if to.scheme == "sips" && len(targets) > 0 {
+		// Nothing but TLS is right for it, whoever chose the targets (RFC 3261 26.2.2).
+		if targets = slices.DeleteFunc(slices.Clone(targets), func(t Target) bool { return t.Transport != TLS }); len(targets) == 0 {
+			c.mu.Lock()
+			c.finish(End{Unreachable: true, Reason: "a sips URI can be called by TLS only"})
+			c.mu.Unlock()
+			return
+		}
+	}
 	if len(targets) == 0 {
 		host, port := d.Host, d.Port
 		if host == "" {
@@ -118,28 +134,28 @@ func (c *Call) place(to uri, d Dial) {
 		}
 		ts := d.Transports
 		if len(ts) == 0 {
-			switch v, _ := to.param("transport"); {
-			case to.scheme == "sips" || equalFold(v, "tls"):
-				ts = []Transport{TLS}
-			case equalFold(v, "tcp"):
-				ts = []Transport{TCP}
-			case equalFold(v, "udp"):
-				ts = []Transport{UDP}
+			if t, ok := to.transport(); ok {
+				ts = []Transport{t}
 			}
+		} else if to.scheme == "sips" {
+			ts = []Transport{TLS}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 4*c.a.limits.Connect)
-		stop := c.a.whenDone(cancel)
 		var err error
-		targets, err = c.a.targets(ctx, host, port, ts)
-		stop()
-		if err != nil {
+		if targets, err = c.look(host, port, ts); err != nil {
 			c.mu.Lock()
-			c.finish(End{Unreachable: true, Lookup: true, Reason: err.Error(), Err: err})
+			c.failed(End{Unreachable: true, Lookup: true, Reason: err.Error(), Err: err})
 			c.mu.Unlock()
 			return
 		}
 	}
 	c.try(targets)
+}
+
+// look finds the targets of a host, unless the agent closes.
+func (c *Call) look(host string, port uint16, ts []Transport) ([]Target, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 4*c.a.limits.Connect)
+	defer c.a.whenDone(cancel)()
+	return c.a.targets(ctx, host, port, ts)
 }
 
 // whenDone calls f when the agent closes; the function it returns ends that, and calls f itself.
@@ -175,10 +191,12 @@ func (c *Call) try(targets []Target) {
 		}
 		if err != nil {
 			c.dialing.lastErr = err
+			c.a.reached(t, err)
 			c.mu.Unlock()
 			c.a.log.Info("sip: target not reached", "call", c.callID, "target", t.Address, "transport", t.Transport, "error", err)
 			continue
 		}
+		c.dialing.now, c.dialing.heard = t, false
 		c.dialing.rest = targets[i+1:]
 		c.on(p)
 		c.sendInvite()
@@ -191,12 +209,12 @@ func (c *Call) try(targets []Target) {
 	if reason == "" && d.lastErr != nil {
 		reason = d.lastErr.Error()
 	}
-	c.finish(End{Unreachable: true, Timeout: errors.Is(d.lastErr, errTimeout), Code: d.lastCode, Remote: d.lastCode != 0, Reason: reason, Err: d.lastErr})
+	c.failed(End{Unreachable: true, Timeout: errors.Is(d.lastErr, errTimeout), Code: d.lastCode, Remote: d.lastCode != 0, Reason: reason, Err: d.lastErr})
 	c.mu.Unlock()
 }
 
 func (c *Call) inviteSize() int {
-	n := len(c.dial.Offer) + 600 + len(c.uri)
+	n := len(c.dial.Offer) + 600 + len(c.dialing.uri)
 	for _, h := range c.dial.Headers {
 		n += len(h.Name) + len(h.Value) + 4
 	}
@@ -208,9 +226,9 @@ func (c *Call) sendInvite() {
 	d := &c.dialing
 	d.provisional = false
 	u, _ := parseURI(c.dial.From)
-	c.contact = c.a.contact(u.user, c.dial.Contact, c.path, strings.HasPrefix(strings.ToLower(c.uri), "sips:"))
+	c.contact = c.a.contact(u.user, c.dial.Contact, c.path, strings.HasPrefix(strings.ToLower(d.uri), "sips:"))
 	c.seq++
-	m := c.buildAt("INVITE", c.seq, "", c.uri, nil)
+	m := c.buildAt("INVITE", c.seq, "", d.uri, nil)
 	for i := range m.headers {
 		if m.headers[i].Name == "Max-Forwards" {
 			m.headers[i].Value = strconv.Itoa(c.forwards)
@@ -237,7 +255,43 @@ func (c *Call) sendInvite() {
 	tx = c.a.request(m, c.path, func(r *message) { <-ready; c.inviteAnswered(tx, r) }, func(err error) { <-ready; c.inviteFailed(tx, err) })
 	d.tx = tx
 	close(ready)
+	if len(d.rest) > 0 {
+		time.AfterFunc(silent*c.a.timers.t1, func() { c.silence(tx) })
+	}
 }
+
+// silent is how long a target may say nothing at all, in T1, when there are others: 8 s, in which a request by UDP is sent five times. Waiting for 64*T1
+// (RFC 3263 4.3) would be longer than callers do.
+const silent = 16
+
+// silence gives up a target that says nothing. Should it still answer, it is told that nobody wants that any more.
+func (c *Call) silence(tx *clientTx) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := &c.dialing
+	if c.state != stateCalling || tx != d.tx || d.provisional || len(d.rest) == 0 {
+		return
+	}
+	c.a.log.Info("sip: target says nothing", "call", c.callID, "target", d.now.Address, "transport", d.now.Transport)
+	c.a.reached(d.now, errTimeout)
+	d.tx, d.lastErr = nil, errTimeout
+	c.next()
+}
+
+// reached tells how a target did: nil for an answer.
+func (a *Agent) reached(t Target, err error) {
+	var here localError
+	if f := a.o.Reached; f != nil && !errors.As(err, &here) {
+		f(t, err)
+	}
+}
+
+// localError is a reason of our own, which is nothing against a target.
+type localError struct{ text string }
+
+func (e localError) Error() string { return e.text }
+
+func localf(format string, args ...any) error { return localError{fmt.Sprintf(format, args...)} }
 
 // ours are headers that no caller of Dial sets.
 var ours = map[string]bool{"Via": true, "From": true, "To": true, "Call-ID": true, "CSeq": true, "Contact": true, "Content-Length": true,
@@ -253,6 +307,9 @@ func (c *Call) inviteFailed(tx *clientTx, err error) {
 		return
 	}
 	d.lastErr = err
+	if !d.heard {
+		c.a.reached(d.now, err)
+	}
 	if d.provisional {
 		c.finish(End{Timeout: errors.Is(err, errTimeout), Unreachable: true, Reason: err.Error(), Err: err})
 		return
@@ -276,10 +333,18 @@ func (c *Call) inviteAnswered(tx *clientTx, r *message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := &c.dialing
+	if tx == d.tx && !d.heard && r.code != 503 {
+		d.heard = true
+		c.a.reached(d.now, nil)
+	}
 	switch {
 	case r.code >= 200 && r.code < 300:
 		c.inviteAccepted(tx, r)
 	case tx != d.tx:
+		if r.code < 200 && !tx.canceled {
+			tx.canceled = true
+			tx.cancel("")
+		}
 	case r.code < 200:
 		d.provisional = true
 		if c.state == stateEnded {
@@ -343,7 +408,7 @@ func (c *Call) ringing(r *message) {
 		e.target = t
 	}
 	if e.target == "" {
-		e.target = c.uri
+		e.target = d.uri
 	}
 	e.routes = routeSet(r)
 	if c.state == stateCalling {
@@ -415,15 +480,18 @@ func (c *Call) inviteAccepted(tx *clientTx, r *message) {
 	d.done[r.to.tag] = f
 	target := contactOf(r)
 	if target == "" {
-		target = c.uri
+		target = d.uri
 	}
 	routes := routeSet(r)
 	if c.state >= stateAccepted || tx != d.tx {
 		// Too many, or too late: acknowledged and ended.
+		if tx.path.conn != nil {
+			f.by = &tx.path
+		}
 		c.acknowledge(f, r.cseq, r.to.tag, target, routes, nil)
 		c.seq++
 		m := c.buildAt("BYE", c.seq, r.to.tag, target, routes)
-		c.submit(&outgoing{m: m})
+		c.submit(&outgoing{m: m, by: f.by})
 		return
 	}
 	if c.ringTimer != nil {
@@ -464,7 +532,7 @@ func (c *Call) acknowledge(f *fork, seq uint32, tag, target string, routes []str
 	m := c.buildAt("ACK", seq, tag, target, routes)
 	m.headers = append(m.headers, c.auth.invite...)
 	m.setSDP(body)
-	c.submit(&outgoing{m: m, sent: func(p path, b []byte) { f.ack, f.path = b, p }})
+	c.submit(&outgoing{m: m, by: f.by, sent: func(p path, b []byte) { f.ack, f.path = b, p }})
 }
 
 func (c *Call) confirmed() {
@@ -491,10 +559,15 @@ func (c *Call) inviteRefused(r *message) {
 			c.sendInvite()
 			return
 		}
-	case r.code == 503 && len(d.rest) > 0:
-		d.lastCode, d.lastReason = r.code, r.reason
-		d.early = nil
-		c.next()
+	case r.code == 503:
+		c.a.reached(d.now, fmt.Errorf("%s answers 503 %s", d.now.Address, r.reason))
+		if len(d.rest) > 0 {
+			d.lastCode, d.lastReason = r.code, r.reason
+			d.early = nil
+			c.next()
+			return
+		}
+	case c.redirected(r):
 		return
 	}
 	text, cause := reasonOf(r)
@@ -502,7 +575,7 @@ func (c *Call) inviteRefused(r *message) {
 		text = r.reason
 	}
 	c.head = &message{headers: r.headers}
-	c.finish(End{Remote: true, Code: r.code, Reason: text, Cause: cause, Busy: r.code == 486 || r.code == 600, Timeout: r.code == 408})
+	c.failed(End{Remote: true, Code: r.code, Reason: text, Cause: cause, Busy: r.code == 486 || r.code == 600, Timeout: r.code == 408})
 }
 
 // giveUp ends an INVITE of ours that has no final answer; c.mu is held.

@@ -98,12 +98,14 @@ func TestTwoChallengesInOneAnswer(t *testing.T) {
 	i := r.get("INVITE")
 	// A proxy that has forked passes on all of them (RFC 3261 16.7).
 	r.send(respond(i, "401 Unauthorized", "t", asks("WWW-Authenticate", "one", "n1")+asks("WWW-Authenticate", "two", "n2")+asks("Proxy-Authenticate", "one", "n3"), ""))
+	r.get("ACK")
 	i = r.get("INVITE")
 	fits(t, i, "Authorization", "one", "n1", "00000001")
 	fits(t, i, "Authorization", "two", "n2", "00000001")
 	fits(t, i, "Proxy-Authorization", "one", "n3", "00000001")
 	// A shorter session interval is asked for: credentials stay.
 	r.send(respond(i, "422 Session Interval Too Small", "t", "Min-SE: 7200\n", ""))
+	r.get("ACK")
 	i = r.get("INVITE")
 	fits(t, i, "Authorization", "two", "n2", "00000002")
 	if v := field(i, "Session-Expires"); v != "7200" {

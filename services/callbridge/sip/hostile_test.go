@@ -175,7 +175,7 @@ func TestOneAnswerToAScan(t *testing.T) {
 	r.send(invite("taken", ""))
 	e.next().call.Accept([]byte("answer"))
 	r.get("BYE")
-	if n := e.wire.count(false, "SIP/2.0 200", "Call-ID: taken"); n != 1+guardedRepeats {
+	if n := e.wire.count(false, "SIP/2.0 200", "Call-ID: taken"); n > 1+guardedRepeats || n < 2 {
 		t.Errorf("the 2xx was sent %d times", n)
 	}
 	// Somebody who acknowledged is known, and is served as RFC 3261 says.

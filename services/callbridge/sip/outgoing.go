@@ -16,6 +16,7 @@ type outgoing struct {
 	tried  tries
 	anew   bool // over a second connection
 	sent   func(p path, b []byte)
+	by     *path // a connection that it goes by as long as it lives; nil: the call's
 }
 
 // mtu is how long a request may be before a datagram might be broken up on the way (RFC 3261 18.1.1).
@@ -31,6 +32,10 @@ func (m *message) size() int {
 
 // submit sends a request, in order with those before it; c.mu is held.
 func (c *Call) submit(o *outgoing) {
+	if o.by != nil && o.by.conn.alive() {
+		c.launch(o, *o.by)
+		return
+	}
 	if !c.pumping {
 		if p, ok := c.way(o.m); ok {
 			c.launch(o, p)
@@ -59,19 +64,9 @@ func (c *Call) hop(m *message) (uri, Transport, uint16) {
 		}
 	}
 	u, _ := parseURI(text)
-	t := c.path.transport
-	if v, ok := u.param("transport"); ok {
-		switch {
-		case equalFold(v, "udp"):
-			t = UDP
-		case equalFold(v, "tcp"):
-			t = TCP
-		case equalFold(v, "tls"):
-			t = TLS
-		}
-	}
-	if u.scheme == "sips" {
-		t = TLS // whatever its transport parameter says: that is what TLS runs over (RFC 3261 26.2.2, RFC 5630 3.1.4)
+	t, ok := u.transport()
+	if !ok {
+		t = c.path.transport
 	}
 	return u, t, u.port
 }
@@ -193,7 +188,7 @@ func (a *Agent) targets(ctx context.Context, host string, port uint16, ts []Tran
 		usable = append(usable, t)
 	}
 	if len(usable) == 0 {
-		return nil, fmt.Errorf("none of the transports %v is in use here", ts)
+		return nil, localf("none of the transports %v is in use here", ts)
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		var l []Target

@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come.
-const patience = 5 * time.Second
+const patience = 20 * time.Second
 
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
@@ -340,3 +340,5 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+func deadline() time.Time { return time.Now().Add(patience) }

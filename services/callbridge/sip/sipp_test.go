@@ -82,6 +82,9 @@ func sipp(t *testing.T, scenario, to string, args ...string) (wait func(), addre
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	if to == "" {
+		bound(t, ip+":"+strconv.Itoa(port))
+	}
 	address = make(chan string, 1)
 	address <- ip + ":" + strconv.Itoa(port)
 	done := make(chan error, 1)
@@ -104,6 +107,26 @@ func sipp(t *testing.T, scenario, to string, args ...string) (wait func(), addre
 			t.Fatal("sipp does not end")
 		}
 	}, address
+}
+
+// bound waits until a program has its UDP port: a call to one that is closed ends at once.
+func bound(t *testing.T, address string) {
+	t.Helper()
+	at := mustAddr(address)
+	ip := at.Addr().As4()
+	entry := fmt.Sprintf(" %02X%02X%02X%02X:%04X ", ip[3], ip[2], ip[1], ip[0], at.Port())
+	for limit := deadline(); ; time.Sleep(time.Millisecond) {
+		b, err := os.ReadFile("/proc/net/udp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), entry) {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("nobody listens at %s", address)
+		}
+	}
 }
 
 func TestSIPpCalls(t *testing.T) {

@@ -220,6 +220,7 @@ type clientTx struct {
 	path     path
 	response func(*message)
 	failed   func(error)
+	canceled bool // by its call, which did not wait for it; the call's lock guards it
 
 	mu       sync.Mutex
 	leaving  bool // BYE or CANCEL without an answer yet
@@ -242,7 +243,7 @@ func (a *Agent) request(m *message, p path, response func(*message), failed func
 	}
 	a.txMu.Unlock()
 	if full {
-		go tx.failed(errors.New("too many transactions"))
+		go tx.failed(localError{"too many transactions"})
 		return tx
 	}
 	if p.conn != nil && !p.conn.await(tx) {

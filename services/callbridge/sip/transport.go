@@ -20,6 +20,7 @@ type udpSocket struct {
 }
 
 func (s *udpSocket) read() {
+	hearErrors(s.c)
 	buf := make([]byte, 65536)
 	for {
 		n, remote, err := s.c.ReadFromUDPAddrPort(buf)
@@ -28,6 +29,7 @@ func (s *udpSocket) read() {
 				return
 			}
 			// An ICMP error of something sent before, or an interface that is going away.
+			s.drain()
 			select {
 			case <-s.a.done:
 				return
@@ -419,12 +421,12 @@ type connKey struct {
 func (a *Agent) reach(ctx context.Context, t Target) (path, error) {
 	addr := netip.AddrPortFrom(t.Address.Addr().Unmap(), t.Address.Port())
 	if !addr.IsValid() || addr.Port() == 0 {
-		return path{}, fmt.Errorf("%s is no address to send to", t.Address)
+		return path{}, localf("%s is no address to send to", t.Address)
 	}
 	if t.Transport == UDP {
 		s := a.socketFor(addr.Addr())
 		if s == nil {
-			return path{}, fmt.Errorf("no UDP socket from which %s can be reached", addr)
+			return path{}, localf("no UDP socket from which %s can be reached", addr)
 		}
 		return path{transport: UDP, local: s.local, remote: addr, sock: s}, nil
 	}
@@ -443,7 +445,7 @@ func (a *Agent) reach(ctx context.Context, t Target) (path, error) {
 	if n := a.connections.Add(1); n > int64(a.limits.Connections)+256 {
 		// Calls of ours may open a few more connections than others may.
 		a.connections.Add(-1)
-		return path{}, fmt.Errorf("%d connections are open already", n-1)
+		return path{}, localf("%d connections are open already", n-1)
 	}
 	a.sources.mu.Lock()
 	a.sources.find(addr.Addr(), time.Now()).connections++
@@ -461,7 +463,7 @@ func (a *Agent) reach(ctx context.Context, t Target) (path, error) {
 		cfg := a.dialTLS(t)
 		if cfg == nil {
 			nc.Close()
-			return fail(errors.New("TLS is not set up"))
+			return fail(localError{"TLS is not set up"})
 		}
 		tc := tls.Client(nc, cfg)
 		if err := tc.HandshakeContext(ctx); err != nil {
@@ -477,7 +479,7 @@ func (a *Agent) reach(ctx context.Context, t Target) (path, error) {
 	return path{transport: t.Transport, local: c.local, remote: c.remote, conn: c}, nil
 }
 
-var errClosing = errors.New("the agent is closing")
+var errClosing error = localError{"the agent is closing"}
 
 func (a *Agent) dialTLS(t Target) *tls.Config {
 	if a.o.DialTLS != nil {
@@ -541,8 +543,22 @@ func (a *Agent) send(p path, b []byte) error {
 	if p.sock == nil {
 		return errGone
 	}
-	_, err := p.sock.c.WriteToUDPAddrPort(b, p.remote)
-	return err
+	return p.sock.send(b, p.remote)
+}
+
+// maxPending is how many errors of other datagrams may come before one that is sent: each takes its place once.
+const maxPending = 8
+
+func (s *udpSocket) send(b []byte, to netip.AddrPort) error {
+	for n := 0; ; n++ {
+		_, err := s.c.WriteToUDPAddrPort(b, to)
+		if err == nil || !pending(err) || n == maxPending {
+			return err
+		}
+		if !s.drain() && n > 1 {
+			return err // it is about this one
+		}
+	}
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

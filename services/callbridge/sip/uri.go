@@ -21,6 +21,21 @@ func (u *uri) param(name string) (string, bool) { return param(u.params, name) }
 
 func (u *uri) sip() bool { return u.scheme == "sip" || u.scheme == "sips" }
 
+// transport is the one that the URI asks for, if it does. sips is TLS whatever its parameter says: that is what TLS runs over then (RFC 3261 26.2.2, RFC
+// 5630 3.1.4).
+func (u *uri) transport() (Transport, bool) {
+	if u.scheme == "sips" {
+		return TLS, true
+	}
+	v, _ := u.param("transport")
+	for _, t := range [...]Transport{UDP, TCP, TLS} {
+		if equalFold(v, string(t)) {
+			return t, true
+		}
+	}
+	return "", false
+}
+
 // address is the host as an address.
 func (u *uri) address() (netip.Addr, bool) {
 	a, err := netip.ParseAddr(u.host)
