@@ -27,7 +27,7 @@ var callBridge = configured{
 			TrustC2W: string(g.file(c.TrustC2W)), TrustCluster: string(g.file(c.TrustCluster)), TrustBranding: string(g.file(c.TrustBranding)),
 			UCM: g.peer(c.UCM), IMPS: g.peer(c.IMPS),
 			SIP: g.kind(doc.TLS.SIP), LDAP: g.kind(doc.TLS.LDAP), MinDTLS: doc.TLS.MinDTLS,
-			JWTHours: c.ExpiryHours(), Licence: g.licence(),
+			JWTHours: c.ExpiryHours(), Licence: g.licence(), DSCP: doc.DSCP,
 		}
 		if s.MinDTLS == "" {
 			s.MinDTLS = config.DefaultTLS

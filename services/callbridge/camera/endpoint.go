@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"rotunda/services/callbridge/codepoint"
 	"rotunda/services/media/control"
 )
 
@@ -20,7 +21,9 @@ type Config struct {
 	// Local is the address to listen at; FirstPort and LastPort bound the port, both 0 for 64512 to 65535.
 	Local               netip.Addr
 	FirstPort, LastPort uint16
-	Log                 *slog.Logger
+	// DSCP marks what is sent (RFC 2474).
+	DSCP uint8
+	Log  *slog.Logger
 }
 
 // Agreement is what both ends agreed on.
@@ -87,6 +90,9 @@ func Open(c Config, h Handler) (*Endpoint, error) {
 		at := netip.AddrPortFrom(c.Local, uint16(first+2*((start+i)%n)))
 		if e.conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(at)); err == nil {
 			e.at = e.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+			if err := codepoint.Set(e.conn, c.DSCP); err != nil {
+				c.Log.Warn("camera control is not marked", "error", err)
+			}
 			go e.serve()
 			return e, nil
 		}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"rotunda/services/callbridge/codepoint"
 )
 
 // Config is what a [Connection] begins with, before a session description was exchanged.
@@ -22,7 +24,9 @@ type Config struct {
 	// Local is the address to listen at; FirstPort and LastPort bound the port, both 0 for 64512 to 65535.
 	Local               netip.Addr
 	FirstPort, LastPort uint16
-	Log                 *slog.Logger
+	// DSCP marks what is sent (RFC 2474).
+	DSCP uint8
+	Log  *slog.Logger
 	// Trace hears of every message, in and out; it must not wait and must not keep b. May be nil.
 	Trace func(in bool, remote netip.AddrPort, b []byte)
 }
@@ -130,11 +134,13 @@ func (f *Connection) bind() error {
 		case "udp":
 			if f.udp, last = net.ListenUDP("udp", net.UDPAddrFromAddrPort(at)); last == nil {
 				f.local = f.udp.LocalAddr().(*net.UDPAddr).AddrPort()
+				f.mark(f.udp)
 				return nil
 			}
 		case "tcp":
 			if f.listen, last = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at)); last == nil {
 				f.local = f.listen.Addr().(*net.TCPAddr).AddrPort()
+				f.mark(f.listen)
 				return nil
 			}
 		default:
@@ -145,6 +151,13 @@ func (f *Connection) bind() error {
 		}
 	}
 	return fmt.Errorf("floor: no port from %d to %d at %v: %w", f.c.FirstPort, f.c.LastPort, f.c.Local, last)
+}
+
+// mark does without the mark where there cannot be one.
+func (f *Connection) mark(c syscall.Conn) {
+	if err := codepoint.Set(c, f.c.DSCP); err != nil {
+		f.c.Log.Warn("the floor is not marked", "error", err)
+	}
 }
 
 // Local is the address and the port for the session description.
@@ -376,6 +389,7 @@ func (f *Connection) connect(pause *time.Duration) (c *net.TCPConn, over bool) {
 		var d net.Dialer
 		got, err := d.DialContext(ctx, "tcp", a.Remote.String())
 		if err == nil {
+			f.mark(got.(*net.TCPConn))
 			return got.(*net.TCPConn), false
 		}
 		if ctx.Err() == context.Canceled {

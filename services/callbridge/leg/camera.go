@@ -22,11 +22,15 @@ func (l *Line) openCamera(wanted bool) {
 		l.closeCamera()
 		return
 	}
+	if l.camera != nil && !l.reached(l.camera.e.Local()) {
+		l.closeCamera()
+	}
 	if l.camera != nil || len(l.local) == 0 {
 		return
 	}
 	c := &cameraControl{l: l}
-	e, err := camera.Open(camera.Config{Local: l.local[0], Log: l.log}, c)
+	local := l.session.Near(l.local)
+	e, err := camera.Open(camera.Config{Local: local, DSCP: l.legs.mark(local, "low-latency"), Log: l.log}, c)
 	if err != nil {
 		l.log.Warn("there is no port for camera control; the call has none", "error", err)
 		return

@@ -20,7 +20,7 @@ const lookupTime = 10 * time.Second
 // Dial implements [meeting.Dialer]. What the context is over with does not end the call: [Line.Hangup] does.
 func (s *Legs) Dial(_ context.Context, d meeting.Dial, c meeting.Caller) (meeting.Line, *mixer.Leg) {
 	l := s.line(d.Leg, false)
-	l.caller = c
+	l.caller, l.rights, l.streaming = c, d.Rights, d.Streaming
 	l.own = func(set *Settings) { limit(set, d) }
 	l.q.add(func() { l.dial(d) })
 	return l, l.media

@@ -3,6 +3,7 @@ package leg
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rotunda/init/config"
 	"rotunda/services/callbridge/dialplan"
 	"rotunda/services/callbridge/meeting"
 	"rotunda/services/callbridge/mixer"
@@ -346,6 +348,7 @@ type world struct {
 	settings    Settings
 	farSettings Settings
 	plan        *dialplan.Plan
+	marks       config.DSCP
 
 	mu    sync.Mutex
 	stats map[string]uint64 // pictures that our engine asked for, by leg
@@ -421,7 +424,13 @@ func (w *world) side(m *mixer.Mixer, set *Settings) *Legs {
 	},
 		Addresses: func(netip.Addr, netip.Addr) []netip.Addr { return []netip.Addr{netip.MustParseAddr("127.0.0.1")} },
 		Dial:      w.dial, Transfers: func(*Line, string) bool { return true },
-		From: func(meeting.ID) string { return "bridge@example.com" }})
+		From: func(meeting.ID) string { return "bridge@example.com" }, Marks: func() config.DSCP {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			m := w.marks
+			m.IPv4 = maps.Clone(m.IPv4)
+			return m
+		}})
 }
 
 func (w *world) set(s *Settings, f func(*Settings)) {

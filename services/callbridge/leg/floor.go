@@ -26,14 +26,15 @@ func (l *Line) openFloor(wanted bool) {
 	if f := l.session.Agreed().Floor; f != nil {
 		transport = f.Transport
 	}
-	if l.floor != nil && (!wanted || l.floor.transport != transport) {
+	if l.floor != nil && (!wanted || l.floor.transport != transport || !l.reached(l.floor.c.Local())) {
 		l.closeFloor()
 	}
 	if !wanted || l.floor != nil || len(l.local) == 0 {
 		return
 	}
 	f := &floorControl{l: l, transport: transport}
-	c, err := floor.Open(floor.Config{Transport: transport, Local: l.local[0], Log: l.log, Trace: l.legs.o.TraceFloor}, f)
+	local := l.session.Near(l.local)
+	c, err := floor.Open(floor.Config{Transport: transport, Local: local, DSCP: l.legs.mark(local, "signaling"), Log: l.log, Trace: l.legs.o.TraceFloor}, f)
 	if err != nil {
 		l.log.Warn("there is no port for the floor; the call has no presentation of its own", "error", err)
 		return

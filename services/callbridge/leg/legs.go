@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
+	"rotunda/init/config"
 	"rotunda/services/callbridge/dialplan"
 	"rotunda/services/callbridge/meeting"
 	"rotunda/services/callbridge/mixer"
@@ -71,6 +74,8 @@ type Options struct {
 	Transfers func(l *Line, to string) bool
 	// TraceFloor hears of BFCP's messages (guide 16.1); it must not wait and must not keep b. May be nil.
 	TraceFloor func(in bool, remote netip.AddrPort, b []byte)
+	// Marks are how packets are marked now (guide 15.7); nil: not at all.
+	Marks func() config.DSCP
 	// Random is where keys come from; nil is crypto/rand.
 	Random io.Reader
 	// After runs f after d, unless stop comes before; nil is time.AfterFunc. Tests have their own.
@@ -113,6 +118,9 @@ func New(o Options) *Legs {
 	if o.Group == nil {
 		o.Group = func() (none store.ID) { return none }
 	}
+	if o.Marks == nil {
+		o.Marks = func() (none config.DSCP) { return none }
+	}
 	if o.From == nil {
 		o.From = func(meeting.ID) string { return "" }
 	}
@@ -137,15 +145,15 @@ func (s *Legs) Line(id meeting.ID) *Line {
 
 // Adjust gives all legs the settings that are in force now ("Apply to active calls", guide 7.3).
 func (s *Legs) Adjust() {
-	s.mu.Lock()
-	lines := make([]*Line, 0, len(s.lines))
-	for _, l := range s.lines {
-		lines = append(lines, l)
-	}
-	s.mu.Unlock()
-	for _, l := range lines {
+	for _, l := range s.all() {
 		l.q.add(l.adjust)
 	}
+}
+
+func (s *Legs) all() []*Line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.lines))
 }
 
 func (s *Legs) line(id meeting.ID, incoming bool) *Line {

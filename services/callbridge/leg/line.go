@@ -42,7 +42,9 @@ type Line struct {
 	media    *mixer.Leg
 	log      *slog.Logger
 	incoming bool
-	q        queue
+	// streaming: the far end records or streams, nobody talks there.
+	streaming bool
+	q         queue
 	// ctx ends when the leg is given up: nobody waits for its media then.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -192,17 +194,26 @@ func (l *Line) adjust() {
 
 // conform offers anew what the settings have changed since the session began.
 func (l *Line) conform() {
-	if l.stage != up || reflect.DeepEqual(l.policy, l.settings.Policy) {
+	policy := l.settings.Policy
+	policy.DSCP = l.policy.DSCP // see remark
+	if l.stage != up || reflect.DeepEqual(l.policy, policy) {
 		return
 	}
-	l.policy = l.settings.Policy
+	l.policy = policy
 	l.session.SetPolicy(l.policy)
 	l.offer(true)
 }
 
+// wanted is the policy of a session that begins now.
+func (l *Line) wanted() sdp.Policy {
+	p := l.settings.Policy
+	p.DSCP = marks(l.legs.o.Marks(), l.streaming)
+	return p
+}
+
 // begin makes a session by the settings of now.
 func (l *Line) begin() {
-	l.policy = l.settings.Policy
+	l.policy = l.wanted()
 	l.session = sdp.New(l.policy, l.legs.o.Random)
 }
 

@@ -3,6 +3,7 @@ package leg
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"time"
 
 	"rotunda/services/callbridge/meeting"
@@ -328,6 +329,12 @@ func (l *Line) ports() (p sdp.Ports) {
 		p.Camera = l.camera.e.Local()
 	}
 	return p
+}
+
+// reached tells whether the far end can reach a socket of ours, as far as it is known where that is: what was offered in one family may be answered in
+// the other one.
+func (l *Line) reached(at netip.AddrPort) bool {
+	return at.Addr().Unmap().Is4() == l.session.Near(l.local).Unmap().Is4()
 }
 
 // share has the engine know of what [sdp.Session.Presenting] decides; the far end needs no new description for that.

@@ -58,7 +58,7 @@ func (e *ear) replaced(by Dialog) {
 
 // replace goes over to a dialog that came in.
 func (l *Line) replace(by Dialog, next *ear) {
-	session := sdp.New(l.settings.Policy, l.legs.o.Random)
+	session := sdp.New(l.wanted(), l.legs.o.Random)
 	offer := by.Offer()
 	how := session.WriteAnswer
 	if offer == nil {
@@ -85,7 +85,7 @@ func (l *Line) replace(by Dialog, next *ear) {
 
 // take opens ports for another far end.
 func (l *Line) take(session *sdp.Session, from Dialog, how describe) ([]byte, error) {
-	l.session, l.policy, l.exchange, l.again, l.more, l.cipher = session, l.settings.Policy, settled, false, false, ""
+	l.session, l.policy, l.exchange, l.again, l.more, l.cipher = session, l.wanted(), settled, false, false, ""
 	l.local = l.legs.o.Addresses(from.Local().Addr(), from.Source().Addr())
 	if err := l.close(); err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (t *transfer) offered(body []byte) {
 		l.sentTo = nil
 		return
 	}
-	session := sdp.New(l.settings.Policy, l.legs.o.Random)
+	session := sdp.New(l.wanted(), l.legs.o.Random)
 	err := error(errNoOffer)
 	if body != nil {
 		err = session.ReadOffer(body)

@@ -108,6 +108,8 @@ type Dial struct {
 	NoPresent  bool
 	// Rights are those of the leg, as Adjust tells them later; nil where there are none.
 	Rights *profiles.Effective
+	// Streaming: whom we call records or streams.
+	Streaming bool
 	// Headers are for recorders and streamers.
 	Headers [][2]string
 }

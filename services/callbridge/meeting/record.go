@@ -132,6 +132,7 @@ func (s *sink) dial() {
 	k := s.call
 	s.path = k.recordingPath(k.c.clock.Now())
 	d := dialling{confirmation: "false"}
+	d.Streaming = true
 	d.To, d.Tenant, d.FromName, d.From = s.server, k.tenant, k.name, k.address()
 	d.Headers = [][2]string{{"X-Rotunda-Purpose", sinkKinds[s.kind].purpose}, {"X-Rotunda-Call", k.id.String()}, {"X-Rotunda-Path", s.path}}
 	if s.url != "" {
