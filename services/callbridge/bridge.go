@@ -100,6 +100,7 @@ func (b *bridge) readSettings(file string) error {
 	b.mu.Lock()
 	b.settings = s
 	b.mu.Unlock()
+	b.calls.legs.Remark()
 	select {
 	case b.changed <- struct{}{}:
 	default:
