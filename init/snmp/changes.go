@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rotunda/init/control"
+	"rotunda/init/observe"
 )
 
 const (
@@ -25,8 +26,8 @@ type condition struct {
 }
 
 // conditionOf takes what PID 1 says; ok is false if it says nothing.
-func conditionOf(ctx context.Context, pid1 source) (c condition, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+func conditionOf(ctx context.Context, pid1 observe.Source) (c condition, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, observe.Within)
 	defer cancel()
 	health, err := pid1.Health(ctx)
 	if err != nil {
@@ -117,7 +118,7 @@ func sortedKeys[V any](a, b map[string]V) (keys []string) {
 }
 
 // follow tells what happens until ctx ends, each time that tick comes. The first look tells of the alarms that there are.
-func follow(ctx context.Context, pid1 source, tick <-chan time.Time, tell func(event)) {
+func follow(ctx context.Context, pid1 observe.Source, tick <-chan time.Time, tell func(event)) {
 	var before condition
 	down := map[string]bool{}
 	for {

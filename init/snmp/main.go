@@ -18,6 +18,7 @@ import (
 	"rotunda/init/config"
 	"rotunda/init/control"
 	"rotunda/init/notify"
+	"rotunda/init/observe"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 type options struct {
 	settings, status, folder, listen string
 	trapPort                         int
-	pid1                             source
+	pid1                             observe.Source
 	root                             fs.FS
 	// opened is told where the agent listens, in tests.
 	opened func([]string)
@@ -67,8 +68,7 @@ func run(ctx context.Context, o options, reread <-chan os.Signal, log func(strin
 	if err != nil {
 		log("no message of SNMPv3 can be trusted: " + err.Error())
 	}
-	hostname := s.Hostname
-	w := &watch{pid1: o.pid1, root: o.root, hostname: func() string { return hostname }}
+	w := &watch{pid1: o.pid1, root: o.root, hostname: s.Hostname}
 	a := newAgent(boots, time.Now(), w.look)
 	w.agent = a
 	t := newTeller(a, o.trapPort, log)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rotunda/init/control"
+	"rotunda/init/observe"
 )
 
 var (
@@ -21,13 +22,13 @@ var (
 )
 
 // grow makes the tree of what was seen. The caller holds mu.
-func (w *watch) grow(s *seen) *tree {
+func (w *watch) grow(s *observe.Machine) *tree {
 	b := new(builder)
-	s.busy = w.measure(s.at, s.cpu)
+	busy := w.measure(s.At, s.CPU)
 	w.system(b, s)
 	w.statistics(b)
 	interfaces(b, s)
-	host(b, s)
+	host(b, s, busy)
 	ucdMemory(b, s)
 	ucdDisks(b, s)
 	ucdLoad(b, s)
@@ -40,13 +41,13 @@ func (w *watch) uptime() value {
 	return ticks(time.Since(w.agent.started).Milliseconds() / 10)
 }
 
-func (w *watch) system(b *builder, s *seen) {
+func (w *watch) system(b *builder, s *observe.Machine) {
 	system := mib2.with(1)
-	b.scalar(system.with(1), text(strings.TrimSpace(fmt.Sprintf("Rotunda %s (%s), %s, Linux %s %s", s.release.Version, s.release.Build, s.release.Board, s.release.Kernel, runtime.GOARCH))))
+	b.scalar(system.with(1), text(strings.TrimSpace(fmt.Sprintf("Rotunda %s (%s), %s, Linux %s %s", s.Release.Version, s.Release.Build, s.Release.Board, s.Release.Kernel, runtime.GOARCH))))
 	b.scalar(system.with(2), object(enterprise))
 	b.live(system.with(3), w.uptime)
 	b.scalar(system.with(4), text(""))
-	b.scalar(system.with(5), text(w.hostname()))
+	b.scalar(system.with(5), text(w.hostname))
 	b.scalar(system.with(6), text(""))
 	// An application and a host: layers 7 and 4 (RFC 3418).
 	b.scalar(system.with(7), integer(72))
@@ -84,25 +85,25 @@ func (w *watch) statistics(b *builder) {
 }
 
 // interfaces are a to d (RFC 2863), by the names that administrators use.
-func interfaces(b *builder, s *seen) {
-	b.scalar(mib2.with(2, 1), integer(len(s.interfaces)))
-	for _, i := range s.interfaces {
+func interfaces(b *builder, s *observe.Machine) {
+	b.scalar(mib2.with(2, 1), integer(len(s.Interfaces)))
+	for _, i := range s.Interfaces {
 		index := []uint32{interfaceNumber(i.Name)}
-		t := s.traffic[i.Kernel]
+		t := s.Traffic[i.Kernel]
 		mac, _ := hex.DecodeString(strings.ReplaceAll(i.MAC, ":", ""))
 		bits := uint64(max(i.Speed, 0)) * 1e6
-		unicast := t.inPackets - min(t.inMulticast, t.inPackets)
+		unicast := t.InPackets - min(t.InMulticast, t.InPackets)
 		b.row(ifEntry, index, map[uint32]value{
 			1: integer(int(index[0])), 2: text(i.Name), 3: integer(6 /* ethernetCsmacd */), 4: integer(i.MTU), 5: gauge32(bits), 6: octets(mac),
 			7: upDown(i.Up), 8: operational(i), 9: ticks(0),
-			10: counter32(t.inOctets), 11: counter32(unicast), 12: counter32(t.inMulticast), 13: counter32(t.inDrops), 14: counter32(t.inErrors), 15: counter32(0),
-			16: counter32(t.outOctets), 17: counter32(t.outPackets), 18: counter32(0), 19: counter32(t.outDrops), 20: counter32(t.outErrors), 21: gauge32(0),
+			10: counter32(t.InBytes), 11: counter32(unicast), 12: counter32(t.InMulticast), 13: counter32(t.InDrops), 14: counter32(t.InErrors), 15: counter32(0),
+			16: counter32(t.OutBytes), 17: counter32(t.OutPackets), 18: counter32(0), 19: counter32(t.OutDrops), 20: counter32(t.OutErrors), 21: gauge32(0),
 			22: object(zeroDotZero),
 		})
 		b.row(ifXEntry, index, map[uint32]value{
-			1: text(i.Name), 2: counter32(t.inMulticast), 3: counter32(0), 4: counter32(0), 5: counter32(0),
-			6: counter64(t.inOctets), 7: counter64(unicast), 8: counter64(t.inMulticast), 9: counter64(0),
-			10: counter64(t.outOctets), 11: counter64(t.outPackets), 12: counter64(0), 13: counter64(0),
+			1: text(i.Name), 2: counter32(t.InMulticast), 3: counter32(0), 4: counter32(0), 5: counter32(0),
+			6: counter64(t.InBytes), 7: counter64(unicast), 8: counter64(t.InMulticast), 9: counter64(0),
+			10: counter64(t.OutBytes), 11: counter64(t.OutPackets), 12: counter64(0), 13: counter64(0),
 			14: integer(1 /* enabled */), 15: gauge32(uint64(max(i.Speed, 0))), 16: integer(2), 17: truth(true), 18: text(i.Kernel), 19: ticks(0),
 		})
 	}
@@ -119,14 +120,14 @@ func upDown(up bool) value {
 func operational(i control.Interface) value { return upDown(i.Up && i.Carrier) }
 
 // host is HOST-RESOURCES-MIB (RFC 2790): hrSystem, hrStorage, hrDevice and hrProcessor.
-func host(b *builder, s *seen) {
+func host(b *builder, s *observe.Machine, busy []int) {
 	system := hostMIB.with(1)
-	b.scalar(system.with(1), ticks(s.health.Uptime.Milliseconds()/10))
+	b.scalar(system.with(1), ticks(s.Health.Uptime.Milliseconds()/10))
 	b.live(system.with(2), func() value { return octets(dateAndTime(time.Now())) })
 	b.scalar(system.with(5), gauge32(0))
-	b.scalar(system.with(6), gauge32(s.processes))
+	b.scalar(system.with(6), gauge32(s.Processes))
 	b.scalar(system.with(7), integer(0))
-	b.scalar(hostMIB.with(2, 2), integer(int64(s.memory["MemTotal"])))
+	b.scalar(hostMIB.with(2, 2), integer(int64(s.Memory["MemTotal"])))
 
 	types := hostMIB.with(2, 1)
 	storage := func(index uint32, kind oid, name string, unit, size, used uint64) {
@@ -138,12 +139,12 @@ func host(b *builder, s *seen) {
 			1: integer(int(index)), 2: object(kind), 3: text(name), 4: integer(int64(unit)), 5: integer(int64(size)), 6: integer(int64(used)), 7: counter32(0),
 		})
 	}
-	m := s.memory
+	m := s.Memory
 	storage(1, types.with(2), "Physical memory", 1024, m["MemTotal"], m["MemTotal"]-min(m["MemFree"], m["MemTotal"]))
 	storage(6, types.with(1), "Memory buffers", 1024, m["MemTotal"], m["Buffers"])
 	storage(7, types.with(1), "Cached memory", 1024, m["Cached"], m["Cached"])
 	storage(8, types.with(1), "Shared memory", 1024, m["Shmem"], m["Shmem"])
-	for i, f := range s.filesystems {
+	for i, f := range s.Filesystems {
 		kind := types.with(4) // hrStorageFixedDisk
 		if f.Mount != "/data" {
 			kind = types.with(8) // hrStorageRamDisk
@@ -151,12 +152,12 @@ func host(b *builder, s *seen) {
 		storage(uint32(31+i), kind, f.Mount, 4096, f.Size/4096, f.Used/4096)
 	}
 	device := hostMIB.with(3)
-	for i := range max(len(s.cpu)-1, 0) {
+	for i := range max(len(s.CPU)-1, 0) {
 		// Numbers of processors as net-snmp has them.
 		index := []uint32{uint32(196608 + i)}
 		b.row(device.with(2, 1), index, map[uint32]value{1: integer(int(index[0])), 2: object(device.with(1, 3)), 3: text(fmt.Sprintf("Processor %d", i)),
 			4: object(zeroDotZero), 5: integer(2 /* running */), 6: counter32(0)})
-		b.row(device.with(3, 1), index, map[uint32]value{1: object(zeroDotZero), 2: integer(s.busy[i])})
+		b.row(device.with(3, 1), index, map[uint32]value{1: object(zeroDotZero), 2: integer(busy[i])})
 	}
 }
 
@@ -167,9 +168,9 @@ func dateAndTime(t time.Time) []byte {
 }
 
 // ucdMemory has no swap: the machine has none.
-func ucdMemory(b *builder, s *seen) {
+func ucdMemory(b *builder, s *observe.Machine) {
 	memory := ucd.with(4)
-	m := s.memory
+	m := s.Memory
 	for n, v := range map[uint32]value{
 		1: integer(0), 2: text("swap"), 3: integer(int64(m["SwapTotal"])), 4: integer(int64(m["SwapFree"])), 5: integer(int64(m["MemTotal"])), 6: integer(int64(m["MemFree"])),
 		11: integer(int64(m["MemFree"] + m["SwapFree"])), 12: integer(0), 13: integer(int64(m["Shmem"])), 14: integer(int64(m["Buffers"])), 15: integer(int64(m["Cached"])),
@@ -182,8 +183,8 @@ func ucdMemory(b *builder, s *seen) {
 // fullDisk is how full a disk may be, in percent, before it is an error here.
 const fullDisk = 90
 
-func ucdDisks(b *builder, s *seen) {
-	for i, f := range s.filesystems {
+func ucdDisks(b *builder, s *observe.Machine) {
+	for i, f := range s.Filesystems {
 		total, free, used := f.Size>>10, f.Free>>10, f.Used>>10
 		flag, message := 0, ""
 		percent := part(used, used+free)
@@ -206,19 +207,19 @@ func part(of, all uint64) int {
 	return int(float64(of)/float64(all)*100 + 0.5)
 }
 
-func ucdLoad(b *builder, s *seen) {
+func ucdLoad(b *builder, s *observe.Machine) {
 	for i, minutes := range []int{1, 5, 15} {
 		b.row(ucd.with(10, 1), []uint32{uint32(i + 1)}, map[uint32]value{
-			1: integer(i + 1), 2: text(fmt.Sprintf("Load-%d", minutes)), 3: text(fmt.Sprintf("%.2f", s.load[i])), 4: text("0.00"), 5: integer(int(s.load[i]*100 + 0.5)),
+			1: integer(i + 1), 2: text(fmt.Sprintf("Load-%d", minutes)), 3: text(fmt.Sprintf("%.2f", s.Load[i])), 4: text("0.00"), 5: integer(int(s.Load[i]*100 + 0.5)),
 			100: integer(0), 101: text(""),
 		})
 	}
-	if len(s.cpu) == 0 {
+	if len(s.CPU) == 0 {
 		return
 	}
-	stats, all := ucd.with(11), s.cpu[0]
-	for n, v := range map[uint32]uint64{50: all.user, 51: all.nice, 52: all.system, 53: all.idle, 54: all.wait, 56: all.irq, 61: all.soft, 64: all.steal,
-		59: s.irqs, 60: s.switches} {
+	stats, all := ucd.with(11), s.CPU[0]
+	for n, v := range map[uint32]uint64{50: all.User, 51: all.Nice, 52: all.System, 53: all.Idle, 54: all.Wait, 56: all.IRQ, 61: all.SoftIRQ, 64: all.Steal,
+		59: s.Interrupts, 60: s.Switches} {
 		b.scalar(stats.with(n), counter32(v))
 	}
 }

@@ -2,6 +2,7 @@ package snmp
 
 import (
 	"rotunda/init/control"
+	"rotunda/init/observe"
 )
 
 // enterprise is where our own objects are: below net-snmp's subtree for objects without a number of their own at IANA
@@ -31,14 +32,14 @@ type own struct {
 	// units and help go into the MIB.
 	units, help string
 	// scalar looks it up; of a column it is nil.
-	scalar func(*seen) value
+	scalar func(*observe.Machine) value
 }
 
 // ownTable is a table of ours, whose rows have names.
 type ownTable struct {
 	name, row, index, help string
 	columns                []own
-	rows                   func(*seen) map[string][]value
+	rows                   func(*observe.Machine) map[string][]value
 }
 
 // ownGroup has scalars, numbered from 1, and then tables.
@@ -51,24 +52,24 @@ type ownGroup struct {
 // objects are all our own: the group's number, then that of the object in it, are the places in these lists, so new ones go to an end.
 var objects = []ownGroup{
 	{name: "rotundaSystem", scalars: []own{
-		{"rotundaVersion", displayString, "", "The release that runs.", func(s *seen) value { return text(s.release.Version) }},
-		{"rotundaBuild", displayString, "", "Tells two builds of one release apart.", func(s *seen) value { return text(s.release.Build) }},
-		{"rotundaPlatform", displayString, "", "The type that upgrades and backups have to match.", func(s *seen) value { return text(s.release.Platform) }},
-		{"rotundaBoard", displayString, "", "What the machine is.", func(s *seen) value { return text(s.release.Board) }},
-		{"rotundaTrial", truthValue, "", "True until this version has committed itself.", func(s *seen) value { return truth(s.release.Trial) }},
+		{"rotundaVersion", displayString, "", "The release that runs.", func(s *observe.Machine) value { return text(s.Release.Version) }},
+		{"rotundaBuild", displayString, "", "Tells two builds of one release apart.", func(s *observe.Machine) value { return text(s.Release.Build) }},
+		{"rotundaPlatform", displayString, "", "The type that upgrades and backups have to match.", func(s *observe.Machine) value { return text(s.Release.Platform) }},
+		{"rotundaBoard", displayString, "", "What the machine is.", func(s *observe.Machine) value { return text(s.Release.Board) }},
+		{"rotundaTrial", truthValue, "", "True until this version has committed itself.", func(s *observe.Machine) value { return truth(s.Release.Trial) }},
 	}},
 	{name: "rotundaAlarms", scalars: []own{
-		{"rotundaAlarmCount", gauge, "alarms", "How many alarms there are.", func(s *seen) value { return gauge32(uint64(len(s.health.Alarms))) }},
+		{"rotundaAlarmCount", gauge, "alarms", "How many alarms there are.", func(s *observe.Machine) value { return gauge32(uint64(len(s.Health.Alarms))) }},
 	}, tables: []ownTable{{
 		name: "rotundaAlarmTable", row: "rotundaAlarmEntry", index: "rotundaAlarmName", help: "The alarms there are. docs/failures.md says what to do about each.",
 		columns: []own{
 			{"rotundaAlarmText", displayString, "", "What is wrong.", nil},
 			{"rotundaAlarmAge", timeTicks, "", "Since when.", nil},
 		},
-		rows: func(s *seen) map[string][]value {
+		rows: func(s *observe.Machine) map[string][]value {
 			rows := map[string][]value{}
-			for _, a := range s.health.Alarms {
-				rows[a.ID] = []value{text(a.Text), ticks(s.at.Sub(a.Since).Milliseconds() / 10)}
+			for _, a := range s.Health.Alarms {
+				rows[a.ID] = []value{text(a.Text), ticks(s.At.Sub(a.Since).Milliseconds() / 10)}
 			}
 			return rows
 		},
@@ -80,27 +81,27 @@ var objects = []ownGroup{
 			{"rotundaServiceRestarts", counter, "restarts", "How often it was started anew.", nil},
 			{"rotundaServiceUptime", timeTicks, "", "How long it has been running.", nil},
 		},
-		rows: func(s *seen) map[string][]value {
+		rows: func(s *observe.Machine) map[string][]value {
 			rows := map[string][]value{}
-			for _, one := range s.health.Services {
+			for _, one := range s.Health.Services {
 				rows[one.Name] = []value{integer(states[one.State]), counter32(uint64(one.Restarts)), ticks(one.Uptime.Milliseconds() / 10)}
 			}
 			return rows
 		},
 	}}},
 	{name: "rotundaMedia", scalars: []own{
-		{"rotundaMediaWorkers", gauge, "workers", "How many media workers there should be.", func(s *seen) value {
-			return gauge32(sum(s.health.Media, func(m control.MediaModule) int { return m.Workers }))
+		{"rotundaMediaWorkers", gauge, "workers", "How many media workers there should be.", func(s *observe.Machine) value {
+			return gauge32(sum(s.Health.Media, func(m control.MediaModule) int { return m.Workers }))
 		}},
-		{"rotundaMediaWorkersReady", gauge, "workers", "How many serve.", func(s *seen) value {
-			return gauge32(sum(s.health.Media, func(m control.MediaModule) int { return m.Ready }))
+		{"rotundaMediaWorkersReady", gauge, "workers", "How many serve.", func(s *observe.Machine) value {
+			return gauge32(sum(s.Health.Media, func(m control.MediaModule) int { return m.Ready }))
 		}},
 	}},
 	{name: "rotundaClock", scalars: []own{
-		{"rotundaClockSynchronized", truthValue, "", "Whether the clock follows an NTP server.", func(s *seen) value { return truth(s.clock.Synchronized) }},
-		{"rotundaClockOffset", integer32, "microseconds", "What it was behind when it was last looked at.", func(s *seen) value { return integer(s.clock.Offset.Microseconds()) }},
-		{"rotundaClockReachable", gauge, "servers", "How many NTP servers answer.", func(s *seen) value {
-			return gauge32(sum(s.clock.Servers, func(t control.TimeServer) int {
+		{"rotundaClockSynchronized", truthValue, "", "Whether the clock follows an NTP server.", func(s *observe.Machine) value { return truth(s.Clock.Synchronized) }},
+		{"rotundaClockOffset", integer32, "microseconds", "What it was behind when it was last looked at.", func(s *observe.Machine) value { return integer(s.Clock.Offset.Microseconds()) }},
+		{"rotundaClockReachable", gauge, "servers", "How many NTP servers answer.", func(s *observe.Machine) value {
+			return gauge32(sum(s.Clock.Servers, func(t control.TimeServer) int {
 				if t.Reach != 0 {
 					return 1
 				}
@@ -146,7 +147,7 @@ func notificationOID(name string) oid {
 const maxRowName = 96
 
 // addOwn puts all of ours into a tree.
-func addOwn(b *builder, s *seen) {
+func addOwn(b *builder, s *observe.Machine) {
 	for g, group := range objects {
 		root := enterprise.with(1, uint32(g+1))
 		for i, o := range group.scalars {
