@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rotunda/init/config"
 	"rotunda/services/callbridge/cdr"
 	"rotunda/services/callbridge/dialplan"
 	"rotunda/services/callbridge/events"
@@ -89,6 +90,7 @@ func (b *bridge) newCalls(o options) (*calls, error) {
 		Mixer: c.mixer, Dial: func(d sip.Dial, h sip.Handler) leg.Dialog { c.redirects(&d); return c.agent.Dial(d, h) },
 		Plan: c.rules, Order: c.byState, Settings: c.settingsOf, Targets: c.targets, Addresses: c.network.media, From: c.from,
 		Bridge: c.bridge, Group: c.group, Transfers: c.transfers, TraceFloor: b.traceFloor, Log: b.log,
+		Marks: func() config.DSCP { return b.current().DSCP },
 	})
 	c.meetings = meeting.New(meeting.Options{
 		Mixer: c.mixer, Dialer: c.legs, Log: b.log, View: c.view, Prompts: meeting.FromLibrary(c.prompts),
