@@ -81,9 +81,8 @@ func (d Deps) clockCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "timezone <zone>", Roles: admins,
-			Help:   "Set the time zone",
-			Detail: "It takes effect at the next reboot.",
+			Syntax: "timezone <zone>", Roles: admins, Needs: "reboot",
+			Help: "Set the time zone",
 			Run: func(c *grammar.Call) error {
 				return d.change(c, func(doc *config.Document) error {
 					doc.Timezone = c.Arg("zone")

@@ -19,9 +19,9 @@ func (d Deps) hostnameCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "hostname <name:hostname>", Roles: admins,
+			Syntax: "hostname <name:hostname>", Roles: admins, Needs: "reboot",
 			Help:   "Set the host name",
-			Detail: "For example london1 or mybox.example.com; up to 64 characters. It takes effect at the next reboot.",
+			Detail: "For example london1 or mybox.example.com; up to 64 characters.",
 			Run: func(c *grammar.Call) error {
 				return d.change(c, func(doc *config.Document) error {
 					doc.Hostname = c.Arg("name")

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -51,6 +52,29 @@ func TestEveryCommandOfTheReferenceIsThereForTheRightRoles(t *testing.T) {
 	if lines < 200 {
 		t.Errorf("%d lines were tried", lines)
 	}
+}
+
+// The page of the shell has a table of all commands between two remarks.
+func TestReferencePageOfTheShellHasTheTableOfCommands(t *testing.T) {
+	const file, begins, ends = "../../docs/mmp.md", "<!-- commands -->\n", "<!-- end of commands -->\n"
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(page), begins)
+	_, after, also := strings.Cut(rest, ends)
+	if !ok || !also {
+		t.Fatalf("%s has no place for the table", file)
+	}
+	tree, list := wholeTree(t, Deps{})
+	var table bytes.Buffer
+	if err := tree.Table(&table); err != nil {
+		t.Fatal(err)
+	}
+	if rows := strings.Count(table.String(), "\n| `"); rows != len(list) {
+		t.Errorf("%d commands are declared, and the table has %d", len(list), rows)
+	}
+	generated(t, file, before+begins+table.String()+ends+after)
 }
 
 // What every role may do is about itself, appadmin and api have no other commands, and who only looks changes nothing.

@@ -52,6 +52,8 @@ type Command struct {
 	Syntax string
 	// Roles may run it; nil means every role.
 	Roles []Role
+	// Needs is what has to follow before the change takes effect, such as "reboot"; empty where it does at once.
+	Needs string
 	// Help is one line, without a full stop.
 	Help string
 	// Detail is for "help <command>" and the reference page: effects, limits, what needs a restart.
