@@ -268,10 +268,18 @@ func (l *lane) toClient(account *fastRelay, b *allocation, from address, payload
 
 // poll waits for packets and takes them in. It returns false when the lane is closed.
 func (l *lane) poll() bool {
-	if l.pace.busy(l.out.sent, time.Now()) {
-		nap()
+	n, looks := 0, 1
+	busy := l.pace.busy(l.out.sent, time.Now())
+	if busy {
+		looks = napLooks
 	}
-	n := pollNow(l.epoll, &l.events)
+	for ; n == 0 && looks > 0; looks-- {
+		// After a full batch there is more, which must not wait.
+		if busy && l.count < batchSize {
+			nap()
+		}
+		n = pollNow(l.epoll, &l.events)
+	}
 	if n == 0 {
 		var err error
 		if n, err = unix.EpollWait(l.epoll, l.events[:], -1); err != nil {
@@ -298,9 +306,9 @@ func (l *lane) carry(n int) bool {
 		}
 	}
 	l.flush()
+	l.slot, l.next, l.count = 0, 0, 0
 	if listen {
-		l.slot = 0
-		l.next, l.count = 0, l.in.receive(l.fd, 0, batchSize)
+		l.count = l.in.receive(l.fd, 0, batchSize)
 		l.slot = l.count
 	}
 	return true

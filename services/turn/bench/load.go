@@ -24,11 +24,23 @@ type shape struct {
 	burst int
 	// rate is packets a second and direction of each allocation.
 	rate float64
+	// voiced adds a packet of G.711 every 20 ms.
+	voiced bool
 }
 
 var (
 	sound    = shape{allocations: 100, size: 200, burst: 1, rate: soundRate}
 	pictures = shape{allocations: 40, size: 1000, burst: frameLength, rate: pictureRate}
+	// Calls as the deployment guide counts them (note 5 of table 24): G.711, and 720p30 at 2.5 Mbit/s with it, which leaves 30
+	// frames of 9 packets of 1,128 bytes a second, each way.
+	audioCall = shape{size: g711Size, burst: 1, rate: g711Rate}
+	hdCall    = shape{size: 1128, burst: 9, rate: 30 * 9, voiced: true}
+)
+
+// A packet of G.711 has 20 ms and the header of RTP.
+const (
+	g711Size = 160 + 12
+	g711Rate = 50
 )
 
 // total is what a run did.
@@ -45,7 +57,8 @@ func (t total) loss() float64 { return 1 - float64(t.received)/float64(t.sent) }
 type load struct {
 	shape
 	epoll   int
-	sockets []*endpoint
+	sockets []int
+	streams []*stream
 
 	headers [64]unix.Mmsghdr
 	vectors [64]unix.Iovec
@@ -53,14 +66,16 @@ type load struct {
 	events  [128]unix.EpollEvent
 }
 
-// endpoint is one end of an allocation.
-type endpoint struct {
+// stream is what one end of an allocation sends.
+type stream struct {
 	fd int
 	// headers send one burst.
-	headers [frameLength]unix.Mmsghdr
-	vector  unix.Iovec
-	packet  []byte
-	due     time.Time
+	headers  [frameLength]unix.Mmsghdr
+	burst    int
+	vector   unix.Iovec
+	packet   []byte
+	interval time.Duration
+	due      time.Time
 }
 
 const channelNumber = 0x4000
@@ -105,32 +120,47 @@ func newLoad(s shape) (*load, error) {
 		if err := unix.Connect(peer, relay); err != nil {
 			return nil, err
 		}
-		packet := make([]byte, 4+s.size)
-		binary.BigEndian.PutUint16(packet, channelNumber)
-		binary.BigEndian.PutUint16(packet[2:], uint16(s.size))
-		l.add(c.fd, packet)
-		l.add(peer, packet[4:])
+		l.listen(c.fd)
+		l.listen(peer)
+		l.add(c.fd, peer, s.size, s.burst, s.rate)
+		if s.voiced {
+			l.add(c.fd, peer, g711Size, 1, g711Rate)
+		}
 	}
 	return l, nil
 }
 
-func (l *load) add(fd int, packet []byte) {
-	e := &endpoint{fd: fd, packet: packet}
+func (l *load) listen(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event)
+	l.sockets = append(l.sockets, fd)
+}
+
+// add has a client and its peer send packets of a size to each other.
+func (l *load) add(client, peer, size, burst int, rate float64) {
+	packet := make([]byte, 4+size)
+	binary.BigEndian.PutUint16(packet, channelNumber)
+	binary.BigEndian.PutUint16(packet[2:], uint16(size))
+	interval := time.Duration(float64(time.Second) * float64(burst) / rate)
+	l.send(&stream{fd: client, packet: packet, burst: burst, interval: interval})
+	l.send(&stream{fd: peer, packet: packet[4:], burst: burst, interval: interval})
+}
+
+func (l *load) send(e *stream) {
+	packet := e.packet
 	e.vector.Base = &packet[0]
 	e.vector.SetLen(len(packet))
 	for i := range e.headers {
 		e.headers[i].Hdr.Iov = &e.vector
 		e.headers[i].Hdr.SetIovlen(1)
 	}
-	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
-	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event)
-	l.sockets = append(l.sockets, e)
+	l.streams = append(l.streams, e)
 }
 
 func (l *load) close() {
-	for _, e := range l.sockets {
-		unix.Close(e.fd)
+	for _, fd := range l.sockets {
+		unix.Close(fd)
 	}
 	unix.Close(l.epoll)
 }
@@ -151,32 +181,31 @@ func (l *load) run(window time.Duration) (total, error) {
 // push sends for a time.
 func (l *load) push(window time.Duration) (total, error) {
 	var t total
-	interval := time.Duration(float64(time.Second) * float64(l.burst) / l.rate)
 	begin := time.Now()
-	for i, e := range l.sockets {
+	for i, e := range l.streams {
 		// Nobody begins together with another.
-		e.due = begin.Add(interval * time.Duration(i) / time.Duration(len(l.sockets)))
+		e.due = begin.Add(e.interval * time.Duration(i) / time.Duration(len(l.streams)))
 	}
 	for {
 		now := time.Now()
 		if now.Sub(begin) > window {
 			break
 		}
-		for _, e := range l.sockets {
+		for _, e := range l.streams {
 			if now.Before(e.due) {
 				continue
 			}
-			n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(e.fd), uintptr(unsafe.Pointer(&e.headers)), uintptr(l.burst), unix.MSG_DONTWAIT, 0, 0)
+			n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(e.fd), uintptr(unsafe.Pointer(&e.headers)), uintptr(e.burst), unix.MSG_DONTWAIT, 0, 0)
 			if errno != 0 && errno != unix.EAGAIN {
 				return t, fmt.Errorf("send: %w", errno)
 			}
 			if errno == 0 {
 				t.sent += int(n)
 			}
-			if now.Sub(e.due) > interval+50*time.Millisecond {
+			if now.Sub(e.due) > e.interval+50*time.Millisecond {
 				t.late = true
 			}
-			e.due = e.due.Add(interval)
+			e.due = e.due.Add(e.interval)
 		}
 		t.received += l.take(0)
 	}

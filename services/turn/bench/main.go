@@ -15,7 +15,8 @@
 // threads from /proc divided by the packets that came out on the other side; a round with more than 0.1 % loss is
 // done again. The first round of each is dropped, the rest gives the median.
 //
-// turn_lossless is the highest rate of pictures at which less than 0.1 % is lost. turn_idle_bytes is what an allocation with
+// turn_lossless is the highest rate of pictures at which less than 0.1 % is lost. turn_hd_calls_vcpu and
+// turn_audio_calls_vcpu are calls as the guide counts them, in multiples of its table 5, until packets are lost twice. turn_idle_bytes is what an allocation with
 // one channel that carries nothing adds to the resident memory, of 5,000; turn_allocations is how many of the 12,001 relay
 // ports are given out. turn_flood_bytes is what a million requests with a wrong password add to the resident memory.
 package main
@@ -85,6 +86,12 @@ var areas = []struct {
 	{"turn_cpu_200", func(b *bench) ([]figures.Figure, error) { return b.cpu("turn_cpu_200", sound, "<= 0.8") }},
 	{"turn_cpu_1000", func(b *bench) ([]figures.Figure, error) { return b.cpu("turn_cpu_1000", pictures, "<= 0.65") }},
 	{"turn_lossless", (*bench).lossless},
+	{"turn_hd_calls_vcpu", func(b *bench) ([]figures.Figure, error) {
+		return b.calls("turn_hd_calls_vcpu", hdCall, hdCallsOfTable, "720p30 and G.711, 2.5 Mbit/s each way")
+	}},
+	{"turn_audio_calls_vcpu", func(b *bench) ([]figures.Figure, error) {
+		return b.calls("turn_audio_calls_vcpu", audioCall, audioCallsOfTable, "G.711, a packet of 172 bytes every 20 ms each way")
+	}},
 	{"turn_allocations", (*bench).allocations},
 	{"turn_idle_bytes", (*bench).idle},
 	{"turn_flood_bytes", (*bench).flood},
@@ -350,6 +357,51 @@ func (b *bench) climb(s subject) (float64, error) {
 		best, failed = float64(total.received)/(b.window/2).Seconds(), 0
 	}
 	return best, nil
+}
+
+// What the deployment guide expects of an edge server, a vCPU (table 5, the small one, which is the better one for audio).
+const (
+	hdCallsOfTable    = 175.0 / 4
+	audioCallsOfTable = 850.0 / 4
+)
+
+// calls looks for how many calls one core carries without loss, beginning at four times what the table says.
+func (b *bench) calls(name string, call shape, table float64, conditions string) ([]figures.Figure, error) {
+	best, failed := 0, 0
+	for factor := 4.0; failed < 2; factor++ {
+		call.allocations = int(factor * table)
+		total, err := b.carry(call)
+		if err != nil {
+			return nil, fmt.Errorf("%d calls: %w", call.allocations, err)
+		}
+		fmt.Printf("  %d calls: %d packets, %.3f %% lost\n", call.allocations, total.sent, 100*total.loss())
+		if total.loss() > 0.001 || total.late {
+			failed++
+			factor-- // the same again
+			continue
+		}
+		best, failed = call.allocations, 0
+	}
+	return []figures.Figure{figures.Figure{Name: name, Value: float64(best), Unit: "calls", Goal: ">= 4",
+		Conditions: conditions + "; the highest multiple without loss"}.Against("guide, table 5", table)}, nil
+}
+
+// carry has a new server carry a load.
+func (b *bench) carry(s shape) (total, error) {
+	p, err := ours.start(b)
+	if err != nil {
+		return total{}, err
+	}
+	defer p.end()
+	l, err := newLoad(s)
+	if err != nil {
+		return total{}, err
+	}
+	defer l.close()
+	if _, err := l.run(time.Second); err != nil {
+		return total{}, err
+	}
+	return l.run(b.window)
 }
 
 // allocations takes every relay port.
