@@ -43,7 +43,7 @@ type configured struct {
 }
 
 // configuredServices in the order in which they start. The Web Admin is the Call Bridge's face.
-var configuredServices = []configured{resolver, timesyncing, forwarding, snmpAgent, turnServer, callBridge, webAdmin}
+var configuredServices = []configured{resolver, timesyncing, forwarding, snmpAgent, identifying, turnServer, callBridge, webAdmin}
 
 // settingsRoot has a folder for each service; a test has its own.
 var settingsRoot = "/run/rotunda"

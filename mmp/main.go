@@ -35,7 +35,9 @@ import (
 	"rotunda/mmp/commands/probe"
 	"rotunda/mmp/console"
 	"rotunda/mmp/files"
+	"rotunda/mmp/fips"
 	"rotunda/mmp/grammar"
+	"rotunda/mmp/identity"
 	"rotunda/mmp/sftpd"
 	"rotunda/mmp/shell"
 	"rotunda/mmp/sshd"
@@ -51,9 +53,11 @@ type options struct {
 	listen string
 	// admission is the socket on which services ask about logins, empty for none; services are the users that may.
 	admission string
-	services  map[uint32]bool
-	consoles  []string
-	idle      time.Duration
+	// identity is the socket of what asks directories and issuers of cards.
+	identity string
+	services map[uint32]bool
+	consoles []string
+	idle     time.Duration
 	// reference prints the reference page of all commands instead of serving.
 	reference bool
 }
@@ -70,6 +74,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.api, "api", "/run/rotunda/callbridge/api.sock", "`socket` of the Call Bridge's API, for log bundles")
 	flags.StringVar(&o.listen, "listen", ":22", "`address` for SSH, empty for none")
 	flags.StringVar(&o.admission, "admission", "", "`socket` on which services ask about logins, empty for none")
+	flags.StringVar(&o.identity, "identity", identity.SocketPath, "`socket` of what asks directories and issuers of cards")
 	flags.Func("service", "`user` by number that may ask about logins; may be given more than once", func(text string) error {
 		uid, err := strconv.ParseUint(text, 10, 32)
 		if err != nil {
@@ -103,7 +108,20 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
+// verbs are the other programs in this file.
+var verbs = map[string]func(args []string) error{
+	"identity": identity.Main,
+	fips.Verb:  fips.Main,
+}
+
 func main() {
+	if len(os.Args) > 1 && verbs[os.Args[1]] != nil {
+		if err := verbs[os.Args[1]](os.Args[2:]); err != nil {
+			fmt.Fprintf(os.Stderr, "<27>%s: %v\n", os.Args[1], err)
+			os.Exit(1)
+		}
+		return
+	}
 	o, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		return
@@ -150,7 +168,9 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 	if err != nil {
 		return err
 	}
-	store, err := accounts.Open(accounts.Config{Disk: disk, Log: line, Files: fileView, Resolver: net.DefaultResolver})
+	people := identity.NewClient(o.identity)
+	store, err := accounts.Open(accounts.Config{Disk: disk, Log: line, Files: fileView, Resolver: net.DefaultResolver, Identity: people,
+		Policy: (&policy{machine: machine, log: log}).of})
 	if err != nil {
 		return err
 	}
@@ -161,7 +181,7 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 		return err
 	}
 	kinds, list := commands.All(commands.Deps{
-		Machine: machine, Accounts: store, Transfer: os.DirFS(o.transfer), Stored: fileView, Shelf: fileView, HostKeys: keys, Logs: o.logs, Keeper: fileView, Prober: probe.Prober{},
+		Machine: machine, Accounts: store, Transfer: os.DirFS(o.transfer), Stored: fileView, Shelf: fileView, HostKeys: keys, Logs: o.logs, Keeper: fileView, Prober: probe.Prober{}, People: people, Notices: fileView,
 		Captures: fileView, Bundles: fileView,
 	})
 	tree, err := grammar.NewTree(kinds, append(shell.Builtins(), list...))

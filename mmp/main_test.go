@@ -21,6 +21,7 @@ import (
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
+	"rotunda/mmp/identity"
 	"rotunda/mmp/shell"
 )
 
@@ -29,7 +30,7 @@ func TestTheCommandLineOfPID1(t *testing.T) {
 		"-logs", "/data/log", "-control", "/run/rotunda/control.sock", "-listen", ":22", "-console", "/dev/ttyS0", "-console", "/dev/tty1"})
 	want := options{
 		accounts: "/data/sets/000001/mmp", files: "/data/sets/000001/files", transfer: "/data/transfer", logs: "/data/log",
-		control: "/run/rotunda/control.sock", api: "/run/rotunda/callbridge/api.sock", listen: ":22", consoles: []string{"/dev/ttyS0", "/dev/tty1"}, idle: shell.DefaultIdleTimeout,
+		control: "/run/rotunda/control.sock", api: "/run/rotunda/callbridge/api.sock", listen: ":22", identity: identity.SocketPath, consoles: []string{"/dev/ttyS0", "/dev/tty1"}, idle: shell.DefaultIdleTimeout,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("wanted %+v, got %+v, %v", want, got, err)

@@ -17,6 +17,9 @@ type NTPKey struct {
 	Key string
 }
 
+// Approved says that FIPS 140-3 has it: neither MD5, nor SHA-1 for signing.
+func (k NTPKey) Approved() bool { return k.Type != "MD5" && k.Type != "SHA1" }
+
 // maxNTPKeys is how many there may be in a file.
 const maxNTPKeys = 256
 

@@ -12,6 +12,8 @@ import (
 type Info struct {
 	Name string
 	Role grammar.Role
+	// LDAP is a user whose password the directory has.
+	LDAP bool
 	// PasswordChanged is when the password was set; PasswordExpires is zero if it does not expire.
 	PasswordChanged time.Time
 	PasswordExpires time.Time
@@ -66,7 +68,7 @@ func (s *Store) info(a *account) Info {
 		return t.In(zone)
 	}
 	i := Info{
-		Name: a.Name, Role: a.Role, PasswordChanged: local(a.Changed), MustChange: a.mustChange(s.doc.Rules, now) != "",
+		Name: a.Name, Role: a.Role, LDAP: a.LDAP, PasswordChanged: local(a.Changed), MustChange: a.mustChange(s.doc.Rules, now) != "",
 		LastLogin: local(a.LastLogin), FailedLogins: a.FailedLogins, LoggedIn: s.loggedIn(a.Name),
 		Idle: a.idle(s.doc.Rules, now), Hosts: slices.Clone(a.Hosts), Duty: a.Duty,
 	}

@@ -39,12 +39,22 @@ func (s *Store) CheckPassword(ctx context.Context, user, password string, from s
 	if user == recoverUser && from.Console != "" {
 		return s.checkRecovery(password, from)
 	}
+	policy := s.policy(ctx)
 	s.mu.Lock()
-	stored := s.hasher.decoy
+	stored, ldap := s.hasher.decoy, false
 	if a := s.doc.find(user); a != nil {
-		stored = a.Password
+		if ldap = a.LDAP; !ldap {
+			stored = a.Password
+		}
+		if policy.Strict && (from.Console == "" || ldap || a.Role != grammar.Admin) {
+			ldap = false
+			stored = s.hasher.decoy
+		}
 	}
 	s.mu.Unlock()
+	if ldap {
+		return s.checkLDAP(ctx, policy, user, password, from)
+	}
 	typed := password
 	if len(typed) > maxPassword {
 		typed = typed[:maxPassword]
@@ -57,6 +67,10 @@ func (s *Store) CheckPassword(ctx context.Context, user, password string, from s
 
 	s.mu.Lock()
 	a := s.doc.find(user)
+	if policy.Strict && stored == s.hasher.decoy {
+		s.mu.Unlock()
+		return nil, s.refuse(from, "passwords are not taken here, since cac is strict")
+	}
 	if a == nil || a.Password != stored {
 		// There is no such account, or it was changed while its hash was computed.
 		s.mu.Unlock()
@@ -134,6 +148,13 @@ func (s *Store) countFailure(user string, from shell.Source) {
 // user is looked at last, so that it makes no difference before.
 func (s *Store) CheckKey(ctx context.Context, user string, key ssh.PublicKey, from shell.Source) (*shell.Login, error) {
 	if s.cfg.Files == nil || checkName(user) != nil {
+		return nil, shell.ErrRefused
+	}
+	if login, ok := s.checkCardKey(ctx, user, key, from); ok {
+		return login, nil
+	}
+	if s.ofDirectory(user) {
+		// Who has left the directory must not come in by a key that was forgotten here.
 		return nil, shell.ErrRefused
 	}
 	f, err := s.cfg.Files.OpenStored(user + keysSuffix)
@@ -267,6 +288,9 @@ func (a *account) idle(rules Rules, now time.Time) bool {
 
 // expiry returns when the password expires, or has; never is false where it does not.
 func (a *account) expiry(rules Rules) (at time.Time, never bool) {
+	if a.LDAP {
+		return time.Time{}, true
+	}
 	if days := rules["password_age"]; days > 0 {
 		at = a.Changed.AddDate(0, 0, days)
 	}
@@ -278,6 +302,9 @@ func (a *account) expiry(rules Rules) (at time.Time, never bool) {
 
 // mustChange returns why a new password is due, "" if none is.
 func (a *account) mustChange(rules Rules, now time.Time) string {
+	if a.LDAP {
+		return ""
+	}
 	at, never := a.expiry(rules)
 	switch {
 	case never || at.After(now) && a.Forced.IsZero():
@@ -299,6 +326,9 @@ func (s *Store) refuse(from shell.Source, reason string) error {
 // LoggedIn implements [shell.Accounts].
 func (s *Store) LoggedIn(login *shell.Login) {
 	text := fmt.Sprintf("User %s logged in from %s, role %s", login.User, login.Source, login.Role)
+	if login.Means != "" {
+		text += ", by " + login.Means
+	}
 	s.event(syslog.LOG_INFO, text)
 	s.audit(syslog.LOG_INFO, text)
 	if login.Role == Recovery {

@@ -26,6 +26,14 @@ func noUser(name string) error {
 	return fmt.Errorf("there is no user %.64q; user list shows them", name)
 }
 
+// noPassword is why there is no password of a to change.
+func noPassword(a *account, user string) error {
+	if a == nil {
+		return noUser(user)
+	}
+	return ErrDirectory
+}
+
 // add appends an account without a password. Names that differ in case only would be taken for each other.
 func (d *document) add(name string, role grammar.Role, now time.Time) error {
 	if err := checkName(name); err != nil {
@@ -56,8 +64,8 @@ func (a *account) setPassword(h hash, now time.Time) {
 	a.Password, a.Changed, a.Forced = h, now, time.Time{}
 }
 
-// ErrNoLDAP is the answer to the ldap option of "user add".
-var ErrNoLDAP = errors.New("LDAP is not configured on this server; add the user without ldap")
+// ErrDirectory is the answer to whoever wants to change a password that the directory has.
+var ErrDirectory = errors.New("this user's password is the directory's: it is changed there")
 
 // CheckNewUser says whether Add would take the name, before a password is asked for.
 func (s *Store) CheckNewUser(name string, role grammar.Role) error {
@@ -107,6 +115,21 @@ func (s *Store) Add(ctx context.Context, name string, role grammar.Role, passwor
 	})
 }
 
+// AddLDAP makes an account whose password the directory has.
+func (s *Store) AddLDAP(name string, role grammar.Role) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Clock.Now().UTC()
+	return s.change(func(d *document) error {
+		if err := d.add(name, role, now); err != nil {
+			return err
+		}
+		a := d.find(name)
+		a.LDAP, a.Changed = true, now
+		return nil
+	})
+}
+
 // newHash checks a password against the rules, the dictionary and former hashes, and hashes it.
 func (s *Store) newHash(ctx context.Context, rules Rules, p candidate, former []hash) (hash, error) {
 	if err := rules.check(p); err != nil {
@@ -142,9 +165,9 @@ func (a *account) former(rules Rules) []hash {
 func (s *Store) SetPassword(ctx context.Context, user, password string) error {
 	s.mu.Lock()
 	a := s.doc.find(user)
-	if a == nil {
+	if a == nil || a.LDAP {
 		s.mu.Unlock()
-		return noUser(user)
+		return noPassword(a, user)
 	}
 	rules, former, before := s.doc.Rules.clone(), a.former(s.doc.Rules), a.Password
 	s.forgetCurrent()
@@ -173,9 +196,9 @@ var ErrWrongPassword = errors.New("the present password is not right, nothing wa
 func (s *Store) ChangePassword(ctx context.Context, user, current, password string) error {
 	s.mu.Lock()
 	a := s.doc.find(user)
-	if a == nil {
+	if a == nil || a.LDAP {
 		s.mu.Unlock()
-		return noUser(user)
+		return noPassword(a, user)
 	}
 	rules, former, before := s.doc.Rules.clone(), a.former(s.doc.Rules), a.Password
 	now := s.cfg.Clock.Now()
@@ -212,9 +235,9 @@ func (a *account) tooSoon(rules Rules, now time.Time) error {
 func (s *Store) ResetPassword(ctx context.Context, user, password string) error {
 	s.mu.Lock()
 	a := s.doc.find(user)
-	if a == nil {
+	if a == nil || a.LDAP {
 		s.mu.Unlock()
-		return noUser(user)
+		return noPassword(a, user)
 	}
 	rules, former, before := s.doc.Rules.clone(), a.former(s.doc.Rules), a.Password
 	s.mu.Unlock()
@@ -267,8 +290,8 @@ func (s *Store) Delete(user string) error {
 		switch {
 		case a == nil:
 			return noUser(user)
-		case a.Role == grammar.Admin && d.admins() == 1:
-			return fmt.Errorf("user %s is the last administrator and cannot be deleted; add another one first", user)
+		case a.Role == grammar.Admin && !a.LDAP && d.admins() == 1:
+			return fmt.Errorf("user %s is the last administrator and cannot be deleted; add another one first, who is no LDAP user", user)
 		}
 		d.Accounts = slices.DeleteFunc(d.Accounts, func(b *account) bool { return b.Name == user })
 		return nil
@@ -305,6 +328,9 @@ func (s *Store) Unlock(user string) error {
 func (s *Store) Expire(user string) error {
 	now := s.cfg.Clock.Now().UTC()
 	return s.edit(user, func(a *account) error {
+		if a.LDAP {
+			return ErrDirectory
+		}
 		if a.Role == grammar.API {
 			return fmt.Errorf("user %s has role api, whose password cannot be made to expire; passwd %s sets another one", user, user)
 		}

@@ -47,9 +47,9 @@ func (s *Store) Recover(ctx context.Context, user, password string) error {
 	}
 	s.mu.Lock()
 	rules := s.doc.Rules.clone()
-	if a := s.doc.find(user); a != nil && a.Role != grammar.Admin {
+	if a := s.doc.find(user); a != nil && (a.Role != grammar.Admin || a.LDAP) {
 		s.mu.Unlock()
-		return fmt.Errorf("user %s is not an administrator; choose another name", user)
+		return fmt.Errorf("user %s is not an administrator with a password of this machine; choose another name", user)
 	}
 	s.mu.Unlock()
 	if err := rules.check(candidate{user: user, text: password}); err != nil {
@@ -74,8 +74,8 @@ func (s *Store) Recover(ctx context.Context, user, password string) error {
 		}
 		a = next.find(user)
 	}
-	if a.Role != grammar.Admin {
-		return fmt.Errorf("user %s is not an administrator; choose another name", user)
+	if a.Role != grammar.Admin || a.LDAP {
+		return fmt.Errorf("user %s is not an administrator with a password of this machine; choose another name", user)
 	}
 	a.setPassword(h, now)
 	a.Locks, a.Unlocked, a.FailedLogins = nil, now, 0

@@ -16,6 +16,8 @@
 //   - A full or read-only disk refuses changes but no login. A forced new password is then kept in memory.
 //   - The last administrator can be neither deleted nor kept out by a rule at the console, and whoever has forgotten the
 //     password has four minutes after power-on to log in as "recover" on the serial console (docs/recovery.md).
+//   - Where cards are strict (cac enable strict), the serial console goes on taking passwords of local administrators, of whom the
+//     last one stays: users of a directory do not count.
 //
 // What a network client learns is one and the same refusal for every reason, after the same time. The log has the
 // reason and the far end's address and port, without the name that was typed (guide 16.1): it may be a password.
@@ -105,6 +107,10 @@ type Config struct {
 	Files Files
 	// Resolver may be nil: allowed hosts given by name match nothing then.
 	Resolver Resolver
+	// Identity vouches for users of a directory and holders of cards; nil where there is nobody to ask.
+	Identity Identity
+	// Policy says what logins are taken now; nil for passwords and keys of our own alone.
+	Policy func(context.Context) Policy
 	// Cost of a password hash; the zero value means [DefaultCost].
 	Cost Cost
 }
@@ -140,6 +146,8 @@ type account struct {
 	Name     string       `json:"name"`
 	Role     grammar.Role `json:"role"`
 	Password hash         `json:"password"`
+	// LDAP is a user whose password the directory has; Password is empty.
+	LDAP bool `json:"ldap,omitempty"`
 	// History holds the hashes before, the newest first.
 	History []hash    `json:"history,omitempty"`
 	Added   time.Time `json:"added"`
@@ -167,10 +175,11 @@ func (d *document) find(name string) *account {
 	return nil
 }
 
+// admins counts those who depend on nothing but this machine.
 func (d *document) admins() int {
 	n := 0
 	for _, a := range d.Accounts {
-		if a.Role == grammar.Admin {
+		if a.Role == grammar.Admin && !a.LDAP {
 			n++
 		}
 	}
@@ -421,7 +430,14 @@ func (a *account) validate() error {
 	if len(a.History) > maxHistory || len(a.Hosts) > maxHosts || len(a.Locks) > maxLocks {
 		return errors.New("too many entries")
 	}
-	for _, h := range append([]hash{a.Password}, a.History...) {
+	hashes := append([]hash{a.Password}, a.History...)
+	if a.LDAP {
+		if a.Password != "" || len(a.History) > 0 {
+			return errors.New("a user of the directory has a password here")
+		}
+		hashes = nil
+	}
+	for _, h := range hashes {
 		if _, err := parseHash(string(h)); err != nil {
 			return err
 		}

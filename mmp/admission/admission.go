@@ -20,7 +20,10 @@ const SocketPath = "/run/rotunda/mmp/admission.sock"
 // Question asks about one login.
 type Question struct {
 	User     string `json:"user"`
-	Password string `json:"password"`
+	Password string `json:"password,omitempty"`
+	// Certificates are those that the far end has shown in a TLS handshake, which proves that it has the key of the first, in DER. With
+	// them there is neither a name nor a password: whose they are is the answer (guide 15.1).
+	Certificates [][]byte `json:"certificates,omitempty"`
 	// Source is where the person or script is: lock-outs and allowed hosts go by it.
 	Source netip.AddrPort `json:"source"`
 	// Service is for the log: "API" or "Web Admin".
@@ -40,6 +43,8 @@ var (
 	ErrRefused = errors.New("wrong user name or password")
 	// ErrPassword: both are right, but the password has to be changed at the management shell first.
 	ErrPassword = errors.New("the password has to be changed first: log in to the management shell by SSH")
+	// ErrCertificate: the certificate is nobody's here, not valid, or revoked.
+	ErrCertificate = errors.New("this certificate does not open an account here")
 	// ErrUnavailable: nobody answers.
 	ErrUnavailable = errors.New("logins cannot be checked at the moment: try again in a few seconds")
 )

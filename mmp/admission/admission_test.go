@@ -42,6 +42,17 @@ func (b *book) CheckPassword(_ context.Context, user, password string, from shel
 	return l, nil
 }
 
+// CheckCard takes one certificate, "card" of scripts.
+func (b *book) CheckCard(_ context.Context, chain [][]byte, from shell.Source) (*shell.Login, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.from = append(b.from, from)
+	if len(chain) != 1 || string(chain[0]) != "card" {
+		return nil, fmt.Errorf("%w: because", shell.ErrRefused)
+	}
+	return &shell.Login{User: "scripts", Role: grammar.API, Source: from}, nil
+}
+
 func (b *book) LoggedIn(*shell.Login) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -89,6 +100,21 @@ func TestAServiceLearnsWhoSomebodyIs(t *testing.T) {
 	}
 	if got := b.from[0].Addr.String(); got != "192.0.2.7:4711" {
 		t.Errorf("source: want it as IPv4, got %s", got)
+	}
+}
+
+func TestACertificateIsAskedAboutWithoutANameAndAPassword(t *testing.T) {
+	c, b, _ := serve(t, me)
+	from := netip.MustParseAddrPort("192.0.2.7:4711")
+	a, err := c.Check(t.Context(), Question{Certificates: [][]byte{[]byte("card")}, Source: from, Service: "Web Admin"})
+	if err != nil || a != (Account{"scripts", "api"}) {
+		t.Errorf("a card: got %v, %v", a, err)
+	}
+	if b.from[0].Service != "Web Admin" {
+		t.Errorf("the accounts were told the service %q", b.from[0].Service)
+	}
+	if _, err := c.Check(t.Context(), Question{Certificates: [][]byte{[]byte("other")}, Source: from, Service: "Web Admin"}); !errors.Is(err, ErrCertificate) {
+		t.Errorf("another card: want %v, got %v", ErrCertificate, err)
 	}
 }
 

@@ -16,7 +16,7 @@ type Client struct{ http http.Client }
 
 // NewClient returns a client of the socket at a path.
 func NewClient(socket string) *Client {
-	return &Client{http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+	return &Client{http.Client{Timeout: 45 * time.Second, Transport: &http.Transport{
 		MaxIdleConns: 4, IdleConnTimeout: time.Minute,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -55,6 +55,9 @@ func (c *Client) Check(ctx context.Context, q Question) (Account, error) {
 	case http.StatusUnauthorized:
 		if json.Unmarshal(b, &r) == nil && r.Reason == password {
 			return Account{}, ErrPassword
+		}
+		if len(q.Certificates) > 0 {
+			return Account{}, ErrCertificate
 		}
 		return Account{}, ErrRefused
 	}

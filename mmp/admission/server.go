@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	maxBody = 8 << 10
+	// maxBody has room for the certificates of a card.
+	maxBody = 64 << 10
 	// connectionsEach bounds the connections of a service: it asks one at a time for each login under way.
 	connectionsEach = 64
 	// Scripts log in anew with every request. A login is noted in the log and in the account once in every noteEvery, and
@@ -31,6 +32,7 @@ const (
 // Accounts are those of the shell ([shell.Accounts]).
 type Accounts interface {
 	CheckPassword(ctx context.Context, user, password string, from shell.Source) (*shell.Login, error)
+	CheckCard(ctx context.Context, chain [][]byte, from shell.Source) (*shell.Login, error)
 	LoggedIn(login *shell.Login)
 }
 
@@ -129,7 +131,13 @@ func answer(w http.ResponseWriter, status int, v any) {
 // admit returns the account, or why not.
 func (s *Server) admit(ctx context.Context, q Question) (a Account, reason string, err error) {
 	source := netip.AddrPortFrom(q.Source.Addr().Unmap(), q.Source.Port())
-	login, err := s.Accounts.CheckPassword(ctx, q.User, q.Password, shell.Source{Addr: source})
+	from := shell.Source{Addr: source, Service: q.Service}
+	var login *shell.Login
+	if len(q.Certificates) > 0 {
+		login, err = s.Accounts.CheckCard(ctx, q.Certificates, from)
+	} else {
+		login, err = s.Accounts.CheckPassword(ctx, q.User, q.Password, from)
+	}
 	if errors.Is(err, shell.ErrRefused) {
 		return Account{}, refused, nil
 	}

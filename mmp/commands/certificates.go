@@ -23,6 +23,7 @@ var cryptos = []grammar.Role{grammar.Admin, grammar.Crypto}
 // What a certificate is for. One without extended key usage is good for everything (guide 4.6).
 var (
 	server = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	client = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	// both is for a service that also shows its certificate where it connects to.
 	both = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 )

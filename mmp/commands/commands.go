@@ -53,6 +53,10 @@ type Deps struct {
 	// Status has what services say of themselves below run/rotunda; nil means that of this machine.
 	Status fs.FS
 	Prober Prober
+	// Notices keeps what people read when they log in; nil means that there is no storage.
+	Notices NoticeBoard
+	// People asks the directory, for ldap test; nil means that nobody can.
+	People People
 	// Location is the time zone that times are shown in; nil means the process's.
 	Location *time.Location
 }
@@ -82,7 +86,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 	if d.Location == nil {
 		d.Location = time.Local
 	}
-	kinds := slices.Concat(userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), firewallKinds(), dscpKinds(), d.pkiKinds(), d.snmpKinds(), d.syslogKinds())
+	kinds := slices.Concat(cacKinds(), userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), firewallKinds(), dscpKinds(), d.pkiKinds(), d.snmpKinds(), d.syslogKinds())
 	return kinds, slices.Concat(
 		d.versionCommands(),
 		d.hostnameCommands(),
@@ -105,6 +109,10 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.pkiCommands(),
 		d.tlsCommands(),
 		d.turnCommands(),
+		d.ldapCommands(),
+		d.cacCommands(),
+		d.fipsCommands(),
+		d.noticeCommands(),
 		d.healthCommands(),
 		d.diagnosticCommands(),
 		d.dfCommands(),

@@ -109,7 +109,12 @@ func sameServer(host string) func(config.NTPServer) bool {
 }
 
 func (d Deps) changeNTP(c *grammar.Call, edit func(*config.NTP) error) error {
-	return d.change(c, func(doc *config.Document) error { return edit(&doc.NTP) })
+	return d.change(c, func(doc *config.Document) error {
+		if err := edit(&doc.NTP); err != nil || !doc.FIPS.Enabled {
+			return err
+		}
+		return d.approveNTPKeys(doc.NTP)
+	})
 }
 
 func (d Deps) listNTP(c *grammar.Call) error {

@@ -79,7 +79,7 @@ func userCommands(store *accounts.Store) []grammar.Command {
 			Syntax: "user add <username> <role:(admin|crypto|audit|appadmin|api)> [ldap]", Roles: admins,
 			Help: "Add a user",
 			Detail: "Asks for a password twice. The user has to set another one at the first login, except one of role api. " +
-				"A user added with ldap has no password here; their LDAP server must be configured first.",
+				"A user added with ldap has no password here: the directory is asked at each login, see ldap. The API does not take such users.",
 			Run: func(c *grammar.Call) error { return addUser(c, store) },
 		},
 		{
@@ -202,12 +202,17 @@ func showUser(c *grammar.Call, u accounts.Info) {
 	}
 	row("Username", u.Name)
 	row("Role", string(u.Role))
+	if u.LDAP {
+		row("Authentication", "LDAP")
+	}
 	row("Logged in", yesNo(u.LoggedIn))
 	row("Last login", moment(u.LastLogin))
 	row("Failed logins", strconv.Itoa(u.FailedLogins))
-	row("Last password change", moment(u.PasswordChanged))
-	row("Password expiry", expiry(u))
-	row("Must change password", yesNo(u.MustChange))
+	if !u.LDAP {
+		row("Last password change", moment(u.PasswordChanged))
+		row("Password expiry", expiry(u))
+		row("Must change password", yesNo(u.MustChange))
+	}
 	switch {
 	case u.Idle:
 		row("Locked", "yes, not used for longer than user rule max_idle")
@@ -254,10 +259,10 @@ func newPassword(c *grammar.Call) (string, error) {
 }
 
 func addUser(c *grammar.Call, store *accounts.Store) error {
-	if c.Has("ldap") {
-		return accounts.ErrNoLDAP
-	}
 	name, role := c.Arg("username"), grammar.Role(c.Arg("role"))
+	if c.Has("ldap") {
+		return addLDAPUser(c, store, name, role)
+	}
 	if err := store.CheckNewUser(name, role); err != nil {
 		return err
 	}
@@ -271,6 +276,19 @@ func addUser(c *grammar.Call, store *accounts.Store) error {
 	c.Printf("Success\n")
 	if store.HasKeys(name) {
 		c.Printf("Note: whoever has a key of %s.pub, which is already stored, can log in as %[1]s; remove it by SFTP if it is not theirs\n", name)
+	}
+	return nil
+}
+
+func addLDAPUser(c *grammar.Call, store *accounts.Store, name string, role grammar.Role) error {
+	if err := store.AddLDAP(name, role); err != nil {
+		return err
+	}
+	c.Printf("Success\n")
+	if role == grammar.API {
+		c.Printf("Note: the API does not take LDAP users, and role api opens nothing else: this user can log in nowhere\n")
+	} else {
+		c.Printf("Note: ldap test %s tries whether the directory knows this user\n", name)
 	}
 	return nil
 }

@@ -215,7 +215,6 @@ func TestPasswd(t *testing.T) {
 
 func TestUserAddRefusals(t *testing.T) {
 	u := newUserTest(t)
-	u.fails("LDAP is not configured", "user add bob admin ldap")
 	u.fails("already there", "user add ADMIN admin")
 	u.fails("not the same", "user add bob admin", "a good pass word", "b good pass word")
 	u.fails("last administrator", "user del admin")
@@ -249,4 +248,23 @@ func TestAddingAHostThatIsNotOnesOwnIsNoted(t *testing.T) {
 	if got := u.ok("user host admin add 192.0.2.0/24"); got != "" {
 		t.Errorf("prints %q, want nothing", got)
 	}
+}
+
+func TestUsersOfADirectory(t *testing.T) {
+	u := newUserTest(t)
+	u.ok("user add carol admin ldap")
+	u.ok("user add cron api ldap")
+	u.fails("already there", "user add CAROL audit")
+	u.fails("the directory's", "passwd carol", "a good pass word", "a good pass word")
+	u.fails("the directory's", "user expire carol")
+	u.fails("last administrator", "user del admin")
+	info, err := u.run("admin", grammar.Admin, "user info carol")
+	if err != nil || !strings.Contains(info, "Role                   : admin\nAuthentication         : LDAP\n") || strings.Contains(info, "assword") {
+		t.Errorf("user info of an LDAP user: %v\n%s", err, info)
+	}
+	list, _ := u.run("admin", grammar.Admin, "user list")
+	if !strings.Contains(list, "carol     admin  10000-Dec-31     no\n") {
+		t.Errorf("user list:\n%s", list)
+	}
+	u.ok("user del carol")
 }

@@ -44,6 +44,10 @@ func (a *fakeAccounts) CheckKey(context.Context, string, ssh.PublicKey, shell.So
 	return nil, shell.ErrRefused
 }
 
+func (a *fakeAccounts) CheckCard(context.Context, [][]byte, shell.Source) (*shell.Login, error) {
+	return nil, shell.ErrRefused
+}
+
 func (a *fakeAccounts) LoggedIn(*shell.Login) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

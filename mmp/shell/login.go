@@ -20,6 +20,8 @@ type Source struct {
 	Local netip.Addr
 	// Console is the name of the console's device, "" for a connection.
 	Console string
+	// Service is the service that a login is for, [APIService] for example; "" for the shell itself.
+	Service string
 }
 
 // String is how audit lines name it: "ip:port" or "serial console".
@@ -30,12 +32,17 @@ func (s Source) String() string {
 	return s.Addr.String()
 }
 
+// APIService is the API, which takes no users of a directory (guide 4.8).
+const APIService = "API"
+
 // Login is who an authentication has shown somebody to be. It is made by [Accounts]; sessions of one connection share
 // it.
 type Login struct {
 	User   string
 	Role   grammar.Role
 	Source Source
+	// Means is what showed it where that was no password of the account's own: "LDAP" or the title of a certificate.
+	Means string
 	// MustChange is why a new password has to be set before anything else may be done, for example "Password has
 	// expired"; "" if it need not.
 	MustChange string
@@ -81,6 +88,8 @@ type Accounts interface {
 	// CheckKey says whether the key may log the user in. The client has not yet proven that it holds the key, so this
 	// changes nothing and counts nothing.
 	CheckKey(ctx context.Context, user string, key ssh.PublicKey, from Source) (*Login, error)
+	// CheckCard says whom a certificate logs in whose key the far end has proven to have; those that issued it come behind it, all in DER.
+	CheckCard(ctx context.Context, chain [][]byte, from Source) (*Login, error)
 	// LoggedIn records a login that is complete: last login is now, failed logins are 0.
 	LoggedIn(login *Login)
 	// Begin counts a session and lists it as logged in until the returned function is called. It refuses a session

@@ -52,6 +52,10 @@ func (a *fakeAccounts) CheckKey(context.Context, string, ssh.PublicKey, Source) 
 	return nil, ErrRefused
 }
 
+func (a *fakeAccounts) CheckCard(context.Context, [][]byte, Source) (*Login, error) {
+	return nil, ErrRefused
+}
+
 func (a *fakeAccounts) LoggedIn(*Login) {}
 
 func (a *fakeAccounts) Begin(_ *Login, _ SessionKind, evict func()) (func(), error) {

@@ -79,6 +79,10 @@ func (a *fakeAccounts) CheckKey(_ context.Context, user string, key ssh.PublicKe
 	return nil, shell.ErrRefused
 }
 
+func (a *fakeAccounts) CheckCard(context.Context, [][]byte, shell.Source) (*shell.Login, error) {
+	return nil, shell.ErrRefused
+}
+
 func (a *fakeAccounts) LoggedIn(login *shell.Login) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
