@@ -94,6 +94,11 @@ bench-turn:
 bench-api:
 	@$(GO) run ./services/callbridge/bench
 
+# Calls by SIP through all programs, beside a bare answerer, in 3 minutes.
+.PHONY: bench-sip
+bench-sip: mediaworker prompts
+	@$(GO) run ./services/callbridge/sipbench $(FIGURES)
+
 mediaworker: codecs
 	@image/install-packages bench
 	@$(GO) build -o $(BUILD)/mediaworker ./services/media/worker
