@@ -18,14 +18,13 @@ var _ camera.Handler = (*cameraControl)(nil)
 
 // openCamera takes a port for camera control, if the description about to be written has a use for one.
 func (l *Line) openCamera(wanted bool) {
-	if !wanted {
-		l.closeCamera()
-		return
+	if !wanted || len(l.local) == 0 {
+		return // see openFloor
 	}
 	if l.camera != nil && !l.reached(l.camera.e.Local()) {
 		l.closeCamera()
 	}
-	if l.camera != nil || len(l.local) == 0 {
+	if l.camera != nil {
 		return
 	}
 	c := &cameraControl{l: l}

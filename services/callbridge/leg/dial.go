@@ -93,18 +93,50 @@ func (l *Line) try() {
 			l.plan.last = meeting.DNSFailure
 			continue
 		}
-		offer, err := l.firstOffer(targets)
-		if err != nil {
-			l.fail(err)
-			return
-		}
-		l.exchange, l.rang = offering, false
-		e := &ear{l: l}
-		l.ear.Store(e)
-		l.call = l.legs.o.Dial(l.legs.request(l.plan.dial, a, targets, offer, l.settings), e)
+		l.plan.now, l.plan.targets, l.insists = a, targets, ""
+		l.invite()
 		return
 	}
 	l.finish(l.plan.last, false)
+}
+
+// invite calls by the way that is being tried.
+func (l *Line) invite() {
+	offer, err := l.firstOffer(l.plan.targets)
+	if err != nil {
+		l.fail(err)
+		return
+	}
+	l.exchange, l.rang = offering, false
+	e := &ear{l: l}
+	l.ear.Store(e)
+	l.call = l.legs.o.Dial(l.legs.request(l.plan.dial, l.plan.now, l.plan.targets, offer, l.settings), e)
+}
+
+// otherwise changes how media are offered to a far end that refused them (488, 606), and says whether there is another way. Optional encryption is
+// offered as RTP/AVP with a=crypto, which some do not take for an offer of encryption, and some not for one without: they are offered RTP/SAVP, and then
+// no keys.
+func (l *Line) otherwise(end sip.End) bool {
+	if end.Code != 488 && end.Code != 606 || l.rang || l.settings.OfferDTLS || l.settings.Encryption != sdp.Optional && l.settings.Encryption != "" {
+		return false
+	}
+	switch l.insists {
+	case "":
+		l.insists = sdp.Required
+	case sdp.Required:
+		l.insists = sdp.Prohibited
+	default:
+		return false
+	}
+	return true
+}
+
+// insisted brings in what a far end takes alone.
+func (l *Line) insisted(p sdp.Policy) sdp.Policy {
+	if l.insists != "" && (p.Encryption == sdp.Optional || p.Encryption == "") {
+		p.Encryption = l.insists
+	}
+	return p
 }
 
 // targets looks up where an attempt goes.
@@ -170,6 +202,11 @@ func callerURI(a dialplan.Address) string {
 // attemptFailed goes on to the next way, unless the far end's answer was for good.
 func (l *Line) attemptFailed(end sip.End) {
 	l.plan.last = reasonFor(end, l.settings.Encryption == sdp.Required)
+	if l.otherwise(end) {
+		l.log.Info("media as offered were refused; they are offered in another way", "code", end.Code, "encryption", l.insists)
+		l.invite()
+		return
+	}
 	l.log.Info("a call was not answered", "code", end.Code, "text", end.Reason, "error", end.Err, "ways", len(l.plan.attempts))
 	if len(l.plan.attempts) == 0 || final(end, l.rang) {
 		l.finish(l.plan.last, end.Remote || end.Code >= 300)

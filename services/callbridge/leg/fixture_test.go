@@ -46,6 +46,8 @@ type end struct {
 	// held: re-INVITEs wait. asked: the far end waits for an answer; ours wait as well. Of several that wait the last goes.
 	held, asked bool
 	waits       []byte
+	// refuses is how many more re-INVITEs it answers 488 to, itself.
+	refuses int
 }
 
 func newWire(from, to string, offer []byte) *wire {
@@ -190,8 +192,17 @@ func (e *end) turn() {
 	e.mu.Unlock()
 	if body != nil {
 		e.other.mu.Lock()
-		e.other.asked = true
+		refused := e.other.refuses > 0
+		if refused {
+			e.other.refuses--
+		} else {
+			e.other.asked = true
+		}
 		e.other.mu.Unlock()
+		if refused {
+			e.tell(func(h sip.Handler) { h.OfferRefused(488) })
+			return
+		}
 		e.other.tell(func(h sip.Handler) { h.Offered(body) })
 	}
 }
@@ -382,12 +393,17 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) on(worker string) { w.worker.Store(&worker) }
 
-// certified is an engine that has a certificate.
+// certified is an engine that has a certificate, and ports on all addresses that it is given.
 type certified struct{ control.Service }
 
 func (s certified) PutLeg(ctx context.Context, l control.Leg) (control.LegState, error) {
 	state, err := s.Service.PutLeg(ctx, l)
 	for i := range state.Transports {
+		port := state.Transports[i].RTP[0].Port()
+		state.Transports[i].RTP = nil
+		for _, a := range l.Transports[i].Local {
+			state.Transports[i].RTP = append(state.Transports[i].RTP, netip.AddrPortFrom(a, port))
+		}
 		if l.Transports[i].Security == control.DTLS {
 			state.Transports[i].Fingerprint = "sha-256 " + strings.Repeat("AB:", 31) + "AB"
 		}

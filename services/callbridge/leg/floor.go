@@ -26,10 +26,13 @@ func (l *Line) openFloor(wanted bool) {
 	if f := l.session.Agreed().Floor; f != nil {
 		transport = f.Transport
 	}
-	if l.floor != nil && (!wanted || l.floor.transport != transport || !l.reached(l.floor.c.Local())) {
+	if !wanted || len(l.local) == 0 {
+		return // what is there is closed when both ends agree on it: an offer without it may be refused
+	}
+	if l.floor != nil && (l.floor.transport != transport || !l.reached(l.floor.c.Local())) {
 		l.closeFloor()
 	}
-	if !wanted || l.floor != nil || len(l.local) == 0 {
+	if l.floor != nil {
 		return
 	}
 	f := &floorControl{l: l, transport: transport}

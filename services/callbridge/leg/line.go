@@ -102,7 +102,12 @@ type Line struct {
 		attempts []dialplan.Attempt
 		dial     meeting.Dial
 		last     meeting.Reason
+		// now is the way that is being tried, at targets.
+		now     dialplan.Attempt
+		targets []sip.Target
 	}
+	// insists is how media are offered to a far end that refused the usual offer of optional encryption: Required or Prohibited; "" as usual.
+	insists sdp.Encryption
 }
 
 var (
@@ -194,7 +199,7 @@ func (l *Line) adjust() {
 
 // conform offers anew what the settings have changed since the session began.
 func (l *Line) conform() {
-	policy := l.settings.Policy
+	policy := l.insisted(l.settings.Policy)
 	policy.DSCP = l.policy.DSCP // see remark
 	if l.stage != up || reflect.DeepEqual(l.policy, policy) {
 		return
@@ -206,7 +211,7 @@ func (l *Line) conform() {
 
 // wanted is the policy of a session that begins now.
 func (l *Line) wanted() sdp.Policy {
-	p := l.settings.Policy
+	p := l.insisted(l.settings.Policy)
 	p.DSCP = marks(l.legs.o.Marks(), l.streaming)
 	return p
 }
@@ -369,10 +374,11 @@ func (e *ear) or(f func(l *Line), g func(t *transfer)) {
 	})
 }
 
-// Ringing implements [sip.Handler].
+// Ringing implements [sip.Handler]. A call that is being forwarded (181), waits (182) or makes progress without sound (183) does not ring yet: other ways
+// to it may still be tried.
 func (e *ear) Ringing(code int) {
 	e.or(func(l *Line) {
-		if l.stage == early {
+		if l.stage == early && code == 180 {
 			l.rang = true
 			l.tell(func() { l.caller.Ringing() })
 		}
@@ -381,7 +387,7 @@ func (e *ear) Ringing(code int) {
 
 // Early implements [sip.Handler]: what an unreliable provisional answer says is not binding, and only the first of several far ends that ring could
 // be heard. It counts as ringing.
-func (e *ear) Early([]byte) { e.Ringing(183) }
+func (e *ear) Early([]byte) { e.Ringing(180) }
 
 // Answered implements [sip.Handler].
 func (e *ear) Answered(body []byte) { e.do(func(l *Line) { l.answered(body) }) }

@@ -159,6 +159,10 @@ func (l *Line) giveUp() {
 		l.insist()
 		return
 	}
+	if f := l.agreed.Floor; f != nil && (l.floor == nil || l.floor.transport != f.Transport) {
+		// The offer wanted another one: what is in force again has a port that is gone. Should this be refused too, there is none of that kind to lose.
+		l.again = true
+	}
 	l.next()
 }
 

@@ -58,6 +58,7 @@ func (e *ear) replaced(by Dialog) {
 
 // replace goes over to a dialog that came in.
 func (l *Line) replace(by Dialog, next *ear) {
+	l.insists = "" // that was another far end's
 	session := sdp.New(l.wanted(), l.legs.o.Random)
 	offer := by.Offer()
 	how := session.WriteAnswer
@@ -166,6 +167,7 @@ func (t *transfer) offered(body []byte) {
 		l.sentTo = nil
 		return
 	}
+	l.insists = ""
 	session := sdp.New(l.wanted(), l.legs.o.Random)
 	err := error(errNoOffer)
 	if body != nil {

@@ -165,7 +165,12 @@ func (l *Leg) sendKeys(keys string) {
 	}
 	for len(keys) > 0 {
 		n := min(len(keys), mostKeys)
-		l.media.SendKeys(keys[:n])
+		if s, ok := l.line.(Signaller); ok {
+			part := keys[:n]
+			l.c.lines.add(func() { s.SendKeys(part) })
+		} else {
+			l.media.SendKeys(keys[:n])
+		}
 		keys = keys[n:]
 	}
 }

@@ -62,7 +62,23 @@ func (g *gateway) answered(l *Leg) {
 	if l == g.out && !g.in.answered {
 		g.in.tell(Line.Accept)
 	}
+	if o := g.other(l); o != nil && o.answered {
+		l.films(o)
+		o.films(l)
+	}
 	l.arrived()
+}
+
+// films lets the far end move the camera of another one.
+func (l *Leg) films(o *Leg) {
+	l.tell(func(line Line) {
+		l.c.mu.Lock()
+		other := o.line
+		l.c.mu.Unlock()
+		if f, ok := line.(Filmed); ok && other != nil {
+			f.CameraOf(other)
+		}
+	})
 }
 
 func (g *gateway) held(l *Leg, on bool) {

@@ -37,6 +37,10 @@ func TestAGatewayCall(t *testing.T) {
 	out.answers()
 	in.does("accept")
 	in.answers()
+	in.barrier()
+	if in.moves() != Line(out.fakeLine) || out.moves() != Line(in.fakeLine) {
+		t.Errorf("want each side to move the other one's camera, got %v and %v", in.moves(), out.moves())
+	}
 	for _, f := range []*far{in, out} {
 		if m := f.put(); m.Conference != k.ID.String() || m.Audio.Muted {
 			t.Errorf("%s: the engine has %+v", f.leg.name, m)
@@ -75,6 +79,35 @@ func TestAGatewayCall(t *testing.T) {
 	}
 	if len(w.calls.Calls())+len(w.calls.Legs(ID{})) != 0 {
 		t.Error("something is left")
+	}
+}
+
+// signalling is a line whose far end takes key tones by signalling.
+type signalling struct {
+	*fakeLine
+	keys chan string
+}
+
+func (s signalling) SendKeys(keys string) { s.keys <- keys }
+
+func TestKeyTonesGoTheWayThatTheFarEndTakes(t *testing.T) {
+	w := newWorld(t)
+	in, out := forwarded(w)
+	out.answers()
+	in.answers()
+	s := signalling{out.fakeLine, make(chan string, 2)}
+	w.calls.lock()
+	out.leg.line = s
+	w.calls.unlock()
+	in.presses("7")
+	if got := <-s.keys; got != "7" {
+		t.Errorf("want 7 by signalling, got %q", got)
+	}
+	out.barrier()
+	w.engine.mu.Lock()
+	defer w.engine.mu.Unlock()
+	if got := w.engine.keys[out.media.ID()]; got != "" {
+		t.Errorf("want no keys by RTP, got %q", got)
 	}
 }
 

@@ -173,6 +173,20 @@ type fakeLine struct {
 	rights *profiles.Effective
 	dial   Dial
 	caller Caller
+	// films is the line whose camera the far end moves.
+	films Line
+}
+
+func (l *fakeLine) CameraOf(other Line) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.films = other
+}
+
+func (l *fakeLine) moves() Line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.films
 }
 
 func (l *fakeLine) say(f string, args ...any) {

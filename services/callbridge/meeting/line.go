@@ -36,6 +36,16 @@ type Adjustable interface {
 	Adjust(rights profiles.Effective)
 }
 
+// Signaller is a [Line] that knows how its far end takes key tones, by RTP or by signalling.
+type Signaller interface {
+	SendKeys(keys string)
+}
+
+// Filmed is a [Line] whose far end may move a camera: that of another line, in a call between two; nil is nobody's.
+type Filmed interface {
+	CameraOf(other Line)
+}
+
 // Caller is what a [Line] tells of its leg. *Leg is one. Its methods do not wait.
 type Caller interface {
 	// Progress: the far end of an outgoing call rings.
