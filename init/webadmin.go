@@ -21,6 +21,9 @@ var webAdmin = configured{
 			TLS: g.kind(doc.TLS.WebAdmin),
 		}
 		s.Key, s.Chain = g.pair(w.Certificates)
+		if doc.CAC.Enabled {
+			s.Cards = config.Cards{Enabled: true, Strict: doc.CAC.Strict, Issuer: string(g.file(doc.CAC.Issuer))}
+		}
 		return s
 	},
 	spec: (*machine).webadminSpec,

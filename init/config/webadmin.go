@@ -40,6 +40,16 @@ type WebAdminService struct {
 	Chain string `json:"chain,omitempty"`
 	// TLS says which versions and ciphers are taken.
 	TLS TLSKindService `json:"tls,omitzero"`
+	// Cards are who may sign in by a certificate.
+	Cards Cards `json:"cards,omitzero"`
+}
+
+// Cards is what a service that people reach by TLS has to know of [CAC].
+type Cards struct {
+	Enabled bool `json:"enabled"`
+	Strict  bool `json:"strict,omitempty"`
+	// Issuer are the certificates that issue cards, in PEM.
+	Issuer string `json:"issuer,omitempty"`
 }
 
 // ListenPort is the port that counts.

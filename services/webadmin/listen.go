@@ -164,7 +164,13 @@ func (c *certificates) config() *tls.Config {
 			if _, err := c.certificate(); err != nil {
 				return nil, err
 			}
-			return &tls.Config{MinVersion: s.TLS.Version(), CipherSuites: s.TLS.Suites(), Certificates: []tls.Certificate{*s.certificate}, NextProtos: protocols}, nil
+			c := &tls.Config{MinVersion: s.TLS.Version(), CipherSuites: s.TLS.Suites(), Certificates: []tls.Certificate{*s.certificate}, NextProtos: protocols}
+			if s.Cards.Enabled {
+				// Asked for and not demanded: the API's clients have none. The handshake proves that the far end has the key; whose it
+				// is, and whether it still counts, is asked at the shell.
+				c.ClientAuth, c.ClientCAs = tls.RequestClientCert, s.issuers
+			}
+			return c, nil
 		}}
 }
 

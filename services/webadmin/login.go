@@ -1,6 +1,7 @@
 package webadmin
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,9 @@ import (
 // loginPage is what the form to sign in shows.
 type loginPage struct {
 	User, Next, Error, Notice string
+	// Card is whose certificate the browser has shown, empty for none; Strict hides the password.
+	Card   string
+	Strict bool
 	// Carried is a form that was sent after its session had ended; it can be sent again after signing in.
 	Carried []carried
 }
@@ -68,7 +72,7 @@ func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request, background 
 	if r.Method == http.MethodPost {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err := r.ParseForm(); err == nil && len(r.PostForm) > 0 {
-			s.renderLogin(w, http.StatusUnauthorized, loginPage{Next: within(r.URL.RequestURI()), Carried: carry(r.PostForm, "", carriedPrefix),
+			s.renderLogin(w, r, http.StatusUnauthorized, loginPage{Next: within(r.URL.RequestURI()), Carried: carry(r.PostForm, "", carriedPrefix),
 				Notice: "You were signed out meanwhile. What you typed is kept: sign in, and send it once more."})
 			return
 		}
@@ -95,24 +99,36 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Query().Get("bye") != "":
 		p.Notice = "You are signed out."
 	}
-	s.renderLogin(w, http.StatusOK, p)
+	s.renderLogin(w, r, http.StatusOK, p)
 }
 
-func (s *Server) renderLogin(w http.ResponseWriter, status int, p loginPage) {
+func (s *Server) renderLogin(w http.ResponseWriter, r *http.Request, status int, p loginPage) {
+	if policy := s.cards(); policy.Enabled {
+		p.Strict = policy.Strict
+		if chain := presented(r); chain != nil {
+			p.Card = chain[0].Subject.String()
+		}
+	}
 	s.execute(w, status, "login", &frame{Title: "Sign in", Host: s.options.Hostname, Style: s.style, Script: s.script, Icon: s.iconPath(), Data: p})
 }
 
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm+maxForm/2)
 	if err := r.ParseForm(); err != nil || len(r.PostForm.Get("user")) > maxName || len(r.PostForm.Get("password")) > maxName {
-		s.renderLogin(w, http.StatusBadRequest, loginPage{Error: "The form could not be read. Try again."})
+		s.renderLogin(w, r, http.StatusBadRequest, loginPage{Error: "The form could not be read. Try again."})
 		return
 	}
 	p := loginPage{User: strings.TrimSpace(r.PostForm.Get("user")), Next: within(r.PostForm.Get("next")), Carried: carry(r.PostForm, carriedPrefix, carriedPrefix)}
+	if s.cards().Strict {
+		s.options.Audit("login by a password refused, source " + address(r) + ": cac is strict")
+		p.Error = "Passwords are not taken here: sign in by your card."
+		s.renderLogin(w, r, http.StatusForbidden, p)
+		return
+	}
 	password := r.PostForm.Get("password")
 	if p.User == "" || password == "" {
 		p.Error = "Enter your user name and your password."
-		s.renderLogin(w, http.StatusBadRequest, p)
+		s.renderLogin(w, r, http.StatusBadRequest, p)
 		return
 	}
 	source := address(r)
@@ -121,7 +137,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-s.logins }()
 	default:
 		p.Error = "Too many people sign in at this moment. Try again in a few seconds."
-		s.renderLogin(w, http.StatusServiceUnavailable, p)
+		s.renderLogin(w, r, http.StatusServiceUnavailable, p)
 		return
 	}
 	roles, err := s.options.Accounts.Check(r.Context(), p.User, password, r.RemoteAddr)
@@ -129,18 +145,24 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		// The name is left out: it may be a password that was typed into the wrong field.
 		s.options.Audit("login refused, source " + source)
 		p.Error = upper(err.Error()) + "."
-		s.renderLogin(w, http.StatusUnauthorized, p)
+		s.renderLogin(w, r, http.StatusUnauthorized, p)
 		return
 	}
+	s.admit(w, r, p, p.User, roles, [sha256.Size]byte{})
+}
+
+// admit begins the session of somebody who has shown who they are. card is the certificate that has shown it, nothing for a password.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, p loginPage, user string, roles []string, card [sha256.Size]byte) {
+	source := address(r)
 	in := &session{roles: roles}
 	if !in.has(roleAdmin, roleAppAdmin, roleAudit) {
-		s.options.Audit(fmt.Sprintf("login of user %q refused, source %s: its role has no pages", p.User, source))
+		s.options.Audit(fmt.Sprintf("login of user %q refused, source %s: its role has no pages", user, source))
 		p.Error = "This account may not use the pages: they are for the roles admin, appadmin and audit."
-		s.renderLogin(w, http.StatusForbidden, p)
+		s.renderLogin(w, r, http.StatusForbidden, p)
 		return
 	}
-	in = s.sessions.begin(w, p.User, roles, source)
-	s.options.Audit(fmt.Sprintf("login of user %q, source %s", p.User, source))
+	in = s.sessions.begin(w, user, roles, source, card)
+	s.options.Audit(fmt.Sprintf("login of user %q, source %s", user, source))
 	if kept := carry(r.PostForm, carriedPrefix, ""); len(kept) > 0 && p.Next != "" {
 		v := &visit{Server: s, w: w, r: r, session: in, who: caller{in.user, source}}
 		v.show("resume", "Send what you typed?", resumePage{p.Next, kept})

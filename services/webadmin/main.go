@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"rotunda/init/config"
 	"rotunda/init/notify"
 	"rotunda/mmp/admission"
 )
@@ -60,7 +61,7 @@ func Main(args []string) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	return serve(ctx, service{settings: *file, loopback: *loopback, redirectPort: 80, options: Options{Socket: *socket, Logs: *logs,
-		Accounts: accounts, Log: slog.New(&lines{}), Audit: audit}}, hangup)
+		Accounts: accounts, Log: slog.New(&lines{}), Audit: audit, Cards: shell{admission.NewClient(*admits)}}}, hangup)
 }
 
 // service is what serve needs.
@@ -83,6 +84,7 @@ func serve(ctx context.Context, v service, reread <-chan os.Signal) error {
 	if v.options.Hostname = first.Hostname; v.options.Hostname == "" {
 		v.options.Hostname, _ = os.Hostname()
 	}
+	v.options.CardPolicy = func() config.Cards { return current.current.Load().Cards }
 	logger := v.options.Log
 	web := New(v.options)
 	var group sync.WaitGroup

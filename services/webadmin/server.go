@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"rotunda/init/config"
 )
 
 // Accounts says whether a name and a password are those of an account of the management shell. source is the far end's address and
@@ -26,6 +28,9 @@ type Accounts interface {
 // Options make a [Server].
 type Options struct {
 	Accounts Accounts
+	// Cards says whose certificates are; CardPolicy whether that counts now. Without both, passwords are all there is.
+	Cards      Cards
+	CardPolicy func() config.Cards
 	// Socket is the Call Bridge's.
 	Socket string
 	// Logs is the folder of the machine's log.
@@ -203,6 +208,7 @@ func address(r *http.Request) string {
 func (s *Server) routes() {
 	s.pages.HandleFunc("GET /login", s.login)
 	s.pages.HandleFunc("POST /login", s.signIn)
+	s.pages.HandleFunc("POST /login/card", s.signInByCard)
 	s.pages.HandleFunc("POST /logout", s.signOut)
 	s.pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		if in := s.sessions.of(r, false); in != nil {

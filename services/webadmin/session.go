@@ -29,6 +29,9 @@ type session struct {
 	source string
 	token  string // against forged requests
 	made   time.Time
+	// card is the hash of the certificate that the session belongs to: it ends for a browser that no longer shows it, as when the card
+	// was pulled. Nothing for a session by a password.
+	card [sha256.Size]byte
 
 	mu     sync.Mutex
 	used   time.Time
@@ -77,9 +80,9 @@ func secret() string {
 }
 
 // begin makes a session and sets its cookie.
-func (t *sessions) begin(w http.ResponseWriter, user string, roles []string, source string) *session {
+func (t *sessions) begin(w http.ResponseWriter, user string, roles []string, source string, card [sha256.Size]byte) *session {
 	now := t.now()
-	s := &session{user: user, roles: roles, source: source, token: secret(), made: now, used: now}
+	s := &session{user: user, roles: roles, source: source, token: secret(), made: now, used: now, card: card}
 	key := secret()
 	t.mu.Lock()
 	t.expire(now)
@@ -131,6 +134,9 @@ func (t *sessions) of(r *http.Request, background bool) *session {
 	defer t.mu.Unlock()
 	t.expire(now)
 	s := t.list[sha256.Sum256([]byte(cookie.Value))]
+	if s != nil && s.card != [sha256.Size]byte{} && s.card != cardOf(r) {
+		return nil
+	}
 	if s != nil && !background {
 		s.mu.Lock()
 		s.used = now

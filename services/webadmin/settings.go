@@ -2,6 +2,7 @@ package webadmin
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ type settings struct {
 	// certificate is nil when there is none that can be used; trouble says why, and HTTPS is closed.
 	certificate *tls.Certificate
 	trouble     error
+	// issuers are those of cards.
+	issuers *x509.CertPool
 }
 
 func readSettings(file string) (*settings, error) {
@@ -47,6 +50,11 @@ func parseSettings(b []byte) (*settings, error) {
 	}
 	if s.Port < 1 || s.Port > 65535 {
 		return nil, fmt.Errorf("read settings: port %d is out of range: use 1 to 65535", s.Port)
+	}
+	if s.Cards.Enabled {
+		// Browsers offer the certificates of these alone.
+		s.issuers = x509.NewCertPool()
+		s.issuers.AppendCertsFromPEM([]byte(s.Cards.Issuer))
 	}
 	if s.Key == "" {
 		s.trouble = errors.New("no certificate: HTTPS is closed until “webadmin certs” names a key and a certificate")
