@@ -3,6 +3,9 @@
 package qemu
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"rotunda/services/chromium"
 )
 
 // TestTheTURNServerOfTheImage sets the server up as section 4.7 of the deployment guide does and has coturn's client talk
@@ -57,6 +62,11 @@ Listen interface      lo
 	m.in("UDP", func(m *trial) { m.relayed(3478, "-u", "admin", "-w", "Cisco.123") })
 	m.in("TCP", func(m *trial) { m.relayed(3478, "-t", "-u", "admin", "-w", "Cisco.123") })
 	m.in("TLS", func(m *trial) { m.relayed(447, "-t", "-S", "-u", "admin", "-w", "Cisco.123") })
+	m.in("two browsers that know no way but its relays", func(m *trial) {
+		for _, transport := range []string{"udp", "tcp"} {
+			m.browsersMeet(fmt.Sprintf("turn:127.0.0.1:%d?transport=%s", m.Port(3478), transport), transport)
+		}
+	})
 	m.in("short-term credentials, changed on the running server", func(m *trial) {
 		m.ssh("turn short_term_credentials mysharedsecret example.com")
 		m.ssh("turn short_term_credentials_mode enable")
@@ -92,6 +102,46 @@ Listen interface      lo
 }
 
 var relayedMessages = regexp.MustCompile(`start_mclient: tot_send_msgs=(\d+), tot_recv_msgs=(\d+)\n`)
+
+// browsersMeet has two Chromium send video and messages to each other through relays alone, as web app users behind firewalls do.
+func (m *trial) browsersMeet(server, transport string) {
+	m.t.Helper()
+	text, err := os.ReadFile("../services/turn/browser_test.html")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write(text)
+	}))
+	defer pages.Close()
+	var ends []*chromium.Tab
+	for range 2 {
+		page := chromium.Start(m.t, chromium.WebRTC...).Open(pages.URL)
+		chromium.Until(m.t, "the page is there", func() bool { return chromium.Eval[bool](page, "typeof ways == 'function'") })
+		chromium.Eval[any](page, "join(%s, %s, %s)", server, "admin", "Cisco.123")
+		ends = append(ends, page)
+	}
+	one, two := ends[0], ends[1]
+	offer := chromium.Eval[string](one, "offer()")
+	wantContains(m.t, "the browser's offer", offer, "typ relay")
+	chromium.Eval[any](one, "accept(%s)", chromium.Eval[string](two, "answer(%s)", offer))
+	for n, page := range ends {
+		chromium.Until(m.t, "green is seen", func() bool { return chromium.Eval[bool](page, "green()") })
+		chromium.Until(m.t, "the channel is open", func() bool { return chromium.Eval[string](page, "pc.talk.readyState") == "open" })
+		chromium.Eval[any](page, "pc.talk.send(%s)", fmt.Sprint("from ", n))
+	}
+	for n, page := range ends {
+		chromium.Until(m.t, "the message has come", func() bool {
+			return chromium.Eval[string](page, "arrived.join()") == fmt.Sprint("from ", 1-n)
+		})
+		for _, way := range chromium.Eval[[][3]string](page, "ways()") {
+			if way != [3]string{"relay", transport, "relay"} {
+				m.t.Errorf("end %d: got %v, want relays at both sides by %s", n, way, transport)
+			}
+		}
+	}
+}
 
 // relayed runs coturn's client against a port of the guest. Its UDP to an emulated machine may lose a packet, so it has three
 // tries to receive nine of ten.
