@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"rotunda/init/capture"
+	"rotunda/init/metrics"
 	"rotunda/init/network/dhcp"
 	dns "rotunda/init/resolver"
 	"rotunda/init/snmp"
@@ -35,6 +36,7 @@ var verbs = map[string]func(args []string) error{
 	"resolver": dns.Main,
 	"timesync": timesync.Main,
 	"snmp":     snmp.Main,
+	"metrics":  metrics.Main,
 	"syslog":   syslog.Main,
 	"capture":  capture.Main,
 	"dhcp": func(args []string) error {

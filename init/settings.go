@@ -43,7 +43,7 @@ type configured struct {
 }
 
 // configuredServices in the order in which they start. The Web Admin is the Call Bridge's face.
-var configuredServices = []configured{resolver, timesyncing, forwarding, snmpAgent, identifying, turnServer, callBridge, webAdmin}
+var configuredServices = []configured{resolver, timesyncing, forwarding, snmpAgent, metricsGatherer, identifying, turnServer, callBridge, webAdmin}
 
 // settingsRoot has a folder for each service; a test has its own.
 var settingsRoot = "/run/rotunda"
@@ -86,7 +86,7 @@ func (m *machine) applyService(ctx context.Context, s configured, doc *config.Do
 	case err != nil:
 		return fmt.Errorf("write settings of %s: %w", name, err)
 	case !services.Runs(name):
-		services.Start(s.spec(m, doc))
+		services.Start(m.countsOn(s.spec(m, doc)))
 	case changed:
 		problem = errors.Join(problem, services.Signal(name, syscall.SIGHUP))
 	}

@@ -248,7 +248,7 @@ func (m *machine) startServices(context.Context) (func(), error) {
 		m.warn("make the folder for recordings: %v", err)
 	}
 	for _, spec := range m.specs() {
-		s.Start(spec)
+		s.Start(m.countsOn(spec))
 	}
 	m.changing.Lock()
 	m.mu.Lock()

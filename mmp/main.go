@@ -29,6 +29,7 @@ import (
 
 	"rotunda/init/control"
 	"rotunda/init/durable"
+	"rotunda/init/metrics"
 	"rotunda/mmp/accounts"
 	"rotunda/mmp/admission"
 	"rotunda/mmp/commands"
@@ -47,6 +48,7 @@ import (
 type options struct {
 	// Folders: accounts and host keys, stored files, files that pass through, logs.
 	accounts, files, transfer, logs string
+	metrics                         string
 	control                         string
 	// api is the socket of the Call Bridge's API.
 	api    string
@@ -86,6 +88,7 @@ func parse(args []string) (options, error) {
 		o.services[uint32(uid)] = true
 		return nil
 	})
+	flags.StringVar(&o.metrics, "metrics", "", "unix `socket` for figures, empty for none")
 	flags.DurationVar(&o.idle, "idle", shell.DefaultIdleTimeout, "end a session whose prompt waits for so long; 0 for never")
 	flags.BoolVar(&o.reference, "reference", false, "print the reference page of all commands")
 	flags.Func("console", "`device` with a login; may be given more than once", func(path string) error {
@@ -188,8 +191,9 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 	if err != nil {
 		return err
 	}
+	counted := new(figures)
 	sh := &shell.Shell{
-		Tree: tree, Accounts: store, Log: log, Hostname: hostname,
+		Tree: tree, Accounts: countingAccounts{store, counted}, Ran: counted.ran, Log: log, Hostname: hostname,
 		Notice:      func() string { return notice(fileView, "motd") },
 		IdleTimeout: o.idle,
 	}
@@ -226,8 +230,13 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 	}
 	if o.admission != "" {
 		reached.Add(1)
-		wg.Go(func() { serveAdmission(ctx, o, store, log, line, reached.Done) })
+		wg.Go(func() { serveAdmission(ctx, o, countingAccounts{store, counted}, log, line, reached.Done) })
 	}
+	wg.Go(func() {
+		if err := metrics.Serve(ctx, o.metrics, "mmp", counted.fill(store)); err != nil {
+			log.Error("%v", err)
+		}
+	})
 	ready := make(chan struct{})
 	go func() {
 		reached.Wait()
@@ -300,7 +309,7 @@ func serveSSH(ctx context.Context, server *sshd.Server, address string, log *she
 
 // serveAdmission answers services, again and again if need be. listening is called once, also when there is no socket: the shell
 // itself must go on.
-func serveAdmission(ctx context.Context, o options, store *accounts.Store, log *shell.Log, line func(syslog.Priority, string, string), listening func()) {
+func serveAdmission(ctx context.Context, o options, store admission.Accounts, log *shell.Log, line func(syslog.Priority, string, string), listening func()) {
 	once := sync.OnceFunc(listening)
 	defer once()
 	server := &admission.Server{Accounts: store, Services: o.services, Log: line}

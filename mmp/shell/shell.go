@@ -28,7 +28,9 @@ const DefaultIdleTimeout = 15 * time.Minute
 type Shell struct {
 	Tree     *grammar.Tree
 	Accounts Accounts
-	Log      *Log
+	// Ran, if not nil, is told what the audit log says of each command.
+	Ran func(verdict string)
+	Log *Log
 	// Hostname is asked for every prompt.
 	Hostname func() string
 	// Notice is the message of the day, without control characters but for \n; nil or "" means none.
@@ -304,6 +306,9 @@ func (s *session) run(ctx context.Context, text string, remember func(string)) (
 //
 //	User admin from 10.1.1.1:63290 issued command < callbridge av1 enable>: permission granted
 func (s *session) audit(m *grammar.Match, verdict string) {
+	if s.Ran != nil {
+		s.Ran(verdict)
+	}
 	s.Log.Audit("User %s from %s issued command < %s>: %s", s.login.User, s.login.Source, m.Audit, verdict)
 }
 

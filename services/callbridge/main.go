@@ -20,6 +20,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"rotunda/init/metrics"
 	"rotunda/init/notify"
 	"rotunda/mmp/admission"
 	"rotunda/services/callbridge/dialplan"
@@ -49,6 +50,7 @@ type options struct {
 	front     int
 	readers   []int
 	developer string
+	metrics   string
 	// media is the media manager; prompts and branding are folders of prompts, built in and local ones, and shelf is where media workers read what is
 	// not built in.
 	media, prompts, branding, shelf string
@@ -69,6 +71,7 @@ func parse(args []string) (o options, err error) {
 		o.readers = append(o.readers, uid)
 		return err
 	})
+	flags.StringVar(&o.metrics, "metrics", "", "unix `socket` for figures, empty for none")
 	flags.StringVar(&o.developer, "developer", "", "`name:password` of the only login, in place of the management shell's; for developers' machines")
 	flags.StringVar(&o.media, "media", fmt.Sprintf("127.0.0.1:%d", manager.ClientPort), "`address` of the media manager")
 	flags.StringVar(&o.prompts, "prompts", prompts.BuiltIn, "`folder` of the built-in prompts")
@@ -152,6 +155,12 @@ func run(ctx context.Context, o options, log *slog.Logger, reread <-chan os.Sign
 		part(func() error { return b.api.Serve(ctx, l) })
 	}
 	part(func() error { return b.calls.run(ctx) })
+	part(func() error {
+		if err := metrics.Serve(ctx, o.metrics, "callbridge", b.figures); err != nil {
+			log.Warn(err.Error())
+		}
+		return nil
+	})
 	part(func() error { return b.work(ctx, o.database) })
 	if err := notify.Ready(); err != nil {
 		return err

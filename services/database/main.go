@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"rotunda/init/metrics"
 	"rotunda/init/notify"
 )
 
@@ -30,6 +31,7 @@ func parse(args []string) (o Options, err error) {
 	flags.StringVar(&o.Folder, "folder", "", "`folder` of the data; it is made when it is missing")
 	flags.StringVar(&o.Socket, "socket", Socket, "unix `socket` for clients")
 	flags.IntVar(&o.Group, "group", -1, "number of the `group` that may connect, besides this process's user")
+	flags.StringVar(&o.Metrics, "metrics", "", "unix `socket` for figures, empty for none")
 	quota := flags.Int64("quota", DefaultQuota>>20, "the most that the database file may take, in `MiB`")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -77,6 +79,11 @@ func run(ctx context.Context, o Options, lines *Lines) error {
 	defer group.Wait()
 	defer cancel(nil)
 	group.Go(func() { newKeeper(n, lines).run(ctx) })
+	group.Go(func() {
+		if err := metrics.Serve(ctx, o.Metrics, "database", n.figures); err != nil {
+			lines.info("%v", err)
+		}
+	})
 	group.Go(func() {
 		// A read that everybody agrees to goes through the log's machinery: whatever hangs there leaves it unanswered.
 		if err := notify.Watchdog(ctx, watchdogEvery, func() { _, _ = n.local.Get(ctx, "\x00") }); err != nil {

@@ -61,7 +61,9 @@ type Options struct {
 	// Socket is the unix socket for clients, with a path of at most 103 bytes. Group, unless negative, is who may connect, besides
 	// the process's own user.
 	Socket string
-	Group  int
+	// Metrics is the unix socket for figures, empty for none.
+	Metrics string
+	Group   int
 	// Quota is the size of the database file, in bytes, from which on nothing but deletions is accepted; 0 means [DefaultQuota].
 	Quota int64
 	// Log takes etcd's own lines, and Say what an administrator should know; nil discards them.

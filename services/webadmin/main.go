@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"rotunda/init/config"
+	"rotunda/init/metrics"
 	"rotunda/init/notify"
 	"rotunda/mmp/admission"
 )
@@ -43,6 +44,8 @@ func Main(args []string) error {
 	admits := flags.String("admission", admission.SocketPath, "unix `socket` of the management shell")
 	logs := flags.String("logs", LogFolder, "`folder` of the machine's log")
 	loopback := flags.String("loopback", LoopbackAddress, "`address` on which the API is served without TLS, empty for none")
+	count := flags.String("metrics", "", "unix `socket` for figures, empty for none")
+	gatherer := flags.String("gatherer", metrics.Address, "loopback `address` of the figures of the whole machine")
 	only := flags.String("developer", "", "`name:password` of the only login, in place of the management shell's; for developers' machines")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -60,15 +63,15 @@ func Main(args []string) error {
 	defer stop()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	return serve(ctx, service{settings: *file, loopback: *loopback, redirectPort: 80, options: Options{Socket: *socket, Logs: *logs,
-		Accounts: accounts, Log: slog.New(&lines{}), Audit: audit, Cards: shell{admission.NewClient(*admits)}}}, hangup)
+	return serve(ctx, service{settings: *file, loopback: *loopback, metrics: *count, redirectPort: 80, options: Options{Socket: *socket, Logs: *logs,
+		Accounts: accounts, Log: slog.New(&lines{}), Audit: audit, Cards: shell{admission.NewClient(*admits)}, Gatherer: *gatherer}}, hangup)
 }
 
 // service is what serve needs.
 type service struct {
-	settings, loopback string
-	redirectPort       int
-	options            Options
+	settings, loopback, metrics string
+	redirectPort                int
+	options                     Options
 	// opened is told the addresses after each look, in tests.
 	opened func([]netip.AddrPort)
 }
@@ -139,6 +142,11 @@ func serve(ctx context.Context, v service, reread <-chan os.Signal) error {
 	if err := notify.Ready(); err != nil {
 		return err
 	}
+	group.Go(func() {
+		if err := metrics.Serve(ctx, v.metrics, "webadmin", web.count); err != nil {
+			logger.Warn(err.Error())
+		}
+	})
 	group.Go(func() {
 		if err := notify.Watchdog(ctx, watchdogEvery, web.sessions.sweep); err != nil {
 			cancel(err)

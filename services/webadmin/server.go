@@ -42,6 +42,8 @@ type Options struct {
 	Audit func(text string)
 	// Now is the clock of sessions; nil for the machine's.
 	Now func() time.Time
+	// Gatherer is the loopback address of the figures of the whole machine.
+	Gatherer string
 }
 
 // Roles of accounts (guide 4.1). Pages are for pagesRoles; auditors see the logs alone.
@@ -61,6 +63,7 @@ const (
 // Server serves pages and API.
 type Server struct {
 	options  Options
+	figures  figures
 	bridge   *bridge
 	api      http.Handler
 	sessions *sessions
@@ -98,6 +101,9 @@ func New(o Options) *Server {
 	transport := newTransport(o.Socket)
 	s := &Server{options: o, bridge: newBridge(transport), logins: make(chan struct{}, maxLogins), assets: map[string]asset{},
 		pages: http.NewServeMux(), forgery: http.NewCrossOriginProtection()}
+	if o.Accounts != nil {
+		s.options.Accounts = countingAccounts{o.Accounts, &s.figures}
+	}
 	s.api = newProxy(transport, o.Log)
 	s.sessions = newSessions(o.Now, func(ended *session, why string) {
 		o.Audit(fmt.Sprintf("session of user %q from %s ended: %s", ended.user, ended.source, why))
@@ -133,7 +139,7 @@ func (s *Server) iconPath() string {
 
 // Handler serves the HTTPS port.
 func (s *Server) Handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.figures.counted(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := s.forgery.Check(r); err != nil {
 			// A page elsewhere must not use the session, nor a password that the browser remembers for the API.
 			http.Error(w, "this request comes from another site", http.StatusForbidden)
@@ -151,7 +157,7 @@ func (s *Server) Handler() http.Handler {
 			return
 		}
 		s.pages.ServeHTTP(w, r)
-	})
+	}))
 }
 
 // Loopback serves the API and events alone, for the other services of this machine.
@@ -210,6 +216,7 @@ func (s *Server) routes() {
 	s.pages.HandleFunc("POST /login", s.signIn)
 	s.pages.HandleFunc("POST /login/card", s.signInByCard)
 	s.pages.HandleFunc("POST /logout", s.signOut)
+	s.pages.HandleFunc("GET /metrics", s.metrics)
 	s.pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		if in := s.sessions.of(r, false); in != nil {
 			http.Redirect(w, r, home(in), http.StatusSeeOther)

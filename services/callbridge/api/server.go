@@ -65,6 +65,8 @@ type Server struct {
 	pages *node
 	kept  *kept
 	slots chan struct{}
+	// figures count requests.
+	figures Figures
 }
 
 // New makes a server with the routes of every table.
@@ -233,6 +235,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	w, done := s.figures.count(w)
+	defer done()
 	if s.system.Tracing.Remaining("api") > 0 {
 		w = &traced{ResponseWriter: w}
 		defer s.trace(w.(*traced), r, who, time.Now())

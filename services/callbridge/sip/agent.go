@@ -26,6 +26,7 @@ type Agent struct {
 	sources *sources
 	seed    maphash.Seed // of the To tags of answers without state
 	tracer  atomic.Pointer[func(Trace)]
+	figures figures
 
 	connections atomic.Int64
 	refused     atomic.Uint64
@@ -197,6 +198,7 @@ func (a *Agent) SetTrace(f func(Trace)) {
 }
 
 func (a *Agent) trace(in bool, p path, b []byte) {
+	a.figures.count(in, b)
 	if f := a.tracer.Load(); f != nil {
 		(*f)(Trace{At: time.Now(), In: in, Transport: p.transport, Local: p.local, Remote: p.remote, Message: b})
 	}

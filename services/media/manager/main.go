@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"rotunda/init/metrics"
 	"rotunda/init/notify"
 	"rotunda/services/media/control"
 )
@@ -36,6 +37,8 @@ type settings struct {
 	files            control.Files
 	// remote are addresses beyond this machine: of workers, and of clients.
 	remoteWorkers, remoteClients string
+	// metrics is the socket for figures.
+	metrics string
 }
 
 func parse(args []string) (settings, error) {
@@ -58,6 +61,7 @@ func parse(args []string) (settings, error) {
 	flags.StringVar(&s.files.Certificate, "certificate", "", "`file` of this machine's certificate chain, for TLS")
 	flags.StringVar(&s.files.Key, "key", "", "`file` of its key")
 	flags.StringVar(&s.files.Trust, "trust", "", "`file` of the certificates that others' are signed by")
+	flags.StringVar(&s.metrics, "metrics", "", "unix `socket` for figures, empty for none")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
@@ -140,6 +144,13 @@ func run(ctx context.Context, s settings, m *Manager) error {
 				m.Tick(time.Now())
 			}
 		}
+	})
+	start(func() error {
+		if err := metrics.Serve(ctx, s.metrics, "media", m.figures); err != nil {
+			// Calls go on without.
+			m.o.Log(err.Error())
+		}
+		return nil
 	})
 	m.Settle(ctx)
 	clients, err := listen(s.clients, s.remoteClients, s.files)
