@@ -206,6 +206,9 @@ func (m *machine) setConfig(ctx context.Context, generation int, doc *config.Doc
 	if doc.Timezone != current.Document.Timezone {
 		a.RebootNeeded = append(a.RebootNeeded, "timezone")
 	}
+	if doc.FIPS != current.Document.FIPS {
+		a.RebootNeeded = append(a.RebootNeeded, "fips")
+	}
 	guarded, problem := m.guard(doc)
 	if problem != "" {
 		a.Warnings = append(a.Warnings, problem)

@@ -47,6 +47,11 @@ func (m *machine) specs() []supervise.Spec {
 	m.mu.Lock()
 	doc := m.config.Document
 	m.mu.Unlock()
+	if _, services := m.parts(); services != nil {
+		// FIPS mode is that of the document at the start: a service that is started anew later must not be in another than the rest.
+		// PID 1 itself has no part in network traffic; what has is one of the services, or encrypts nothing (init dhcp).
+		services.SetEnvironment(doc.FIPS.Environment())
+	}
 	// Media workers may read in it, so it is there before they start.
 	if err := ownFolder(promptsFolder, 0o755, callbridgeUser.UID, callbridgeUser.GID); err != nil {
 		m.warn("prepare the folder of prompts: %v", err)

@@ -56,6 +56,21 @@ type Supervisor struct {
 	mu       sync.Mutex
 	services []*service
 	changed  chan struct{}
+	// common is the environment of every service, beside its own.
+	common []string
+}
+
+// SetEnvironment gives every service that starts from now on variables beside its own.
+func (s *Supervisor) SetEnvironment(env []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.common = env
+}
+
+func (s *Supervisor) environment() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.common
 }
 
 // New returns a supervisor without services. The folder runDir is made; cgroupDir may be "" where there are no cgroups,
@@ -465,7 +480,7 @@ func (v *service) command(group *os.File) (*exec.Cmd, *os.File, error) {
 	}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.Dir = "/"
-	cmd.Env = append([]string{"PATH=/bin", "HOME=/", "GOTRACEBACK=all", "NOTIFY_SOCKET=" + v.notifyPath()}, spec.Env...)
+	cmd.Env = append([]string{"PATH=/bin", "HOME=/", "GOTRACEBACK=all", "NOTIFY_SOCKET=" + v.notifyPath()}, slices.Concat(v.s.environment(), spec.Env)...)
 	attr := &syscall.SysProcAttr{Setsid: true, AmbientCaps: spec.Capabilities}
 	if os.Geteuid() == 0 {
 		attr.Credential = &syscall.Credential{Uid: spec.User.UID, Gid: spec.User.GID, Groups: append([]uint32{}, spec.Groups...)}

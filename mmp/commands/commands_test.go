@@ -73,6 +73,9 @@ func (m *machine) SetConfig(_ context.Context, generation int, doc *config.Docum
 	if doc.Timezone != m.config.Document.Timezone {
 		a.RebootNeeded = append(a.RebootNeeded, "timezone")
 	}
+	if doc.FIPS != m.config.Document.FIPS {
+		a.RebootNeeded = append(a.RebootNeeded, "fips")
+	}
 	m.config = control.Config{Generation: generation + 1, Document: doc}
 	return a, nil
 }
