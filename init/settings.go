@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -134,13 +135,11 @@ func (m *machine) gather(ctx context.Context, s configured, doc *config.Document
 	if m.sets != nil {
 		g.files = m.sets.Path("files")
 	}
-	if interfaces, _ := m.parts(); interfaces != nil {
-		list, err := interfaces.Observed(ctx)
-		g.errs = append(g.errs, err)
-		for _, i := range list {
-			g.devices[i.Name] = i.Kernel
-		}
-	}
+	// The cards were told apart at the start and stay what they are. The kernel would be asked for all links, addresses and routes, once for
+	// every service of every change.
+	m.mu.Lock()
+	maps.Copy(g.devices, devicesOf(m.ports))
+	m.mu.Unlock()
 	g.leased = m.leases()
 	settings = s.settings(g, doc)
 	return settings, errors.Join(g.errs...)

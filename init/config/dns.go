@@ -152,21 +152,22 @@ func (d DNS) validate() error {
 	if len(d.Records) > MaxDNSRecords {
 		return fmt.Errorf("more than %d custom DNS records", MaxDNSRecords)
 	}
-	for n, s := range d.Records {
+	// What the records so far have said, by name: each is read once, since every change of anything comes by here.
+	texts, names := map[string]bool{}, map[string][]uint16{}
+	for _, s := range d.Records {
 		r, err := ParseRecord(s)
 		if err != nil {
 			return fmt.Errorf("custom DNS record: %w", err)
 		}
-		if slices.Contains(d.Records[:n], s) {
+		if texts[s] {
 			return fmt.Errorf("the custom DNS record %s is there twice", clip(s))
 		}
-		for _, o := range d.Records[:n] {
-			// RFC 1034, 3.6.2: a name with an alias has nothing else.
-			if other, err := ParseRecord(o); err == nil && other.Header().Name == r.Header().Name &&
-				(r.Header().Rrtype == dns.TypeCNAME || other.Header().Rrtype == dns.TypeCNAME) {
-				return fmt.Errorf("%s has an alias (CNAME) and another record: leave one", r.Header().Name)
-			}
+		name, kind := r.Header().Name, r.Header().Rrtype
+		// RFC 1034, 3.6.2: a name with an alias has nothing else.
+		if there := names[name]; len(there) > 0 && (kind == dns.TypeCNAME || slices.Contains(there, dns.TypeCNAME)) {
+			return fmt.Errorf("%s has an alias (CNAME) and another record: leave one", name)
 		}
+		texts[s], names[name] = true, append(names[name], kind)
 	}
 	if len(d.Anchors) > MaxTrustAnchors {
 		return fmt.Errorf("more than %d trust anchors", MaxTrustAnchors)

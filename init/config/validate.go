@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 	// A zone name is judged by the zones that are built in, so that every machine accepts the same ones.
 	_ "time/tzdata"
@@ -112,11 +113,19 @@ func ValidateTimezone(name string) error {
 	if name == "" || name == "Local" {
 		return fmt.Errorf("time zone %q does not exist: use an IANA name such as Europe/London or UTC", name)
 	}
+	// Every change validates the whole document, and looking a zone up is a search through all of them.
+	if known := lastZone.Load(); known != nil && *known == name {
+		return nil
+	}
 	if _, err := time.LoadLocation(name); err != nil {
 		return fmt.Errorf("time zone %q does not exist: use an IANA name such as Europe/London or UTC", clip(name))
 	}
+	lastZone.Store(&name)
 	return nil
 }
+
+// lastZone is the zone that was found last.
+var lastZone atomic.Pointer[string]
 
 // clip keeps an outside value short enough for one line of a log.
 func clip(s string) string {
