@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -76,6 +77,9 @@ func (c *Client) ask(ctx context.Context, what string, question, into any) error
 	var f failure
 	if json.Unmarshal(b, &f) != nil || f.Error == "" {
 		f.Error = answer.Status
+	}
+	for _, kind := range []error{ErrWrong, ErrUnavailable} {
+		f.Error = strings.TrimPrefix(f.Error, kind.Error()+": ")
 	}
 	if answer.StatusCode == http.StatusUnauthorized {
 		return fmt.Errorf("%w: %s", ErrWrong, f.Error)
