@@ -30,7 +30,8 @@
 // but by a copy, so that any lane may read those of any allocation: what goes from relay to relay is sent to the other's
 // client at once. It never leaves the process, and no firewall has to send it back (appendix G.3). A lane that carries more than
 // 10,000 packets a second looks at its sockets every 300 µs, as network cards hold back interrupts, and waits for none of
-// them; that is the most that it delays a packet. It goes back to waiting when four looks in a row have found nothing.
+// them: half of all packets are through in 0.3 ms, nine of ten in 0.55 ms. It goes back to waiting when four looks in a row have
+// found nothing.
 //
 // Measured beside coturn 4.6.1 on one core each, medians of five rounds beside other work (make bench-turn; two busy cores of an
 // AMD EPYC), CPU time of a packet:

@@ -9,7 +9,7 @@ import (
 
 const (
 	// napTime is how long a busy lane lets packets gather, as network cards do before they interrupt: what wakes a thread costs
-	// as much as what a packet does. It is the most that a packet waits, and less than a third of a millisecond is nothing to a call.
+	// as much as what a packet does. A packet waits as long at most before it is looked at, which is nothing to a call.
 	napTime = 300 * time.Microsecond
 	// napLooks is how many naps without a packet end the naps. In between the lane is not in a wait queue, so that a sender
 	// need not wake it.

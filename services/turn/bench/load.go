@@ -59,6 +59,8 @@ type load struct {
 	epoll   int
 	sockets []int
 	streams []*stream
+	// delays of the last packet of each batch that came, from send to receive.
+	delays []time.Duration
 
 	headers [64]unix.Mmsghdr
 	vectors [64]unix.Iovec
@@ -74,9 +76,13 @@ type stream struct {
 	burst    int
 	vector   unix.Iovec
 	packet   []byte
+	stamp    []byte // where in the packet its time is
 	interval time.Duration
 	due      time.Time
 }
+
+// epoch is what the times in packets count from: an hour of them begins with zeros, and not as a channel's frame does.
+var epoch = time.Now()
 
 const channelNumber = 0x4000
 
@@ -143,8 +149,8 @@ func (l *load) add(client, peer, size, burst int, rate float64) {
 	binary.BigEndian.PutUint16(packet, channelNumber)
 	binary.BigEndian.PutUint16(packet[2:], uint16(size))
 	interval := time.Duration(float64(time.Second) * float64(burst) / rate)
-	l.send(&stream{fd: client, packet: packet, burst: burst, interval: interval})
-	l.send(&stream{fd: peer, packet: packet[4:], burst: burst, interval: interval})
+	l.send(&stream{fd: client, packet: packet, stamp: packet[4:], burst: burst, interval: interval})
+	l.send(&stream{fd: peer, packet: packet[4:], stamp: packet[4:], burst: burst, interval: interval})
 }
 
 func (l *load) send(e *stream) {
@@ -195,6 +201,7 @@ func (l *load) push(window time.Duration) (total, error) {
 			if now.Before(e.due) {
 				continue
 			}
+			binary.BigEndian.PutUint64(e.stamp, uint64(time.Since(epoch)))
 			n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(e.fd), uintptr(unsafe.Pointer(&e.headers)), uintptr(e.burst), unix.MSG_DONTWAIT, 0, 0)
 			if errno != 0 && errno != unix.EAGAIN {
 				return t, fmt.Errorf("send: %w", errno)
@@ -222,6 +229,11 @@ func (l *load) take(wait int) (count int) {
 		got, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(e.Fd), uintptr(unsafe.Pointer(&l.headers)), uintptr(len(l.headers)), unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
 		if errno == 0 {
 			count += int(got)
+			stamp := l.waste[:]
+			if binary.BigEndian.Uint16(stamp) == channelNumber {
+				stamp = stamp[4:]
+			}
+			l.delays = append(l.delays, time.Since(epoch)-time.Duration(binary.BigEndian.Uint64(stamp)))
 		}
 	}
 	return count

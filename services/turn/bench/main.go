@@ -13,7 +13,8 @@
 // turn_cpu_1000 is pictures: 40 allocations, each with a frame of 17 packets of 1,000 bytes 30 times a second in both
 // directions, 4 Mbit/s. The packets of a frame leave the load one by one (sendmmsg), not as a train. What counts is CPU time of all
 // threads from /proc divided by the packets that came out on the other side; a round with more than 0.1 % loss is
-// done again. The first round of each is dropped, the rest gives the median.
+// done again. The first round of each is dropped, the rest gives the median. The figures with _delay_p99 say how long packets took
+// from the load through the server and back to it.
 //
 // turn_lossless is the highest rate of pictures at which less than 0.1 % is lost. turn_hd_calls_vcpu and
 // turn_audio_calls_vcpu are calls as the guide counts them, in multiples of its table 5, until packets are lost twice. turn_idle_bytes is what an allocation with
@@ -67,6 +68,8 @@ type bench struct {
 	window  time.Duration
 	dir     string
 	program string
+	// delays are the 99th percentiles of the rounds by the subject's name, in microseconds.
+	delays map[string][]float64
 }
 
 func main() {
@@ -244,6 +247,7 @@ func peerName() string {
 // cpu measures microseconds of CPU per forwarded packet.
 func (b *bench) cpu(name string, shape shape, goal string) ([]figures.Figure, error) {
 	values := map[string][]float64{}
+	b.delays = map[string][]float64{}
 	for round := range max(b.rounds, 2) {
 		line := fmt.Sprintf("  round %d:", round+1)
 		for _, s := range []subject{ours, peer, plain} {
@@ -268,6 +272,8 @@ func (b *bench) cpu(name string, shape shape, goal string) ([]figures.Figure, er
 		figures.Figure{Name: name, Value: figures.Median(values[ours.name]), Unit: "us", Goal: goal, Conditions: conditions}.Against(peerName(), against),
 		figures.Figure{Name: name + "_plain", Value: figures.Median(values[plain.name]), Unit: "us", Goal: "none",
 			Conditions: conditions + ", highcapacity-mode disabled"}.Against(peerName(), against),
+		figures.Figure{Name: name + "_delay_p99", Value: figures.Median(b.delays[ours.name]), Unit: "us", Goal: "none",
+			Conditions: conditions + ", from send to receive"}.Against(peerName(), figures.Median(b.delays[peer.name])),
 	}, nil
 }
 
@@ -293,10 +299,13 @@ func (b *bench) once(s subject, shape shape) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	l.delays = l.delays[:0]
 	total, err := l.run(b.window)
 	if err != nil {
 		return 0, err
 	}
+	slices.Sort(l.delays)
+	b.delays[s.name] = append(b.delays[s.name], float64(l.delays[len(l.delays)*99/100].Nanoseconds())/1000)
 	after, err := p.cpu()
 	if err != nil {
 		return 0, err
