@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -207,8 +206,6 @@ func (b *bridge) openStore(ctx context.Context, client *clientv3.Client) (*store
 		s, err := store.Open(ctx, store.Options{Client: client, Machine: b.machine, Log: b.log})
 		if err == nil {
 			b.alarms.clear(databaseError)
-			// What loading took beside the objects goes back to the machine at once: with 300,000 users it is hundreds of MiB.
-			debug.FreeOSMemory()
 			b.log.Info("the database's objects are loaded", "took", time.Since(began).Round(time.Millisecond))
 			return s, nil
 		}

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -233,15 +232,13 @@ func (b *bridge) work(ctx context.Context, socket string) error {
 		return fmt.Errorf("client of the database: %w", err)
 	}
 	defer client.Close()
+	settle := store.Hurry()
 	s, err := b.openStore(ctx, client)
+	settle()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	// The copy of the database is most of the heap from now on, and hardly changes. At Go's usual 100 %, an import of 300,000 users would
-	// need room for as much garbage again.
-	debug.SetGCPercent(40)
-	debug.FreeOSMemory()
 	return b.serve(ctx, s, client)
 }
 

@@ -21,6 +21,10 @@ const (
 	watchdogEvery = 5 * time.Second
 	// gcPercent trades processor time, of which this process uses little, for memory: the index of 600,000 keys is its largest part.
 	gcPercent = 40
+	// At the start that index is built, and nearly everything that is allocated stays: 40 % would look at it again and again. Below
+	// startLimit, of which 300,000 users with a space each take half, there is no need to look at all.
+	startPercent = 400
+	startLimit   = 500 << 20
 )
 
 // Socket is where clients on this machine reach the database.
@@ -54,7 +58,6 @@ func Main(args []string) error {
 	if err != nil {
 		return err
 	}
-	debug.SetGCPercent(gcPercent)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	return run(ctx, o, &Lines{to: os.Stderr})
@@ -62,7 +65,11 @@ func Main(args []string) error {
 
 func run(ctx context.Context, o Options, lines *Lines) error {
 	o.Log, o.Say = lines.etcd(), func(text string) { lines.info("%s", text) }
+	debug.SetGCPercent(startPercent)
+	limit := debug.SetMemoryLimit(startLimit)
 	n, err := Open(ctx, o)
+	debug.SetMemoryLimit(limit)
+	debug.SetGCPercent(gcPercent)
 	if err != nil {
 		return err
 	}

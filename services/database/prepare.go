@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -254,7 +255,8 @@ var errBusy = errors.New("another process has the database open")
 // of their own.
 func structure(file string) error {
 	return guarded(func() error {
-		db, err := bbolt.Open(file, 0o400, &bbolt.Options{ReadOnly: true, Timeout: 5 * time.Second})
+		// All of it is going to be read: the kernel brings it in one piece, and has it still when etcd opens it.
+		db, err := bbolt.Open(file, 0o400, &bbolt.Options{ReadOnly: true, Timeout: 5 * time.Second, MmapFlags: syscall.MAP_POPULATE})
 		if errors.Is(err, berrors.ErrTimeout) {
 			return errBusy
 		}

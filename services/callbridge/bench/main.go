@@ -136,6 +136,9 @@ func (b *bench) measure(ctx context.Context) error {
 		return err
 	}
 	load := time.Since(began)
+	if _, err := reader.line("settled"); err != nil {
+		return err
+	}
 	database, copied := db.memory("VmRSS:"), reader.memory("VmRSS:")
 	peak := fmt.Sprintf("database %d MiB (%d of them pages of its file), copy %d MiB; while loading %d and %d MiB", database, db.memory("RssFile:"), copied,
 		db.memory("VmHWM:"), reader.memory("VmHWM:"))

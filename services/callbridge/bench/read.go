@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,13 +16,9 @@ import (
 	"rotunda/services/callbridge/store"
 )
 
-// gcPercent is that of package database, which keeps as much.
-const gcPercent = 40
-
 // read is the process of the copy. It says when it has loaded, waits until its memory was looked at, and measures the rest.
 func (b *bench) read(ctx context.Context) error {
-	// Most of the memory is objects that stay: a collection that waits until there is as much again for garbage takes twice as much.
-	debug.SetGCPercent(gcPercent)
+	settle := store.Hurry()
 	s, end, err := b.open(ctx)
 	if err != nil {
 		return err
@@ -32,8 +27,10 @@ func (b *bench) read(ctx context.Context) error {
 	if n := s.Count(schema.User); n != b.users {
 		return fmt.Errorf("%d users were loaded, not %d", n, b.users)
 	}
-	debug.FreeOSMemory()
+	// Everything can be read from now on; that the memory is what it will be takes a moment more.
 	fmt.Println("loaded")
+	settle()
+	fmt.Println("settled")
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/binary"
 	"slices"
 	"sort"
 	"sync/atomic"
@@ -152,17 +154,27 @@ func positions(length int) []byte { return everyPosition[:length:length] }
 func newSorted(k *kind, records []*Record) *sorted {
 	// Looking the text up at each comparison would take most of the time.
 	type row struct {
+		// first are the first bytes of the folded text, as a number that has their order.
+		first  uint64
 		text   string
 		record *Record
 	}
 	rows := make([]row, len(records))
+	var folded []byte
 	for i, r := range records {
 		rows[i].record = r
 		if k.order >= 0 {
 			rows[i].text = r.at(k.order)
+			folded = appendFold(folded[:0], rows[i].text)
+			var first [8]byte
+			copy(first[:], folded)
+			rows[i].first = binary.BigEndian.Uint64(first[:])
 		}
 	}
 	slices.SortFunc(rows, func(a, b row) int {
+		if a.first != b.first {
+			return cmp.Compare(a.first, b.first)
+		}
 		if c := compareFold(a.text, b.text); c != 0 {
 			return c
 		}

@@ -125,7 +125,7 @@ func (s *Store) apply(events []*clientv3.Event) {
 			}
 			c = change{kind: k, before: current(s.set, net, at, k, id)}
 		} else {
-			k, r := s.read(e.Kv, nil)
+			k, r := s.read(string(e.Kv.Key), e.Kv.Value, e.Kv.ModRevision, nil)
 			if k == nil {
 				continue
 			}

@@ -86,7 +86,9 @@ func (m *model) parse(machine ID, key string) (k *kind, parent, id ID) {
 // parseCanonical takes an ID in the one form that keys have.
 func parseCanonical(s string) (ID, bool) {
 	id, ok := ParseID(s)
-	return id, ok && id.String() == s
+	var text [36]byte
+	encodeID(text[:], id)
+	return id, ok && s == string(text[:])
 }
 
 // shards are the fences of an index. More let more Call Bridges write at once, fewer make the keys of an import fewer.

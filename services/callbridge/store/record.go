@@ -52,7 +52,8 @@ const unknown = 255
 
 // at returns the value of the field at a position.
 func (r *Record) at(at int) string {
-	for p := r.packed; len(p) > 0; {
+	// Most fields of most objects are not set: what stands behind its place is not looked through.
+	for p := r.packed; len(p) > 0 && int(p[0]) <= at; {
 		size, n := uvarint(p[1:])
 		if int(p[0]) == at {
 			return p[1+n : 1+n+int(size)]

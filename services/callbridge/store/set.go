@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"slices"
+	"sync"
 )
 
 // set is objects and what finds them: the copy is one, and the changes of a batch of transactions are another. It is not safe
@@ -93,34 +95,88 @@ func (s *set) remove(k *kind, id ID) *Record {
 		t.displace(k, r)
 	}
 	delete(t.byID, id)
+	// Its neighbours of the load keep the slot.
+	at.record = nil
 	return r
 }
 
-// load adds a record that is new, without its place below its parent: that is arrange's.
-func (s *set) load(k *kind, r *Record) {
-	t := &s.kinds[k.at]
-	at := &slot{record: r}
-	t.byID[r.id] = at
-	s.now = unite(k.terms(r, s.now[:0]))
-	for _, h := range s.now {
-		s.terms.add(h, at)
+// fill takes in every record, by kind, into a set that has none. What finds them is made side by side, each map at its full size from
+// the start.
+func (s *set) fill(rows [][]*Record) {
+	slots := make([][]slot, len(rows))
+	for i, records := range rows {
+		slots[i] = make([]slot, len(records))
+		for j, r := range records {
+			slots[i][j].record = r
+		}
 	}
-	s.now = unite(k.named(r, s.now[:0]))
-	for _, h := range s.now {
-		s.refs.add(h, at)
+	var wait sync.WaitGroup
+	for i := range rows {
+		if len(rows[i]) > 0 {
+			wait.Go(func() { s.kinds[i].fill(s.model.kinds[i], slots[i]) })
+		}
 	}
-	if k.parent != nil {
-		t.below[r.parent] = append(t.below[r.parent], at)
+	post := func(p *postings, values func(k *kind) int, hashes func(k *kind, r *Record, into []uint64) []uint64) {
+		most := 0
+		for i, k := range s.model.kinds {
+			if values(k) > 0 {
+				most += len(rows[i])
+			}
+		}
+		p.one = make(map[uint64]*slot, most)
+		var all []uint64
+		for i, k := range s.model.kinds {
+			if values(k) == 0 {
+				continue
+			}
+			for j := range slots[i] {
+				at := &slots[i][j]
+				all = unite(hashes(k, at.record, all[:0]))
+				for _, h := range all {
+					p.add(h, at)
+				}
+			}
+		}
 	}
+	wait.Go(func() { post(&s.terms, func(k *kind) int { return len(k.claims) + len(k.lookups) }, (*kind).terms) })
+	wait.Go(func() { post(&s.refs, func(k *kind) int { return len(k.refs) }, (*kind).named) })
+	wait.Wait()
 }
 
-// arrange brings what was loaded below parents into order.
-func (s *set) arrange() {
-	for i := range s.kinds {
-		k := s.model.kinds[i]
-		for _, slots := range s.kinds[i].below {
-			slices.SortFunc(slots, func(a, b *slot) int { return k.compare(a.record, b.record) })
+// fill is one kind's part.
+func (t *table) fill(k *kind, slots []slot) {
+	t.byID = make(map[ID]*slot, len(slots))
+	for i := range slots {
+		t.byID[slots[i].record.id] = &slots[i]
+	}
+	if k.parent == nil {
+		return
+	}
+	// Neighbours share an array, so that an object with one below it, as most spaces have, costs no allocation.
+	below := make([]*slot, len(slots))
+	for i := range slots {
+		below[i] = &slots[i]
+	}
+	slices.SortFunc(below, func(a, b *slot) int {
+		if c := bytes.Compare(a.record.parent[:], b.record.parent[:]); c != 0 {
+			return c
 		}
+		return k.compare(a.record, b.record)
+	})
+	parents := 0
+	for i, at := range below {
+		if i == 0 || at.record.parent != below[i-1].record.parent {
+			parents++
+		}
+	}
+	t.below = make(map[ID][]*slot, parents)
+	for from := 0; from < len(below); {
+		parent, to := below[from].record.parent, from+1
+		for to < len(below) && below[to].record.parent == parent {
+			to++
+		}
+		t.below[parent] = below[from:to:to]
+		from = to
 	}
 }
 

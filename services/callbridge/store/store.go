@@ -79,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.set, s.lists, s.revision, s.origin = c.set, c.lists, c.revision, c.origin
-	s.cleaner.add(c.set.dangling()...)
+	s.cleaner.add(c.missing...)
 	s.Subscribe(s.noticeGone)
 	s.wait.Go(s.follow)
 	s.wait.Go(s.commitAll)

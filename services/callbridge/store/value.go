@@ -17,15 +17,20 @@ func (k *kind) decode(id, parent ID, revision int64, value []byte) (*Record, err
 	if !utf8.Valid(value) {
 		return nil, errors.New("the stored value is not UTF-8 text")
 	}
-	values := make([]string, len(k.object.Fields))
 	p := value
 	var ok bool
 	if p, ok = skip(p, '{'); !ok {
 		return nil, errors.New("the stored value is no JSON object")
 	}
-	// Nearly every value is plain: texts without escapes. Whatever is not goes through encoding/json.
+	// Nearly every value is as encode writes it: texts without escapes, in the order of the table. Whatever is not goes through
+	// encoding/json.
+	var room [512]byte
+	packed, last := room[:0], -1
+	whole := func() (*Record, error) {
+		return &Record{object: k.object, id: id, parent: parent, revision: revision, packed: string(packed)}, nil
+	}
 	if rest, ok := skip(p, '}'); ok && len(rest) == 0 {
-		return pack(k.object, id, parent, revision, values, ""), nil
+		return whole()
 	}
 	for {
 		name, more, ok := plain(p)
@@ -33,9 +38,10 @@ func (k *kind) decode(id, parent ID, revision int64, value []byte) (*Record, err
 			break
 		}
 		at, known := k.fields[string(name)]
-		if !known {
+		if !known || at <= last {
 			break
 		}
+		last = at
 		if more, ok = skip(more, ':'); !ok {
 			break
 		}
@@ -43,13 +49,14 @@ func (k *kind) decode(id, parent ID, revision int64, value []byte) (*Record, err
 		if !ok {
 			break
 		}
-		// pack copies it.
-		values[at] = unsafe.String(unsafe.SliceData(text), len(text))
+		if len(text) > 0 {
+			packed = appendValue(packed, at, unsafe.String(unsafe.SliceData(text), len(text)))
+		}
 		if p, ok = skip(more, ','); ok {
 			continue
 		}
 		if p, ok = skip(more, '}'); ok && len(p) == 0 {
-			return pack(k.object, id, parent, revision, values, ""), nil
+			return whole()
 		}
 		break
 	}
@@ -58,11 +65,19 @@ func (k *kind) decode(id, parent ID, revision int64, value []byte) (*Record, err
 
 // skip takes one sign and the white space around it.
 func skip(p []byte, sign byte) ([]byte, bool) {
-	p = bytes.TrimLeft(p, " \t\r\n")
+	p = dense(p)
 	if len(p) == 0 || p[0] != sign {
 		return p, false
 	}
-	return bytes.TrimLeft(p[1:], " \t\r\n"), true
+	return dense(p[1:]), true
+}
+
+// dense takes white space away, of which there is hardly ever any.
+func dense(p []byte) []byte {
+	if len(p) > 0 && p[0] > ' ' {
+		return p
+	}
+	return bytes.TrimLeft(p, " \t\r\n")
 }
 
 // plain takes a string without escapes.
