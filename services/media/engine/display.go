@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,12 @@ type display struct {
 	// width and height of what is sent; pace of its frames.
 	width, height atomic.Int32
 	pace          pace
+
+	// sent is the rate of all lanes, which several threads send on: pictures, and packets that are sent again.
+	sent struct {
+		sync.Mutex
+		rateMeter
+	}
 
 	// The director's own: direct is the source that could be forwarded, 0 for none, and chosen when it last was decided
 	// whether the link carries it.
@@ -55,6 +62,14 @@ func (k *lane) SendVideo(packets [][]byte) {
 	if k.display.which == presentation {
 		class = transport.Presentation
 	}
+	size, now := 0, time.Now()
+	for _, p := range packets {
+		size += len(p)
+	}
+	sent := &k.display.sent
+	sent.Lock()
+	sent.add(size, now)
+	sent.Unlock()
 	k.display.flow.endpoint.SendRTP(packets, class)
 }
 

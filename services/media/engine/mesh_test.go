@@ -157,6 +157,11 @@ func TestAPictureOfAnotherWorkerIsForwarded(t *testing.T) {
 		stats, err := b.client.Stats(context.Background(), []string{"bob"})
 		return err == nil && len(stats) == 1 && len(stats[0].Video) == 1 && stats[0].Video[0].Class == "forward" && bob.seesAt(0.5, 0.5, red)()
 	})
+	b.until("the figures say at what rates bob is sent sound and pictures", func() bool {
+		stats, err := b.client.Stats(context.Background(), []string{"bob"})
+		return err == nil && len(stats) == 1 && len(stats[0].Video) == 1 && stats[0].Video[0].Send.Bitrate > 10_000 && stats[0].Audio != nil &&
+			stats[0].Audio.Send.Bitrate > 10_000
+	})
 }
 
 func TestASpeakerOfAnotherWorkerIsShown(t *testing.T) {

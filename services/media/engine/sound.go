@@ -30,6 +30,7 @@ type sound struct {
 	want     control.Audio
 	sequence uint16
 	sent     rtp.Transmission
+	rate     rateMeter // of what is sent
 
 	// The audio thread's.
 	header rtp.Header
@@ -155,6 +156,7 @@ func (s *sound) send(payload []byte, timestamp uint32, marker bool) {
 	h.Marker, h.PayloadType, h.Sequence, h.Timestamp, h.SSRC = marker, payloadType, s.sequence, timestamp, s.ssrc
 	s.sequence++
 	s.sent.Packet(timestamp, len(payload), now)
+	s.rate.add(len(payload)+rtp.HeaderSize, now)
 	s.mu.Unlock()
 
 	if extension != 0 {

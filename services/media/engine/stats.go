@@ -43,7 +43,7 @@ func (s *sound) stats(want *control.Audio, now time.Time) *control.AudioStats {
 	a := &control.AudioStats{Level: -127}
 	a.Send.Codec = want.Send.Codec
 	s.mu.Lock()
-	a.Send.Packets, a.Send.Bytes = s.sent.Packets, s.sent.Bytes
+	a.Send.Packets, a.Send.Bytes, a.Send.Bitrate = s.sent.Packets, s.sent.Bytes, s.rate.rate(now)
 	s.mu.Unlock()
 	if f := s.flow.Load(); f != nil {
 		f.mu.Lock()
@@ -98,6 +98,9 @@ func (l *leg) video(want *control.Leg, which int, now time.Time) *control.VideoS
 			frames += n.Frames
 		}
 		s.SendRate = d.pace.rate(frames, now)
+		d.sent.Lock()
+		s.Send.Bitrate = d.sent.rate(now)
+		d.sent.Unlock()
 		s.SendWidth, s.SendHeight = int(d.width.Load()), int(d.height.Load())
 		s.EstimatedBitrate = d.flow.bitrate()
 		d.flow.mu.Lock()
