@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,13 +90,20 @@ func Open(o Options) (*Library, error) {
 	}
 	l := &Library{o: o, fetcher: newFetcher(o.TLS), turns: make(chan struct{}, maxTurns), shelf: s, places: map[key]*place{}, builtIn: map[prompt.Name]string{}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
+	var missing []string
 	for _, p := range prompt.All() {
 		path := filepath.Join(o.BuiltIn, p.Name.File())
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 			l.builtIn[p.Name] = path
 		} else if p.Text != "" {
-			o.Log.Warn("a built-in prompt is not there: nothing will be heard in its place", "prompt", p.Name, "folder", o.BuiltIn)
+			missing = append(missing, string(p.Name))
 		}
+	}
+	switch {
+	case len(missing) > 0 && len(l.builtIn) == 0:
+		o.Log.Warn("there are no built-in prompts: nothing will be heard in their place", "folder", o.BuiltIn)
+	case len(missing) > 0:
+		o.Log.Warn("some built-in prompts are not there: nothing will be heard in their place", "folder", o.BuiltIn, "prompts", strings.Join(missing, " "))
 	}
 	l.readLocal()
 	return l, nil

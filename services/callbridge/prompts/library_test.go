@@ -1,9 +1,11 @@
 package prompts
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -582,4 +584,27 @@ func TestASetIsReadyWhenItsServerHasAnswered(t *testing.T) {
 	<-s.Ready()
 	<-l.For(prompt.IVR, "").Ready()
 	<-l.For(prompt.Call, "http://127.0.0.1:1/").Ready()
+}
+
+func TestMissingPromptsAreOneLine(t *testing.T) {
+	var b bytes.Buffer
+	folder := t.TempDir()
+	open := func() []string {
+		b.Reset()
+		l, err := Open(Options{BuiltIn: folder, Log: slog.New(slog.NewTextHandler(&b, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		return strings.Split(strings.TrimSpace(b.String()), "\n")
+	}
+	if lines := open(); len(lines) != 1 || !strings.Contains(lines[0], "there are no built-in prompts") || !strings.Contains(lines[0], folder) {
+		t.Errorf("want one line that names the folder, got %q", lines)
+	}
+	if err := os.WriteFile(filepath.Join(folder, prompt.Welcome.File()), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if lines := open(); len(lines) != 1 || !strings.Contains(lines[0], string(prompt.MeetingLocked)) || strings.Contains(lines[0], string(prompt.Welcome)+" ") {
+		t.Errorf("want one line with those that are missing, got %q", lines)
+	}
 }
