@@ -74,6 +74,8 @@ type Options struct {
 	Transfers func(l *Line, to string) bool
 	// TraceFloor hears of BFCP's messages (guide 16.1); it must not wait and must not keep b. May be nil.
 	TraceFloor func(in bool, remote netip.AddrPort, b []byte)
+	// TraceICE and TraceControl say whether it is logged now how media find their way, and what far ends offer of ActiveControl; nil: never.
+	TraceICE, TraceControl func() bool
 	// Marks are how packets are marked now (guide 15.7); nil: not at all.
 	Marks func() config.DSCP
 	// Random is where keys come from; nil is crypto/rand.
@@ -117,6 +119,13 @@ func New(o Options) *Legs {
 	}
 	if o.Group == nil {
 		o.Group = func() (none store.ID) { return none }
+	}
+	never := func() bool { return false }
+	if o.TraceICE == nil {
+		o.TraceICE = never
+	}
+	if o.TraceControl == nil {
+		o.TraceControl = never
 	}
 	if o.Marks == nil {
 		o.Marks = func() (none config.DSCP) { return none }

@@ -437,6 +437,7 @@ func (e mediaEar) Refused(err error) { e.l.q.add(func() { e.l.mediaRefused(err) 
 
 // Event implements [mixer.Handler].
 func (e mediaEar) Event(v control.Event) {
+	e.l.traceICE(v)
 	switch v.Event {
 	case control.EventTransport:
 		if v.Cipher != "" || v.State == "failed" {

@@ -271,6 +271,7 @@ func (l *Line) next() {
 
 // settle is when something was agreed on; description is the far end's.
 func (l *Line) settle(description []byte) {
+	l.traceOffered(description)
 	l.agreed = l.session.Agreed()
 	l.agreeFloor(l.agreed.Floor)
 	l.agreeCamera(l.agreed.Camera)
