@@ -94,6 +94,7 @@ type offering struct {
 	refresh bool // it only refreshes the session
 	updates bool // an UPDATE of ours is under way
 	want    bool // a Reoffer waits for its turn
+	crossed int  // how often ours was refused for now
 	body    []byte
 	backOff *time.Timer
 }

@@ -43,6 +43,8 @@ type early struct {
 	target string
 	routes []string
 	rseq   uint32
+	seq    uint32 // of its last request: each branch counts by itself
+	body   []byte // what it said without being reliable, for a 2xx that says nothing
 }
 
 // fork is a 2xx that was acknowledged.
@@ -438,6 +440,7 @@ func (c *Call) ringing(r *message) {
 			return
 		}
 	} else if body != nil && !d.answered && c.dial.Offer != nil {
+		e.body = body
 		if !c.behind() {
 			c.tell(func(h Handler) { h.Early(body) })
 		}
@@ -501,6 +504,13 @@ func (c *Call) inviteAccepted(tx *clientTx, r *message) {
 	c.remoteTag, c.target, c.routes = r.to.tag, target, routes
 	c.allow = strings.Join(r.values("Allow"), ", ")
 	body := sdpOf(r)
+	if e := d.early[r.to.tag]; e != nil {
+		c.remoteSeq = e.seq
+		if body == nil && c.dial.Offer != nil {
+			// It should have been said again (RFC 3261 13.2.1), which gateways forget that did so in a 183.
+			body = e.body
+		}
+	}
 	c.head = &message{headers: r.headers}
 	d.early, d.rest = nil, nil
 	c.path.remote = r.path.remote

@@ -341,15 +341,15 @@ func TestOrderOfRequests(t *testing.T) {
 }
 
 // shortSessions are as short as a test can wait.
-func shortSessions(o *Options) { o.SessionExpires, o.MinSE = 2*time.Second, time.Second }
+func shortSessions(o *Options) { o.SessionExpires, o.MinSE = 6*time.Second, time.Second }
 
 func TestSessionTimers(t *testing.T) {
 	t.Parallel()
 	a, b := newEnd(t, shortSessions), newEnd(t, shortSessions)
 	from, to := up(t, a, b, UDP)
 	// The caller refreshes, by UPDATE, at half of the interval.
-	a.wire.await(t, 1, false, "UPDATE", "Session-Expires: 2;refresher=uac")
-	b.wire.await(t, 1, false, "SIP/2.0 200", "CSeq: 2 UPDATE", "Session-Expires: 2;refresher=uac")
+	a.wire.await(t, 1, false, "UPDATE", "Session-Expires: 6;refresher=uac")
+	b.wire.await(t, 1, false, "SIP/2.0 200", "CSeq: 2 UPDATE", "Session-Expires: 6;refresher=uac")
 	from.call.Hangup("")
 	to.over()
 }
@@ -363,7 +363,7 @@ func TestRefreshByINVITE(t *testing.T) {
 	p := a.next()
 	p.call.Accept([]byte("answer"))
 	ok := r.get("SIP/2.0 200")
-	if v := field(ok, "Session-Expires"); v != "2;refresher=uas" || field(ok, "Require") != "" {
+	if v := field(ok, "Session-Expires"); v != "6;refresher=uas" || field(ok, "Require") != "" {
 		t.Errorf("Session-Expires %q", v)
 	}
 	r.send(within("ACK", "1", "timer", ok, "", ""))

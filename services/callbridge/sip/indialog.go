@@ -13,12 +13,16 @@ func (c *Call) requested(m *message, tx *serverTx) {
 		c.reply(tx, m, 481, "")
 		return
 	}
-	if c.remoteSeq != 0 && m.cseq <= c.remoteSeq {
+	last, target := &c.remoteSeq, &c.target
+	if e := c.dialing.early[m.from.tag]; e != nil {
+		last, target = &e.seq, &e.target
+	}
+	if *last != 0 && m.cseq <= *last {
 		// RFC 3261 12.2.2. Equal numbers are another request of the same number, or one that came by two ways.
 		c.reply(tx, m, 500, "CSeq is lower than that of an earlier request")
 		return
 	}
-	c.remoteSeq = m.cseq
+	*last = m.cseq
 	if m.path.conn != nil || m.path.transport == UDP && c.path.transport == UDP {
 		if c.path.remote != m.path.remote || c.path.conn != m.path.conn {
 			c.on(m.path)
@@ -59,7 +63,7 @@ func (c *Call) requested(m *message, tx *serverTx) {
 	case "OPTIONS":
 		c.reply(tx, m, 200, "", Header{"Allow", allowed}, Header{"Accept", "application/sdp"}, Header{"Supported", supported})
 	case "UPDATE":
-		c.updateAsked(m, tx)
+		c.updateAsked(m, tx, target)
 	case "PRACK":
 		c.pracked(m, tx)
 	case "REFER":
@@ -104,8 +108,8 @@ func (c *Call) reinvited(m *message, tx *serverTx) {
 	c.tell(func(h Handler) { h.Offered(body) })
 }
 
-// updateAsked takes an UPDATE (RFC 3311); c.mu is held.
-func (c *Call) updateAsked(m *message, tx *serverTx) {
+// updateAsked takes an UPDATE (RFC 3311), which may say anew where its far end is; c.mu is held.
+func (c *Call) updateAsked(m *message, tx *serverTx, target *string) {
 	o := &c.offering
 	body := sdpOf(m)
 	if h, short := c.tooShort(m); short {
@@ -114,7 +118,7 @@ func (c *Call) updateAsked(m *message, tx *serverTx) {
 	}
 	if body == nil {
 		if t := contactOf(m); t != "" {
-			c.target = t
+			*target = t
 		}
 		var more []Header
 		if c.state >= stateAccepted {
@@ -136,7 +140,7 @@ func (c *Call) updateAsked(m *message, tx *serverTx) {
 		return
 	}
 	if t := contactOf(m); t != "" {
-		c.target = t
+		*target = t
 	}
 	o.theirs, o.update, o.updateTx = offerUpdate, m, tx
 	c.theirSDP = body
@@ -266,6 +270,9 @@ func (c *Call) turn() {
 	c.reinvite(o.body)
 }
 
+// maxCrossed is how often an offer is made again to a far end that always has something else under way.
+const maxCrossed = 8
+
 // reinvite sends a re-INVITE; c.mu is held.
 func (c *Call) reinvite(body []byte) {
 	o := &c.offering
@@ -311,7 +318,7 @@ func (c *Call) reinviteAnswered(out *outgoing, f *fork, r *message, body []byte)
 			return
 		}
 		c.acknowledge(f, out.m.cseq, c.remoteTag, c.target, c.routes, nil)
-		o.ours = false
+		o.ours, o.crossed = false, 0
 		same := o.refresh && string(got) == string(c.theirSDP)
 		o.refresh = false
 		if got != nil {
@@ -333,15 +340,24 @@ func (c *Call) reinviteAnswered(out *outgoing, f *fork, r *message, body []byte)
 	if c.state != stateConfirmed {
 		return
 	}
+	later, told := seconds(r.get("Retry-After"))
+	glare := !refresh && (r.code == 491 || r.code == 500 && told && !r.local())
+	if !glare {
+		o.crossed = 0
+	}
 	switch {
-	case r.code == 491 && !refresh:
+	case glare && o.crossed < maxCrossed:
+		o.crossed++
 		if !o.want { // a newer one has its turn instead
 			o.want, o.body = true, body
 		}
-		// Who made the call waits longer (RFC 3261 14.1).
+		// Who made the call waits longer (RFC 3261 14.1); after 500 the far end says how long (14.2).
 		d := wait(0, 2*time.Second)
 		if !c.incoming {
 			d = wait(2100*time.Millisecond, 4*time.Second)
+		}
+		if r.code == 500 {
+			d = min(later, 10*time.Second)
 		}
 		o.backOff = time.AfterFunc(d, func() {
 			c.mu.Lock()
@@ -350,7 +366,7 @@ func (c *Call) reinviteAnswered(out *outgoing, f *fork, r *message, body []byte)
 			c.turn()
 		})
 		return
-	case r.code == 491:
+	case r.code == 491 && refresh:
 		c.session.timer.Reset(wait(2100*time.Millisecond, 4*time.Second))
 	case r.code == 422:
 		if min, ok := seconds(r.get("Min-SE")); ok && min > c.session.interval && min < 24*time.Hour {

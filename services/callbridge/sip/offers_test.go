@@ -3,7 +3,6 @@ package sip
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 // reinvited is a call of a raw peer that is up, and its first 2xx.
@@ -37,14 +36,14 @@ func canceledReinvite(r *raw, p *party, id, cseq, ok, body string) {
 
 func TestARefreshAfterAWithdrawnOffer(t *testing.T) {
 	t.Parallel()
-	e := newEnd(t, func(o *Options) { o.SessionExpires, o.MinSE = 2*time.Second, time.Second })
+	e := newEnd(t, shortSessions)
 	r, p, ok := reinvited(t, e, "withdrawn")
-	if v := field(ok, "Session-Expires"); !strings.HasPrefix(v, "2;") {
+	if v := field(ok, "Session-Expires"); !strings.HasPrefix(v, "6;") {
 		t.Fatalf("Session-Expires: %s", v)
 	}
 	canceledReinvite(r, p, "withdrawn", "2", ok, "second")
 	// The far end turns the roles round, so that we refresh, while the handler still thinks about what was withdrawn.
-	r.send(within("UPDATE", "3", "withdrawn", ok, "Contact: <sip:bob@HERE>\nSupported: timer\nSession-Expires: 2;refresher=uas\n", ""))
+	r.send(within("UPDATE", "3", "withdrawn", ok, "Contact: <sip:bob@HERE>\nSupported: timer\nSession-Expires: 6;refresher=uas\n", ""))
 	r.get("SIP/2.0 200")
 	refresh := r.get("INVITE", "UPDATE")
 	r.send(respond(refresh, "200 OK", "", "Contact: <sip:bob@HERE>\nSession-Expires: 1800;refresher=uac\n", "answer again"))

@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come.
-const patience = 20 * time.Second
+const patience = 40 * time.Second
 
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
@@ -126,8 +126,8 @@ func (w *wire) last(in bool, first string) string {
 	return ""
 }
 
-// quick are timers for tests.
-var quick = timers{t1: 25 * time.Millisecond, t2: 100 * time.Millisecond, t4: 120 * time.Millisecond, d: 300 * time.Millisecond}
+// quick are timers for tests. A machine that is busy with other things may stop for seconds, which is not to be taken for silence: 64*T1 is 6.4 s.
+var quick = timers{t1: 100 * time.Millisecond, t2: 400 * time.Millisecond, t4: 400 * time.Millisecond, d: time.Second}
 
 func newEnd(t *testing.T, change ...func(*Options)) *end {
 	t.Helper()

@@ -76,6 +76,9 @@ func contentLength(head []byte) int {
 		} else {
 			head = nil
 		}
+		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+			continue // the rest of the line before, which can look like anything
+		}
 		colon := bytes.IndexByte(line, ':')
 		if colon < 0 {
 			continue
@@ -84,7 +87,20 @@ func contentLength(head []byte) int {
 		if !(len(name) == 1 && lower(name[0]) == 'l') && !(len(name) == 14 && equalFold(string(name), "Content-Length")) {
 			continue
 		}
-		v, ok := number(string(bytes.TrimSpace(line[colon+1:])), 1<<31-1)
+		value := bytes.TrimSpace(line[colon+1:])
+		for len(head) > 0 && (head[0] == ' ' || head[0] == '\t') {
+			more := head
+			if n := bytes.IndexByte(head, '\n'); n >= 0 {
+				more, head = head[:n], head[n+1:]
+			} else {
+				head = nil
+			}
+			if more = bytes.TrimSpace(more); len(more) > 0 && len(value) > 0 {
+				return -2
+			}
+			value = append(value[:len(value):len(value)], more...)
+		}
+		v, ok := number(string(value), 1<<31-1)
 		if !ok || found >= 0 && found != int(v) {
 			return -2
 		}

@@ -58,8 +58,8 @@ func (c *Call) provisional(code int, body []byte) {
 		}
 	} else if must {
 		return // one after the other (RFC 3262 3); the first says enough
-	} else {
-		r.setSDP(body)
+	} else if c.offer != nil {
+		r.setSDP(body) // an offer of ours has to be in something that is acknowledged (RFC 3261 13.2.1)
 	}
 	if c.state == stateCalling {
 		c.become(stateEarly)

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rotunda/services/media/control"
 )
 
 // spaces are those that calls go to in turn.
@@ -28,7 +30,7 @@ const spaces = 40
 // house is what is measured, with all its processes.
 type house struct {
 	sip netip.AddrPort
-	// counted are the processes that figures are of: of ours the Call Bridge, the media manager and the worker; others serve them.
+	// counted are the processes that figures are of: of ours the Call Bridge, the media manager and the workers; others serve them.
 	counted, others []*process
 	// users are whom to call.
 	users []string
@@ -77,9 +79,13 @@ func pin() error {
 	return nil
 }
 
-// launch starts a program on the last core, with one thread for Go code as taskset has the runtime choose.
-func launch(ctx context.Context, name string, args ...string) (*process, error) {
-	p := &process{command: exec.CommandContext(ctx, "taskset", append([]string{"-c", strconv.Itoa(runtime.NumCPU() - 1), name}, args...)...)}
+// launch starts a program on the last core, with one thread for Go code as taskset has the runtime choose; or on all cores, where time is not measured.
+func (b *bench) launch(ctx context.Context, name string, args ...string) (*process, error) {
+	cores := strconv.Itoa(runtime.NumCPU() - 1)
+	if b.anywhere {
+		cores = "0-" + cores
+	}
+	p := &process{command: exec.CommandContext(ctx, "taskset", append([]string{"-c", cores, name}, args...)...)}
 	p.command.Stdout, p.command.Stderr = &p.said, &p.said
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.command.Start(); err != nil {
@@ -121,6 +127,16 @@ func (h *house) end() {
 	for _, p := range h.others {
 		p.end()
 	}
+}
+
+// last is what the processes said at the end.
+func (h *house) last() string {
+	var b strings.Builder
+	for _, p := range h.counted {
+		text := p.said.String()
+		fmt.Fprintf(&b, "%s:\n%s\n", p.command.Args[3], text[max(0, len(text)-2000):])
+	}
+	return b.String()
 }
 
 // cpu is the time that each of the processes has run.
@@ -182,8 +198,11 @@ func freeTCP() (string, error) {
 
 const login = "bench:secret"
 
-// open starts all programs and makes the spaces.
-func (b *bench) open(ctx context.Context) (h *house, err error) {
+// mostWorkers is how many media workers run at once.
+const mostWorkers = 20
+
+// open starts all programs for a number of calls and makes the spaces.
+func (b *bench) open(ctx context.Context, calls int) (h *house, err error) {
 	h = &house{}
 	defer func() {
 		if err != nil {
@@ -203,7 +222,7 @@ func (b *bench) open(ctx context.Context) (h *house, err error) {
 	workers, clients, api := addresses[0], addresses[1], addresses[2]
 	socket := filepath.Join(folder, "db.sock")
 	start := func(list *[]*process, name string, args ...string) (*process, error) {
-		p, err := launch(ctx, name, args...)
+		p, err := b.launch(ctx, name, args...)
 		if err == nil {
 			*list = append(*list, p)
 		}
@@ -215,16 +234,32 @@ func (b *bench) open(ctx context.Context) (h *house, err error) {
 	if err = until("the database", func() bool { _, err := os.Stat(socket); return err == nil }); err != nil {
 		return h, err
 	}
-	manager, err := start(&h.counted, b.services, "media", "-workers", workers, "-clients", clients, "-modules", "1")
+	manager, err := start(&h.counted, b.services, "media", "-workers", workers, "-clients", clients, "-modules", strconv.Itoa(mostWorkers))
 	if err != nil {
 		return h, err
 	}
-	worker, err := start(&h.counted, b.worker, "-manager", workers, "-ports", "20000-65000")
-	if err != nil {
-		return h, err
-	}
-	if _, err = manager.has(`0\.0 is registered`); err != nil {
-		return h, fmt.Errorf("%w; the worker says: %s", err, worker.said.String())
+	// As many workers as calls need by their load units, each with ports of its own.
+	var all []*process
+	for units := 0; units < calls*control.UnitsAudio; {
+		n := len(all)
+		if n == mostWorkers {
+			return h, fmt.Errorf("%d media workers have %d load units, and %d calls need more: others have this machine's time", n, units, calls)
+		}
+		name := fmt.Sprintf("0.%d", n)
+		worker, err := start(&h.counted, b.worker, "-manager", workers, "-worker", name, "-ports", fmt.Sprintf("%d-%d", 20000+2000*n, 21999+2000*n))
+		if err != nil {
+			return h, err
+		}
+		all = append(all, worker)
+		has, err := manager.has(regexp.QuoteMeta(name) + ` is registered: cpu -?\d+, (\d+) load units`)
+		if err != nil {
+			return h, fmt.Errorf("%w; the worker says: %s", err, worker.said.String())
+		}
+		more, err := strconv.Atoi(has)
+		if err != nil || more == 0 {
+			return h, fmt.Errorf("a media worker with %s load units", has)
+		}
+		units += more
 	}
 	bridge, err := start(&h.counted, b.services, "callbridge", "-settings", filepath.Join(folder, "none.json"), "-database", socket, "-listen", api,
 		"-socket", filepath.Join(folder, "api.sock"), "-folder", filepath.Join(folder, "bridge"), "-developer", login, "-media", clients,
@@ -232,7 +267,7 @@ func (b *bench) open(ctx context.Context) (h *house, err error) {
 	if err != nil {
 		return h, err
 	}
-	h.counted = []*process{bridge, manager, worker}
+	h.counted = append([]*process{bridge, manager}, all...)
 	at, err := bridge.has(`SIP listens transport=udp address=(127\.0\.0\.1:\d+)`)
 	if err != nil {
 		return h, err
@@ -274,8 +309,8 @@ func until(what string, so func() bool) error {
 }
 
 // openPeer starts the bare answerer.
-func (b *bench) openPeer(ctx context.Context) (*house, error) {
-	p, err := launch(ctx, b.self, "-answerer")
+func (b *bench) openPeer(ctx context.Context, _ int) (*house, error) {
+	p, err := b.launch(ctx, b.self, "-answerer")
 	if err != nil {
 		return nil, err
 	}
