@@ -604,7 +604,7 @@ func TestMissingPromptsAreOneLine(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, prompt.Welcome.File()), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if lines := open(); len(lines) != 1 || !strings.Contains(lines[0], string(prompt.MeetingLocked)) || strings.Contains(lines[0], string(prompt.Welcome)+" ") {
+	if lines := open(); len(lines) != 1 || !strings.Contains(lines[0], string(prompt.MeetingLocked)) || strings.Contains(lines[0], " "+string(prompt.Welcome)+" ") {
 		t.Errorf("want one line with those that are missing, got %q", lines)
 	}
 }
