@@ -58,6 +58,7 @@ func (b *bridge) parts(s *store.Store) []func(context.Context) error {
 			return nil
 		},
 		func(ctx context.Context) error { return b.calls.followSettings(ctx, s) },
+		func(ctx context.Context) error { return b.calls.warmPrompts(ctx, s) },
 		func(ctx context.Context) error { return b.calls.watchTrunks(ctx, s) },
 		func(ctx context.Context) error {
 			b.runLicences(ctx, s)
