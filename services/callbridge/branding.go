@@ -1,8 +1,6 @@
 package callbridge
 
 import (
-	"errors"
-	"io/fs"
 	"sync"
 	"time"
 
@@ -54,18 +52,10 @@ func (a *brandingAlarms) list(failures []prompts.Failure, v store.View) []api.Al
 			if profile != (store.ID{}) {
 				one.Details = append(one.Details, api.Text(name, profile.String()))
 			}
-			one.Details = append(one.Details, api.Text("fileName", f.File), api.Text("failureReason", brandingReason(f.Err)))
+			one.Details = append(one.Details, api.Text("fileName", f.File), api.Text("failureReason", f.Reason()))
 			a.active[key] = one
 			list = append(list, one)
 		}
 	}
 	return list
-}
-
-// brandingReason is a failureReason of reference section 2.11.
-func brandingReason(err error) string {
-	if errors.Is(err, fs.ErrNotExist) {
-		return "fileNotFound"
-	}
-	return "dataFormatInvalid"
 }

@@ -90,7 +90,7 @@ func (b *bridge) newCalls(o options) (*calls, error) {
 		Mixer: c.mixer, Dial: func(d sip.Dial, h sip.Handler) leg.Dialog { c.redirects(&d); return c.agent.Dial(d, h) },
 		Plan: c.rules, Order: c.byState, Settings: c.settingsOf, Targets: c.targets, Addresses: c.network.media, From: c.from,
 		Bridge: c.bridge, Group: c.group, Transfers: c.transfers, TraceFloor: b.traceFloor, Log: b.log,
-		Marks: func() config.DSCP { return b.current().DSCP },
+		Marks: func() config.DSCP { return b.current().DSCP }, TraceICE: b.traced("ice"), TraceControl: b.traced("activeControl"),
 	})
 	c.meetings = meeting.New(meeting.Options{
 		Mixer: c.mixer, Dialer: c.legs, Log: b.log, View: c.view, Prompts: meeting.FromLibrary(c.prompts),
@@ -102,7 +102,7 @@ func (b *bridge) newCalls(o options) (*calls, error) {
 		Bridge: func() *store.Record { return live.Self(c.view()) }})
 	c.meter = cdr.NewMeter(func() []meeting.LegInfo { return c.meetings.Legs(meeting.ID{}) }, c.mixer.Stats, b.log)
 	c.records = cdr.New(cdr.Options{Control: c.meetings, Stats: c.meter.Figures, Log: b.log, CallBridge: c.name, Alarm: b.recordsAlarm})
-	c.events = events.New(events.Options{Control: c.meetings, Log: b.log})
+	c.events = events.New(events.Options{Control: c.meetings, Log: b.log, Tracing: b.traced("events")})
 	c.meetings.Subscribe(c.mark.note)
 	b.traces.changed = func(name string, on bool) {
 		switch {

@@ -59,6 +59,11 @@ func (t *sipTrace) write(m sip.Trace) {
 	}
 }
 
+// traced asks whether something is traced now.
+func (b *bridge) traced(name string) func() bool {
+	return func() bool { return b.traces.Remaining(name) > 0 }
+}
+
 // traceFloor logs messages of BFCP while "bfcp" is traced: they are a few dozen bytes, and few.
 func (b *bridge) traceFloor(in bool, remote netip.AddrPort, message []byte) {
 	if b.traces.Remaining("bfcp") <= 0 {
