@@ -510,6 +510,46 @@ func TestApplyTellsWhatFailedOnceAndClearsIt(t *testing.T) {
 	}
 }
 
+// counted counts how often the kernel is asked.
+type counted struct {
+	*fakeKernel
+	asked int
+}
+
+func (c *counted) Observe(links, sysctls []string) (Observation, error) {
+	c.asked++
+	return c.fakeKernel.Observe(links, sysctls)
+}
+
+func TestAChangeOfSomethingElseDoesNotAskTheKernel(t *testing.T) {
+	k, ports := newFakeKernel("a")
+	c := &counted{fakeKernel: k}
+	r := New(Options{Kernel: c, Ports: ports})
+	with := func(zone string, address string) *config.Document {
+		doc := document(map[string]config.Interface{"a": staticFour(address, "")})
+		doc.Timezone = zone
+		return doc
+	}
+	r.Apply(t.Context(), with("UTC", "192.0.2.10/24"))
+	before := c.asked
+	if problems := r.Apply(t.Context(), with("Europe/London", "192.0.2.10/24")); len(problems) > 0 || c.asked != before {
+		t.Errorf("another time zone: asked %d times more, %v", c.asked-before, problems)
+	}
+	r.Apply(t.Context(), with("Europe/London", "192.0.2.11/24"))
+	if c.asked == before || len(k.state.Addresses) != 1 || k.state.Addresses[0].Prefix.String() != "192.0.2.11/24" {
+		t.Errorf("another address: asked %d times more, and there is %v", c.asked-before, k.state.Addresses)
+	}
+	k.fail = func(string) error { return errors.New("no room") }
+	if problems := r.Apply(t.Context(), with("UTC", "192.0.2.12/24")); len(problems) == 0 {
+		t.Error("nothing was told of what failed")
+	}
+	k.fail = nil
+	// What has failed is tried again with the next change, whatever it is.
+	if problems := r.Apply(t.Context(), with("Europe/London", "192.0.2.12/24")); len(problems) > 0 {
+		t.Errorf("once more: %v", problems)
+	}
+}
+
 func TestMTUZeroIsWhatTheDriverCameUpWith(t *testing.T) {
 	k, ports := newFakeKernel("a")
 	r := New(Options{Kernel: k, Ports: ports})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -115,10 +116,28 @@ func isOn(i config.Interface) bool { return i.IPv4.Enabled || i.IPv6.Enabled }
 // [Reconciler.Run]; DHCP clients are started and stopped by Run, so that nothing here waits for a lease. The document
 // must not be changed afterwards.
 func (r *Reconciler) Apply(ctx context.Context, doc *config.Document) []Problem {
-	problems := r.want(ctx, doc)
+	problems, same := r.wanted(doc)
+	if same {
+		return problems
+	}
+	problems = r.want(ctx, doc)
 	r.poke()
 	r.tell()
 	return problems
+}
+
+// wanted says whether a document asks for what the one before did and there is nothing left to do for that. A change of something else is
+// no reason to ask the kernel for everything; the comparison every 30 seconds goes on.
+func (r *Reconciler) wanted(doc *config.Document) (problems []Problem, same bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.document
+	if old == nil || len(r.problems) > 0 || r.changed || old.Hostname != doc.Hostname || old.DefaultInterface != doc.DefaultInterface ||
+		!reflect.DeepEqual(old.Interfaces, doc.Interfaces) {
+		return nil, false
+	}
+	r.document = doc
+	return nil, true
 }
 
 func (r *Reconciler) want(ctx context.Context, doc *config.Document) []Problem {
