@@ -83,6 +83,11 @@ bench-media: mediaworker
 soak-media: mediaworker
 	@$(GO) run ./services/media/bench -soak $(SOAK)
 
+# 200 calls of SIP with sound, and nine with pictures, through all programs, in 5 minutes.
+.PHONY: bench-calls
+bench-calls: mediaworker prompts
+	@$(GO) run ./services/media/bench calls_audio_200_late_ms calls_video_720
+
 # The TURN server beside coturn, as root, in 10 minutes.
 .PHONY: bench-turn
 bench-turn:

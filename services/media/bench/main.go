@@ -46,6 +46,8 @@ var areas = []struct {
 	{[]string{"push_cpu"}, measurePush},
 	{[]string{"tile_ssim"}, measureTile},
 	{[]string{"frame_latency_ms", "av_skew_ms", "tick_late_ms"}, measureTimes},
+	{[]string{"calls_audio_200_late_ms"}, measureCalls},
+	{[]string{"calls_video_720"}, measureCallVideo},
 }
 
 func main() {
@@ -75,6 +77,7 @@ func run(ctx context.Context, args []string) error {
 	if !filepath.IsAbs(b.worker) {
 		b.worker = filepath.Join(tree.Root, b.worker)
 	}
+	b.prompts = filepath.Join(tree.Root, "build", "prompts")
 	if b.dir, err = os.MkdirTemp("", "rotunda-bench-"); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}

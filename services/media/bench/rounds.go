@@ -17,6 +17,8 @@ type bench struct {
 	worker  string
 	encoder string
 	dir     string
+	// prompts is the folder of built-in ones.
+	prompts string
 }
 
 // side does something once and tells one number of it.

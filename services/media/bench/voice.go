@@ -86,7 +86,7 @@ func (e *ear) hear(payload []byte) {
 
 // tone is the level of a frequency in parts of the whole signal's root mean square.
 func (e *ear) tone(frequency float64) float64 {
-	w := 2 * math.Pi * frequency / voiceRate
+	w := 2 * math.Pi * frequency / float64(e.decoder.Rate())
 	var s1, s2, power float64
 	for _, v := range e.pcm {
 		s1, s2 = float64(v)+2*math.Cos(w)*s1-s2, s1
