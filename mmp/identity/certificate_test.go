@@ -1,0 +1,264 @@
+package identity
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rotunda/init/config"
+)
+
+// maker is an authority of cards.
+type maker struct {
+	t      *testing.T
+	key    *ecdsa.PrivateKey
+	cert   *x509.Certificate
+	serial int64
+}
+
+func newMaker(t *testing.T, name string, parent *maker) *maker {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &maker{t: t, key: key, serial: 100}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	by := parent
+	if by == nil {
+		m.cert, by = template, m
+	}
+	m.cert, _ = by.issue(template, &key.PublicKey)
+	return m
+}
+
+// issue signs a certificate for a key, or for a new one.
+func (m *maker) issue(template *x509.Certificate, public any) (*x509.Certificate, *ecdsa.PrivateKey) {
+	m.t.Helper()
+	var key *ecdsa.PrivateKey
+	if public == nil {
+		var err error
+		if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			m.t.Fatal(err)
+		}
+		public = &key.PublicKey
+	}
+	if template.SerialNumber == nil {
+		m.serial++
+		template.SerialNumber = big.NewInt(m.serial)
+	}
+	if template.NotAfter.IsZero() {
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, m.cert, public, m.key)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return c, key
+}
+
+func pemOf(c *x509.Certificate) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+}
+
+func card(name string) *x509.Certificate {
+	return &x509.Certificate{Subject: pkix.Name{CommonName: name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+}
+
+func settings(bundle string) *config.IdentityService {
+	return &config.IdentityService{CAC: config.CAC{Enabled: true, Issuer: "cards.crt"}, Issuer: bundle}
+}
+
+func TestAnIssuerVouchesForItsCards(t *testing.T) {
+	root := newMaker(t, "root", nil)
+	middle := newMaker(t, "cards", root)
+	stranger := newMaker(t, "root", nil)
+	good, _ := middle.issue(card("jane"), nil)
+	old := card("jane")
+	old.NotBefore, old.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-time.Hour)
+	expired, _ := middle.issue(old, nil)
+	server := card("jane")
+	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	wrongUse, _ := middle.issue(server, nil)
+	forged, _ := stranger.issue(card("jane"), nil)
+	for _, c := range []struct {
+		what, bundle string
+		chain        []*x509.Certificate
+		want         string
+	}{
+		{"a card, with what issued it", pemOf(root.cert), []*x509.Certificate{good, middle.cert}, ""},
+		{"a card, whose issuer is in the bundle", pemOf(root.cert) + pemOf(middle.cert), []*x509.Certificate{good}, ""},
+		{"a bundle without a root", pemOf(middle.cert), []*x509.Certificate{good}, ""},
+		{"a chain with a gap", pemOf(root.cert), []*x509.Certificate{good}, "unknown authority"},
+		{"an expired card", pemOf(middle.cert), []*x509.Certificate{expired}, "expired"},
+		{"a certificate of a server", pemOf(middle.cert), []*x509.Certificate{wrongUse}, "key usage"},
+		{"one of a stranger of the same name", pemOf(root.cert), []*x509.Certificate{forged}, "unknown authority"},
+		{"an authority", pemOf(root.cert), []*x509.Certificate{middle.cert}, "no person"},
+		{"nothing", pemOf(root.cert), nil, "0 certificates"},
+	} {
+		var chain [][]byte
+		for _, one := range c.chain {
+			chain = append(chain, one.Raw)
+		}
+		h, err := newIssuer(settings(c.bundle)).check(t.Context(), chain, time.Now())
+		if c.want == "" {
+			if err != nil || len(h.Names) != 1 || h.Names[0] != "jane" {
+				t.Errorf("%s: got %v, %v", c.what, h, err)
+			}
+		} else if !errors.Is(err, ErrWrong) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: want %v with %q, got %v", c.what, ErrWrong, c.want, err)
+		}
+	}
+	off := settings(pemOf(root.cert))
+	off.CAC.Enabled = false
+	if _, err := newIssuer(off).check(t.Context(), [][]byte{good.Raw, middle.cert.Raw}, time.Now()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("without cac: %v", err)
+	}
+	if _, err := newIssuer(settings("")).check(t.Context(), [][]byte{good.Raw}, time.Now()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("without an issuer: %v", err)
+	}
+	if _, err := newIssuer(settings(pemOf(root.cert))).check(t.Context(), [][]byte{{1, 2}}, time.Now()); !errors.Is(err, ErrWrong) {
+		t.Errorf("garbage: %v", err)
+	}
+}
+
+// opensslResponder is `openssl ocsp` with an index of one good and one revoked card, until the test ends.
+func opensslResponder(t *testing.T, ca *maker, good, revoked *x509.Certificate) (port int) {
+	t.Helper()
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("openssl is not installed: image/install-packages test")
+	}
+	dir := t.TempDir()
+	key, err := x509.MarshalPKCS8PrivateKey(ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamp := func(at time.Time) string { return at.UTC().Format("060102150405Z") }
+	index := fmt.Sprintf("V\t%s\t\t%04X\tunknown\t/CN=jane\nR\t%s\t%s\t%04X\tunknown\t/CN=joe\n", stamp(good.NotAfter), good.SerialNumber,
+		stamp(revoked.NotAfter), stamp(time.Now().Add(-time.Minute)), revoked.SerialNumber)
+	for name, text := range map[string]string{"ca.pem": pemOf(ca.cert), "key.pem": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})), "index.txt": index} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	cmd := exec.Command("openssl", "ocsp", "-port", fmt.Sprint(port), "-index", "index.txt", "-CA", "ca.pem", "-rsigner", "ca.pem", "-rkey", "key.pem", "-nmin", "5")
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	// It takes one connection after the other, so that one that only looks would be in the way.
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "ACCEPT") {
+			go func() {
+				for lines.Scan() {
+				}
+			}()
+			return port
+		}
+	}
+	t.Fatal("openssl ocsp ended before it listened")
+	return 0
+}
+
+func TestARevokedCardIsFoundOutByOCSP(t *testing.T) {
+	ca := newMaker(t, "cards", nil)
+	good, _ := ca.issue(card("jane"), nil)
+	revoked, _ := ca.issue(card("joe"), nil)
+	unknown, _ := ca.issue(card("jim"), nil)
+	port := opensslResponder(t, ca, good, revoked)
+	s := settings(pemOf(ca.cert))
+	s.CAC.OCSP = config.CACOCSP{Enabled: true, Responder: fmt.Sprintf("http://127.0.0.1:%d", port)}
+	check := func(s *config.IdentityService, c *x509.Certificate) error {
+		_, err := newIssuer(s).check(t.Context(), [][]byte{c.Raw}, time.Now())
+		return err
+	}
+	if err := check(s, good); err != nil {
+		t.Errorf("a good card: %v", err)
+	}
+	if err := check(s, revoked); !errors.Is(err, ErrWrong) || !strings.Contains(err.Error(), "revoked on") {
+		t.Errorf("a revoked card: %v", err)
+	}
+	if err := check(s, unknown); !errors.Is(err, ErrWrong) || !strings.Contains(err.Error(), "does not know") {
+		t.Errorf("a card that the responder does not know: %v", err)
+	}
+
+	// https in front of it, which wants the machine's own certificate.
+	near, nearKey := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "ocsp"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, nil)
+	own, ownKey := ca.issue(card("machine"), nil)
+	behind, _ := url.Parse(s.CAC.OCSP.Responder)
+	front := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(behind))
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.cert)
+	front.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{near.Raw}, PrivateKey: nearKey}}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots}
+	front.StartTLS()
+	defer front.Close()
+	s.CAC.OCSP.Responder = front.URL
+	if err := check(s, good); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("without cac ocsp certs: %v", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(ownKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Key, s.Chain = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), pemOf(own)
+	if err := check(s, good); err != nil {
+		t.Errorf("with cac ocsp certs: %v", err)
+	}
+
+	s.CAC.OCSP.Responder = "http://127.0.0.1:1"
+	if err := check(s, good); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("nobody answers: %v", err)
+	}
+	s.CAC.OCSP.Responder = ""
+	if err := check(s, good); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "names no OCSP responder") {
+		t.Errorf("no responder: %v", err)
+	}
+	named := card("jane")
+	named.OCSPServer = []string{behind.String()}
+	named.SerialNumber = good.SerialNumber
+	byName, _ := ca.issue(named, nil)
+	if err := check(s, byName); err != nil {
+		t.Errorf("the responder that the card names: %v", err)
+	}
+}
