@@ -3,6 +3,7 @@
 package qemu
 
 import (
+	"fmt"
 	"image"
 	"net/netip"
 	"net/url"
@@ -11,19 +12,24 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"rotunda/services/callbridge/leg/baresip"
+	"rotunda/services/callbridge/leg/kamailio"
+	"rotunda/services/callbridge/leg/roomsystem"
+	"rotunda/services/callbridge/leg/sipp"
 )
 
 // TestMeetingsOverSIP is a meeting on the image: telephones on its network dial a space, by its address, by the menu with a passcode, and are
-// called from the API; each hears the others and not itself and sees them; and a call is forwarded through another call control,
-// by TCP and in the clear on one side, by TLS and encrypted on the other. It runs with nothing beside it: sound and pictures keep time.
+// called from the API; each hears the others and not itself and sees them, their names and a message; a presenter's screen reaches all; keys mute
+// and change the layout; a guest waits in the lobby; and a call is forwarded through another call control, by TCP and in the clear on one side,
+// by TLS and encrypted on the other. It runs with nothing beside it: sound and pictures keep time.
 func TestMeetingsOverSIP(t *testing.T) {
-	if _, err := exec.LookPath("kamailio"); err != nil {
-		t.Skip("kamailio is not installed (Debian: kamailio, kamailio-tls-modules)")
+	for _, program := range []string{"kamailio", "sipp", "baresip"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(program + " is not installed (Debian: kamailio, kamailio-tls-modules, sip-tester, baresip-core)")
+		}
 	}
 	network := newLAN(t, "10.77.0.1/24")
 	network.run("ip", "address", "add", "10.77.0.3/24", "dev", "tap0")
@@ -60,37 +66,48 @@ func TestMeetingsOverSIP(t *testing.T) {
 		network.inside(func() { p = baresip.Start(t, o) })
 		return p
 	}
+	system := func(o roomsystem.Options) (s *roomsystem.System) {
+		o.Address, o.Width, o.Height, o.Rate = netip.MustParseAddr("10.77.0.1"), 320, 180, 5
+		network.inside(func() { s = roomsystem.Start(t, o) })
+		return s
+	}
 	alice := phone(baresip.Options{Name: "alice", DisplayName: "Alice", Tone: 500, Colour: "red", Codecs: []string{"pcmu/8000/1"}})
-	bob := phone(baresip.Options{Name: "bob", DisplayName: "Bob", Tone: 900, Colour: "blue", Codecs: []string{"pcma/8000/1"}, Encryption: "srtp"})
-	carol := phone(baresip.Options{Name: "carol", Tone: 1500, Codecs: []string{"g722/16000/1"}})
-	var space string
+	bob := phone(baresip.Options{Name: "bob", DisplayName: "MMMMMMMMMM", Tone: 900, Colour: "blue", Codecs: []string{"pcma/8000/1"}, Encryption: "srtp"})
+	var space, call string
+	var script *sipp.Caller
 	m.in("a space is dialled by its address and by the menu", func(m *trial) {
 		// Pictures small enough for emulated processors.
-		profile := m.apiCreates("callLegProfiles", url.Values{"qualityMain": {"max480p30"}, "participantLabels": {"true"}})
+		profile := m.apiCreates("callLegProfiles", url.Values{"qualityMain": {"max480p30"}, "qualityPresentation": {"max720p5"}, "participantLabels": {"true"}})
+		keys := m.apiCreates("dtmfProfiles", url.Values{"toggleMuteSelfAudio": {"*1"}, "nextLayout": {"*4"}})
+		m.api("PUT", "system/profiles", url.Values{"dtmfProfile": {keys}})
 		space = m.apiCreates("coSpaces", url.Values{"name": {"Weekly"}, "uri": {"weekly"}, "callId": {"88001"}, "passcode": {"2468"}, "defaultLayout": {"allEqual"}, "callLegProfile": {profile}})
+		m.apiCreates("coSpaces/"+space+"/accessMethods", url.Values{"uri": {"weekly.rooms"}, "callLegProfile": {profile}})
 		m.apiCreates("ivrs", url.Values{"uri": {"menu"}})
 		alice.Call("sip:weekly@10.77.0.2;transport=tcp")
 		alice.Keys("2468#")
-		carol.Call("sip:menu@10.77.0.2")
-		carol.Keys("88001#")
-		carol.Keys("2468#")
+		network.inside(func() {
+			script = sipp.Call(t, sipp.Options{Address: netip.MustParseAddr("10.77.0.1"), Server: netip.MustParseAddrPort("10.77.0.2:5060"), User: "menu", Keys: "88001#2468#", Tone: 1500})
+		})
 		alice.AwaitTone(1500)
-		carol.AwaitTone(500)
-		if !alice.HearsNot(500) || !carol.HearsNot(1500) {
-			m.t.Error("somebody hears themselves")
-		}
+		script.AwaitTone(500)
+		alice.AwaitNoTone(500)
+		script.AwaitNoTone(1500)
 	})
 	m.in("somebody is called into it, by TLS, and all see and hear each other", func(m *trial) {
 		m.apiCreates("outboundDialPlanRules", url.Values{"domain": {"phones.example"}, "sipProxy": {bob.TLS.String()}, "sipControlEncryption": {"encrypted"}})
-		call := m.liveCall(space)
+		call = m.liveCall(space)
 		participant := m.apiCreates("calls/"+call+"/participants", url.Values{"remoteParty": {"bob@phones.example"}})
 		alice.AwaitTone(900, 1500)
 		bob.AwaitTone(500, 1500)
-		carol.AwaitTone(500, 900)
-		shows(alice, "blue")
-		shows(bob, "red")
+		bob.AwaitNoTone(900)
+		script.AwaitTone(500, 900)
+		shows(bob, 0.02, "red")
+		// Bob's name is white on his tile, and a message is much more of it.
+		shows(alice, 0.02, "blue")
+		name := shows(alice, 0.001, "white")
 		m.api("PUT", "calls/"+call, url.Values{"messageText": {"MMMMMMMMMMMM"}, "messageDuration": {"permanent"}})
-		shows(alice, "white")
+		shows(alice, 1.5*name, "white")
+		m.api("PUT", "calls/"+call, url.Values{"messageText": {""}})
 		wantContains(m.t, "the call", m.api("GET", "calls/"+call, nil), "<numCallLegs>3</numCallLegs>", "<callType>coSpace</callType>")
 		legs := m.api("GET", "participants/"+participant+"/callLegs", nil)
 		id := regexp.MustCompile(`callLeg id="([0-9a-f-]{36})"`).FindStringSubmatch(legs)
@@ -98,13 +115,64 @@ func TestMeetingsOverSIP(t *testing.T) {
 			m.t.Fatalf("bob's call legs: got %s", legs)
 		}
 		wantContains(m.t, "bob's call leg", m.api("GET", "callLegs/"+id[1], nil), "<encryptedMedia>true</encryptedMedia>", "<state>connected</state>")
+	})
+	m.in("a presenter's screen reaches all, as a stream of its own or in the picture", func(m *trial) {
+		presenter := system(roomsystem.Options{Name: "presenter", DisplayName: "Presenter", Colour: "lime", Screen: "magenta"})
+		viewer := system(roomsystem.Options{Name: "viewer", FloorTCP: true})
+		presenter.Call("sip:weekly.rooms@10.77.0.2;transport=tcp")
+		viewer.Call("sip:weekly.rooms@10.77.0.2;transport=tcp")
+		shows(alice, 0.02, "lime")
+		presenter.Present()
+		viewer.AwaitOther(true)
+		viewer.AwaitScreen("magenta")
+		shows(alice, 0.1, "magenta")
+		shows(bob, 0.1, "magenta")
+		presenter.Leave()
+		viewer.AwaitOther(false)
+		viewer.Hangup()
+		shows(alice, 0.02, "blue", "lime")
+		alice.Keys("*4")
+		alice.AwaitPicture(func(picture image.Image) string {
+			if blue, lime := part(picture, "blue"), part(picture, "lime"); min(blue, lime) > 0.005 || max(blue, lime) < 0.1 {
+				return fmt.Sprintf("after the key for the next layout, blue is %.3f of the picture and lime %.3f: want one of them alone", blue, lime)
+			}
+			return ""
+		})
+		alice.Keys("*1")
+		bob.AwaitNoTone(500)
+		bob.AwaitTone(1500)
+		alice.Keys("*1")
+		bob.AwaitTone(500)
 		m.api("DELETE", "calls/"+call, nil)
-		for _, p := range []*baresip.Phone{alice, bob, carol} {
-			p.Await(baresip.Closed)
+		alice.Await(baresip.Closed)
+		bob.Await(baresip.Closed)
+		presenter.AwaitEnd()
+		script.AwaitEnd()
+	})
+	m.in("a guest waits in the lobby until the host comes", func(m *trial) {
+		waits := m.apiCreates("callLegProfiles", url.Values{"needsActivation": {"true"}, "qualityMain": {"max480p30"}})
+		leads := m.apiCreates("callLegProfiles", url.Values{"needsActivation": {"false"}, "qualityMain": {"max480p30"}})
+		lobby := m.apiCreates("coSpaces", url.Values{"name": {"Lobby"}, "uri": {"lobby"}, "callLegProfile": {waits}})
+		m.apiCreates("coSpaces/"+lobby+"/accessMethods", url.Values{"uri": {"lobby.host"}, "callLegProfile": {leads}})
+		alice.Call("sip:lobby@10.77.0.2;transport=tcp")
+		guest := regexp.MustCompile(`callLeg id="([0-9a-f-]{36})"`).FindStringSubmatch(m.api("GET", "calls/"+m.liveCall(lobby)+"/callLegs", nil))
+		if guest == nil {
+			m.t.Fatal("the guest has no call leg")
 		}
+		wantContains(m.t, "the guest's call leg", m.api("GET", "callLegs/"+guest[1], nil), "<deactivated>true</deactivated>")
+		bob.Call("sip:lobby.host@10.77.0.2;transport=tcp")
+		alice.AwaitTone(900)
+		bob.AwaitTone(500)
+		wantContains(m.t, "the guest's call leg", m.api("GET", "callLegs/"+guest[1], nil), "<deactivated>false</deactivated>")
+		m.api("DELETE", "calls/"+m.liveCall(lobby), nil)
+		alice.Await(baresip.Closed)
+		bob.Await(baresip.Closed)
 	})
 	m.in("a gateway call through another call control", func(m *trial) {
-		network.inside(func() { kamailio(t, "10.77.0.3", bob.Address.String()) })
+		certificate, key := selfSigned(t)
+		network.inside(func() {
+			kamailio.Start(t, kamailio.Options{Listen: []string{"tcp:10.77.0.3:5060", "tls:10.77.0.3:5061"}, Far: bob.Address.String(), Certificate: certificate, Key: key})
+		})
 		m.apiCreates("inboundDialPlanRules", url.Values{"domain": {"10.77.0.2"}})
 		m.apiCreates("forwardingDialPlanRules", url.Values{"matchPattern": {"far.example"}, "action": {"forward"}, "callerIdMode": {"preserve"}})
 		m.apiCreates("outboundDialPlanRules", url.Values{"domain": {"far.example"}, "sipProxy": {"10.77.0.3:5061"}, "sipControlEncryption": {"encrypted"}})
@@ -112,8 +180,8 @@ func TestMeetingsOverSIP(t *testing.T) {
 		dave.Call("sip:bob@far.example")
 		dave.AwaitTone(900)
 		bob.AwaitTone(700)
-		shows(dave, "blue")
-		shows(bob, "red")
+		shows(dave, 0.02, "blue")
+		shows(bob, 0.02, "red")
 		bob.Hangup()
 		dave.Await(baresip.Closed)
 		wantContains(m.t, "the calls", m.api("GET", "calls", nil), `<calls total="0"`)
@@ -137,102 +205,38 @@ func (m *trial) liveCall(space string) string {
 	}
 }
 
-// shows waits until a telephone is shown a colour in a fiftieth of the picture at least.
-func shows(p *baresip.Phone, colour string) {
-	like := map[string]func(r, g, b uint32) bool{
-		"red":   func(r, g, b uint32) bool { return r > 180 && g < 80 && b < 80 },
-		"blue":  func(r, g, b uint32) bool { return r < 80 && g < 80 && b > 180 },
-		"white": func(r, g, b uint32) bool { return r > 200 && g > 200 && b > 200 },
-	}[colour]
-	least := map[string]float64{"white": 0.002}[colour]
-	p.AwaitPicture(func(m image.Image) (wrong string) {
-		n, all := 0, 0
-		for y := m.Bounds().Min.Y; y < m.Bounds().Max.Y; y += 3 {
-			for x := m.Bounds().Min.X; x < m.Bounds().Max.X; x += 3 {
-				r, g, b, _ := m.At(x, y).RGBA()
-				if all++; like(r>>8, g>>8, b>>8) {
-					n++
-				}
+// shades are how colours look that went through an encoder.
+var shades = map[string]func(r, g, b uint32) bool{
+	"red":     func(r, g, b uint32) bool { return r > 180 && g < 80 && b < 80 },
+	"blue":    func(r, g, b uint32) bool { return r < 80 && g < 80 && b > 180 },
+	"lime":    func(r, g, b uint32) bool { return r < 80 && g > 180 && b < 80 },
+	"magenta": func(r, g, b uint32) bool { return r > 180 && g < 80 && b > 180 },
+	"white":   func(r, g, b uint32) bool { return r > 200 && g > 200 && b > 200 },
+}
+
+// part is how much of a picture has a colour.
+func part(m image.Image, colour string) float64 {
+	n, all := 0, 0
+	for y := m.Bounds().Min.Y; y < m.Bounds().Max.Y; y++ {
+		for x := m.Bounds().Min.X; x < m.Bounds().Max.X; x++ {
+			r, g, b, _ := m.At(x, y).RGBA()
+			if all++; shades[colour](r>>8, g>>8, b>>8) {
+				n++
 			}
 		}
-		if float64(n) < max(least, 0.02)*float64(all) && (least == 0 || float64(n) < least*float64(all)) {
-			return colour + " is not seen"
+	}
+	return float64(n) / float64(all)
+}
+
+// shows waits until a telephone is shown colours, each in such a part of the picture at least, and returns the part that the last one has.
+func shows(p *baresip.Phone, least float64, colours ...string) (has float64) {
+	p.AwaitPicture(func(m image.Image) (wrong string) {
+		for _, c := range colours {
+			if has = part(m, c); has < least {
+				return fmt.Sprintf("%s is %.4f of the picture: want %.4f", c, has, least)
+			}
 		}
 		return ""
 	})
-}
-
-const kamailioConfig = `#!KAMAILIO
-debug=1
-log_stderror=yes
-fork=no
-children=1
-tcp_children=1
-disable_tcp=no
-enable_tls=yes
-mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
-listen=tcp:HERE:5060
-listen=tls:HERE:5061
-loadmodule "tls.so"
-modparam("tls", "tls_method", "TLSv1.2+")
-modparam("tls", "certificate", "FOLDER/web.crt")
-modparam("tls", "private_key", "FOLDER/web.key")
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "siputils.so"
-loadmodule "textops.so"
-request_route {
-	if (has_totag()) {
-		if (loose_route()) { t_relay(); exit; }
-		if (is_method("ACK")) { if (t_check_trans()) t_relay(); exit; }
-		sl_send_reply("404", "Not here");
-		exit;
-	}
-	if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
-	record_route();
-	$du = "sip:FAR;transport=tcp";
-	t_relay();
-}
-`
-
-// kamailio is the call control of somebody else: it takes TLS and passes calls on by TCP.
-func kamailio(t *testing.T, here, far string) {
-	t.Helper()
-	folder := t.TempDir()
-	certificate, key := selfSigned(t)
-	for from, to := range map[string]string{certificate: "web.crt", key: "web.key"} {
-		b, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, to), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	config := filepath.Join(folder, "kamailio.cfg")
-	if err := os.WriteFile(config, []byte(strings.NewReplacer("HERE", here, "FOLDER", folder, "FAR", far).Replace(kamailioConfig)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command("kamailio", "-f", config, "-DD", "-E", "-w", folder, "-Y", folder, "-m", "32", "-M", "8")
-	// Its processes are ended together, and what they say goes to a file: one that is left would keep a pipe open for ever.
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	said, err := os.Create(filepath.Join(folder, "said"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer said.Close()
-	command.Stdout, command.Stderr = said, said
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
-		_ = command.Wait()
-		if t.Failed() {
-			text, _ := os.ReadFile(said.Name())
-			t.Logf("kamailio said:\n%s", text)
-		}
-	})
+	return has
 }
