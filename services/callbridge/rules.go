@@ -31,6 +31,7 @@ func (b *bridge) hook() *rules {
 	b.hookSpaces(r)
 	b.hookDirectory()
 	b.hookLicences()
+	b.hookPages()
 	b.api.HandlePage(http.MethodPost, schema.CallSettings.URLPath()+"/applyToActiveCalls", b.applyCallSettings)
 	for _, o := range []*schema.Object{schema.InboundDialPlanRule, schema.ForwardingDialPlanRule, schema.OutboundDialPlanRule, schema.DialTransform} {
 		b.api.Hook(o, api.Hooks{Prepare: dialplan.Prepare})

@@ -13,7 +13,7 @@ import (
 
 // allPages are those that can be opened without an object.
 func allPages() []string {
-	list := []string{"/status", "/status/calls", "/status/users", "/status/database", "/configuration/general", "/configuration/directory", "/configuration/calls",
+	list := []string{"/status", "/status/calls", "/status/users", "/status/database", "/status/licences", "/configuration/trace", "/configuration/trace?uri=nobody@example.com", "/configuration/general", "/configuration/directory", "/configuration/calls",
 		"/configuration/outbound", "/configuration/outbound?add=1", "/configuration/incoming", "/configuration/incoming?match.add=1", "/configuration/incoming?forward.add=1",
 		"/configuration/cdr", "/configuration/cdr?add=1", "/configuration/spaces", "/configuration/spaces?add=1", "/configuration/api", "/logs/events", "/logs/tracing", "/user"}
 	for _, r := range reports {

@@ -230,6 +230,8 @@ func (s *Server) routes() {
 	s.page("GET /status/calls", both, (*visit).statusCalls)
 	s.page("GET /status/users", both, (*visit).statusUsers)
 	s.page("GET /status/database", both, (*visit).statusDatabase)
+	s.page("/status/licences", both, (*visit).licences)
+	s.page("GET /configuration/trace", both, (*visit).traceCall)
 	s.page("/configuration/general", both, (*visit).general)
 	s.page("/configuration/directory", both, (*visit).directory)
 	s.page("POST /configuration/directory/sync", both, (*visit).syncNow)

@@ -19,7 +19,10 @@ type statusPage struct {
 	Load                                 string
 	Clustered                            bool
 	Faults                               []faultRow
-	Lines                                []line
+	// Licences are sentences about licence files that do not count, Trial is the day on which a trial began.
+	Licences []string
+	Trial    string
+	Lines    []line
 	// Trouble says why something is missing.
 	Trouble, LogTrouble string
 }
@@ -51,6 +54,12 @@ func (v *visit) statusGeneral() {
 		for _, n := range alarms.Nodes {
 			p.Faults = append(p.Faults, newFaultRow(n))
 		}
+	}
+	if licences, err := v.get(pagePrefix+"licences", nil); err == nil {
+		for _, n := range licences.Find("problem") {
+			p.Licences = append(p.Licences, upper(n.Text)+".")
+		}
+		p.Trial = licences.Get("trial")
 	}
 	lines, err := v.logLines("messages", func(l *line) bool { return l.Severity <= severityOf("warning") }, recentLines)
 	if err != nil {

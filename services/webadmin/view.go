@@ -49,10 +49,10 @@ type item struct {
 func menus(in *session, path string) []menu {
 	all := []menu{
 		{"Status", "pulse", []item{{Title: "General", Path: "/status"}, {Title: "Calls", Path: "/status/calls"}, {Title: "Users", Path: "/status/users"},
-			{Title: "Database", Path: "/status/database"}}},
+			{Title: "Database", Path: "/status/database"}, {Title: "Licences", Path: "/status/licences"}}},
 		{"Configuration", "sliders", []item{{Title: "General", Path: "/configuration/general"}, {Title: "Active Directory", Path: "/configuration/directory"},
 			{Title: "Call settings", Path: "/configuration/calls"}, {Title: "Outbound calls", Path: "/configuration/outbound"},
-			{Title: "Incoming calls", Path: "/configuration/incoming"}, {Title: "CDR settings", Path: "/configuration/cdr"},
+			{Title: "Incoming calls", Path: "/configuration/incoming"}, {Title: "Trace a call", Path: "/configuration/trace"}, {Title: "CDR settings", Path: "/configuration/cdr"},
 			{Title: "Spaces", Path: "/configuration/spaces"}, {Title: "API", Path: "/configuration/api"}}},
 		{"Logs", "lines", []item{{Title: "Event log", Path: "/logs/events"}, {Title: "Detailed tracing", Path: "/logs/tracing"}}},
 		{"User", "person", []item{{Title: "Current user", Path: "/user"}}},
@@ -147,7 +147,7 @@ func (s *Server) parse() map[string]*template.Template {
 	}
 	shared := template.Must(template.New("").Funcs(functions).ParseFS(files, "pages/frame.html", "pages/icons.html", "pages/fields.html", "pages/grid.html"))
 	views := map[string]*template.Template{}
-	for _, name := range []string{"login", "resume", "problem", "status", "calls", "users", "database", "sections", "progress", "grids", "confirm",
+	for _, name := range []string{"login", "resume", "problem", "status", "calls", "users", "database", "licences", "trace", "sections", "progress", "grids", "confirm",
 		"explorer", "report", "collection", "object", "choose", "events", "tracing", "user"} {
 		views[name] = template.Must(template.Must(shared.Clone()).ParseFS(files, "pages/"+name+".html"))
 	}
