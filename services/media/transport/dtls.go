@@ -153,6 +153,7 @@ func (a *association) connect(ctx context.Context, h *control.Handover, ice bool
 			return verify(raw[0], h.Fingerprints)
 		}),
 	}
+	shared = append(shared, approved()...)
 	shim := &recordConn{e: a.e, in: a.records.Load()}
 	var conn *dtls.Conn
 	var err error
