@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"slices"
@@ -66,6 +67,8 @@ func (f Failure) Reason() string {
 	var status statusError
 	var large *sizeError
 	switch {
+	case errors.Is(f.Err, fs.ErrNotExist), errors.As(f.Err, &status) && (status == http.StatusNotFound || status == http.StatusGone):
+		return "fileNotFound"
 	case errors.As(f.Err, &name):
 		return "dnsFailure"
 	case errors.As(f.Err, &unreachable):
