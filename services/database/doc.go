@@ -23,7 +23,8 @@
 //
 // It forgets revisions after five minutes, gives free pages back when half of the file is free, warns at four fifths of the quota,
 // and lets writes in again by itself when a full database has been emptied (keeper.go). It serves a consistent snapshot for
-// backups on the same socket (snapshot.go).
+// backups on the same socket (snapshot.go). Whoever needs a copy of everything has a stream of it, beside etcd's own services, which is read from the
+// file front to back (everything.go, package copying).
 //
 // # Memory
 //

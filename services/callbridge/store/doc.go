@@ -3,7 +3,8 @@
 //
 // # Reading
 //
-// Reads never ask the database. The copy is loaded at one revision, a watch of everything brings each later change, and a change is
+// Reads never ask the database. The copy is loaded at one revision, from a stream of everything (services/database/copying) or, where the
+// database has none, by a range; a watch of everything brings each later change, and a change is
 // applied whole: whoever reads sees each transaction of the database altogether or not at all. When the watch cannot go on (what it
 // missed was compacted, or the database was put back to an earlier state), the copy is taken anew while reads go on with the one
 // there is; subscribers are told of the differences.
