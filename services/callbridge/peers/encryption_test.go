@@ -36,8 +36,8 @@ func TestMediaAreEncryptedAsTheSettingsSay(t *testing.T) {
 		c.phone.Await(baresip.Established)
 		l := h.totals("callLegs", "1").Children[0]
 		until(t, "the leg of a call to "+c.uri, func() bool {
-			d := h.reads("callLegs/" + l.attr("id"))
-			return d.at("status", "state") == "connected" && d.at("status", "encryptedMedia") == c.want
+			d := h.reads("callLegs/" + l.Attr("id"))
+			return d.At("status", "state") == "connected" && d.At("status", "encryptedMedia") == c.want
 		})
 		c.phone.Hangup()
 		c.phone.Await(baresip.Closed)
@@ -46,7 +46,7 @@ func TestMediaAreEncryptedAsTheSettingsSay(t *testing.T) {
 	t.Log("TLS without encrypted media, by an outbound rule")
 	h.creates("outboundDialPlanRules", "domain", "phones.example", "sipProxy", unable.TLS.String(), "sipControlEncryption", "encrypted")
 	able.Call(h.address("optional", "tcp"))
-	call := h.totals("calls", "1").Children[0].attr("id")
+	call := h.totals("calls", "1").Children[0].Attr("id")
 	h.creates("calls/"+call+"/participants", "remoteParty", "unable@phones.example")
 	unable.Await(baresip.Established)
 	unable.Keys("1")
@@ -54,8 +54,8 @@ func TestMediaAreEncryptedAsTheSettingsSay(t *testing.T) {
 	unable.AwaitTone(500)
 	encrypted := map[string]string{}
 	for _, l := range h.totals("callLegs", "2").Children {
-		d := h.reads("callLegs/" + l.attr("id"))
-		encrypted[d.at("direction")] = d.at("status", "encryptedMedia")
+		d := h.reads("callLegs/" + l.Attr("id"))
+		encrypted[d.At("direction")] = d.At("status", "encryptedMedia")
 	}
 	if encrypted["incoming"] != "true" || encrypted["outgoing"] != "false" {
 		t.Errorf("encrypted media: got %v, want the incoming call's alone", encrypted)

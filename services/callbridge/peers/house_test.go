@@ -8,7 +8,6 @@ package peers
 
 import (
 	"bytes"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"net"
@@ -26,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"rotunda/services/callbridge/api/apitest"
 	"rotunda/services/database/databasetest"
 
 	// What the programs are made of, so that go test runs again when it has changed.
@@ -222,40 +222,6 @@ func (h *house) address(user, transport string) string {
 	return fmt.Sprintf("sip:%s@%s;transport=%s", user, h.sip[transport], transport)
 }
 
-// element is XML as it comes.
-type element struct {
-	XMLName  xml.Name
-	Attrs    []xml.Attr `xml:",any,attr"`
-	Text     string     `xml:",chardata"`
-	Children []element  `xml:",any"`
-}
-
-// at returns the text below a path of names, "" for nothing.
-func (e element) at(path ...string) string {
-	for _, name := range path {
-		found := false
-		for _, c := range e.Children {
-			if c.XMLName.Local == name {
-				e, found = c, true
-				break
-			}
-		}
-		if !found {
-			return ""
-		}
-	}
-	return strings.TrimSpace(e.Text)
-}
-
-func (e element) attr(name string) string {
-	for _, a := range e.Attrs {
-		if a.Name.Local == name {
-			return a.Value
-		}
-	}
-	return ""
-}
-
 // ask sends a request to the API, which must succeed.
 func (h *house) ask(method, path string, values url.Values) (body, location string) {
 	h.Helper()
@@ -304,21 +270,21 @@ func (h *house) sets(path string, pairs ...string) {
 }
 
 // reads returns an object, or a list.
-func (h *house) reads(path string) element {
+func (h *house) reads(path string) apitest.Element {
 	h.Helper()
 	body, _ := h.ask("GET", path, nil)
-	var e element
-	if err := xml.Unmarshal([]byte(body), &e); err != nil {
+	e, err := apitest.Parse([]byte(body))
+	if err != nil {
 		h.Fatalf("%s: %v in %s", path, err, body)
 	}
 	return e
 }
 
 // totals waits until a list has so many.
-func (h *house) totals(path, want string) element {
+func (h *house) totals(path, want string) apitest.Element {
 	h.Helper()
-	var e element
-	until(h.T, path+" to be "+want, func() bool { e = h.reads(path); return e.attr("total") == want })
+	var e apitest.Element
+	until(h.T, path+" to be "+want, func() bool { e = h.reads(path); return e.Attr("total") == want })
 	return e
 }
 

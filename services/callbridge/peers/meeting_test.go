@@ -69,19 +69,19 @@ func TestThoseInASpaceHearAndSeeEachOtherAndNotThemselves(t *testing.T) {
 		sees(p, 0.1, append(all, "-"+colours[tone])...)
 	}
 	calls := h.totals("calls", "1")
-	call := calls.Children[0].attr("id")
-	if got := calls.Children[0].at("coSpace"); got != space {
+	call := calls.Children[0].Attr("id")
+	if got := calls.Children[0].At("coSpace"); got != space {
 		t.Errorf("the call is of space %q, want %s", got, space)
 	}
 	legs := h.totals("callLegs", "3")
 	for _, l := range legs.Children {
-		detail := h.reads("callLegs/" + l.attr("id"))
-		if state, layout := detail.at("status", "state"), detail.at("status", "activeLayout"); state != "connected" || layout != "allEqual" {
-			t.Errorf("leg %s: got state %q and layout %q, want connected and allEqual", l.at("name"), state, layout)
+		detail := h.reads("callLegs/" + l.Attr("id"))
+		if state, layout := detail.At("status", "state"), detail.At("status", "activeLayout"); state != "connected" || layout != "allEqual" {
+			t.Errorf("leg %s: got state %q and layout %q, want connected and allEqual", l.At("name"), state, layout)
 		}
-		until(t, "figures of "+l.at("name"), func() bool {
-			d := h.reads("callLegs/" + l.attr("id"))
-			return d.at("status", "rxVideo", "codec") == "h264" && d.at("status", "txAudio", "codec") == "opus" && d.at("status", "rxVideo", "width") == "640"
+		until(t, "figures of "+l.At("name"), func() bool {
+			d := h.reads("callLegs/" + l.Attr("id"))
+			return d.At("status", "rxVideo", "codec") == "h264" && d.At("status", "txAudio", "codec") == "opus" && d.At("status", "rxVideo", "width") == "640"
 		})
 	}
 	t.Log("a message on the screens")
@@ -110,8 +110,8 @@ func TestThoseInASpaceHearAndSeeEachOtherAndNotThemselves(t *testing.T) {
 func participant(h *house, call, name string) string {
 	h.Helper()
 	for _, p := range h.reads("calls/" + call + "/participants").Children {
-		if p.at("name") == name {
-			return p.attr("id")
+		if p.At("name") == name {
+			return p.Attr("id")
 		}
 	}
 	h.Fatalf("nobody is called %s", name)
@@ -149,7 +149,7 @@ func TestTheMenuAsksForANumberAndAPasscode(t *testing.T) {
 	host.AwaitTone(1300)
 	script.AwaitTone(500)
 	script.AwaitNoTone(1300)
-	h.ask("DELETE", "calls/"+h.totals("calls", "1").Children[0].attr("id"), nil)
+	h.ask("DELETE", "calls/"+h.totals("calls", "1").Children[0].Attr("id"), nil)
 	script.AwaitEnd()
 	host.Await(baresip.Closed)
 }
@@ -167,11 +167,11 @@ func TestAGuestWaitsInTheLobbyUntilTheHostComes(t *testing.T) {
 	guest.Keys("#")
 	other.Call(h.address("lobby", "udp"))
 	other.Keys("#")
-	call := h.totals("calls", "1").Children[0].attr("id")
+	call := h.totals("calls", "1").Children[0].Attr("id")
 	h.totals("calls/"+call+"/participants", "2")
 	for _, l := range h.reads("callLegs").Children {
-		if got := h.reads("callLegs/"+l.attr("id")).at("status", "deactivated"); got != "true" {
-			t.Errorf("%s: deactivated is %q, want true", l.at("name"), got)
+		if got := h.reads("callLegs/"+l.Attr("id")).At("status", "deactivated"); got != "true" {
+			t.Errorf("%s: deactivated is %q, want true", l.At("name"), got)
 		}
 	}
 	if guest.Hears(1500) || other.Hears(900) {
@@ -202,17 +202,17 @@ func TestKeysMuteAndChangeTheLayoutAndEndTheMeeting(t *testing.T) {
 	bob.AwaitNoTone(500)
 	alice.Keys("*1")
 	bob.AwaitTone(500)
-	call := h.totals("calls", "1").Children[0].attr("id")
+	call := h.totals("calls", "1").Children[0].Attr("id")
 	legs := h.totals("calls/"+call+"/callLegs", "2")
 	id := ""
 	for _, l := range legs.Children {
-		if strings.HasPrefix(l.at("remoteParty"), "bob@") {
-			id = l.attr("id")
+		if strings.HasPrefix(l.At("remoteParty"), "bob@") {
+			id = l.Attr("id")
 		}
 	}
-	before := h.reads("callLegs/"+id).at("status", "layout")
+	before := h.reads("callLegs/"+id).At("status", "layout")
 	bob.Keys("*4")
-	until(t, "another layout", func() bool { l := h.reads("callLegs/"+id).at("status", "layout"); return l != before && l != "" })
+	until(t, "another layout", func() bool { l := h.reads("callLegs/"+id).At("status", "layout"); return l != before && l != "" })
 	alice.Keys("**9")
 	alice.Await(baresip.Closed)
 	bob.Await(baresip.Closed)
@@ -226,8 +226,8 @@ func TestSomebodyIsCalledIntoTheMeeting(t *testing.T) {
 	h.creates("outboundDialPlanRules", "domain", "phones.example", "sipProxy", bob.Address.String(), "sipControlEncryption", "unencrypted")
 	alice := baresip.Start(t, baresip.Options{Name: "alice", Tone: 500})
 	alice.Call(h.address("out", "udp"))
-	call := h.totals("calls", "1").Children[0].attr("id")
-	if got := h.reads("calls/" + call).at("coSpace"); got != space {
+	call := h.totals("calls", "1").Children[0].Attr("id")
+	if got := h.reads("calls/" + call).At("coSpace"); got != space {
 		t.Errorf("the call is of space %q, want %s", got, space)
 	}
 	id := h.creates("calls/"+call+"/participants", "remoteParty", "bob@phones.example", "nameLabelOverride", "Robert")
@@ -241,7 +241,7 @@ func TestSomebodyIsCalledIntoTheMeeting(t *testing.T) {
 	bob.AwaitTone(500)
 	until(t, "the participant", func() bool {
 		p := h.reads("participants/" + id)
-		return p.at("name") == "Robert" && p.at("status", "state") == "connected"
+		return p.At("name") == "Robert" && p.At("status", "state") == "connected"
 	})
 	h.ask("DELETE", "participants/"+id, nil)
 	bob.Await(baresip.Closed)
@@ -261,14 +261,14 @@ func TestACallIsForwardedToAnotherCallControl(t *testing.T) {
 	bob.AwaitTone(500)
 	sees(alice, 0.5, "blue")
 	sees(bob, 0.5, "red")
-	call := h.totals("calls", "1").Children[0].attr("id")
-	if got := h.reads("calls/" + call).at("callType"); got != "forwarding" {
+	call := h.totals("calls", "1").Children[0].Attr("id")
+	if got := h.reads("calls/" + call).At("callType"); got != "forwarding" {
 		t.Errorf("the call is of type %q, want forwarding", got)
 	}
 	ciphers := map[string]bool{}
 	for _, l := range h.totals("calls/"+call+"/callLegs", "2").Children {
-		d := h.reads("callLegs/" + l.attr("id"))
-		ciphers[d.at("direction")+" "+d.at("status", "encryptedMedia")] = true
+		d := h.reads("callLegs/" + l.Attr("id"))
+		ciphers[d.At("direction")+" "+d.At("status", "encryptedMedia")] = true
 	}
 	if !ciphers["outgoing true"] || !ciphers["incoming false"] {
 		t.Errorf("want the outgoing leg encrypted alone, got %v", ciphers)
@@ -313,7 +313,7 @@ func TestACallBridgeThatDiedLeavesNoCallBehind(t *testing.T) {
 	alarms := h.reads("system/alarms")
 	found := false
 	for _, a := range alarms.Children {
-		found = found || strings.Contains(strings.ToLower(a.at("type")), "restart") || strings.Contains(strings.ToLower(a.at("type")), "crash")
+		found = found || strings.Contains(strings.ToLower(a.At("type")), "restart") || strings.Contains(strings.ToLower(a.At("type")), "crash")
 	}
 	if !found {
 		t.Errorf("no alarm tells of the unexpected restart: %v", alarms)

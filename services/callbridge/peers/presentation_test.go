@@ -40,18 +40,18 @@ func TestAPresentersScreenReachesAll(t *testing.T) {
 	// The picture of people goes on beside the second stream.
 	viewer.AwaitPicture(wants(0.1, "blue"))
 	call := h.totals("calls", "1").Children[0]
-	if got := call.at("coSpace"); got != space {
+	if got := call.At("coSpace"); got != space {
 		t.Errorf("the call is of space %q, want %s", got, space)
 	}
 	legs := map[string]string{}
 	for _, l := range h.totals("callLegs", "3").Children {
-		legs[l.at("name")] = l.attr("id")
+		legs[l.At("name")] = l.Attr("id")
 	}
 	until(t, "the presenter's leg to receive a presentation", func() bool {
 		for _, status := range h.reads("callLegs/" + legs["Presenter"]).Children {
 			for _, c := range status.Children {
-				if c.XMLName.Local == "rxVideo" && c.attr("role") == "presentation" {
-					return c.at("width") == "640"
+				if c.XMLName.Local == "rxVideo" && c.Attr("role") == "presentation" {
+					return c.At("width") == "640"
 				}
 			}
 		}
@@ -72,6 +72,6 @@ func TestAPresentersScreenReachesAll(t *testing.T) {
 	viewer.Hangup()
 	presenter.AwaitOther(false)
 	sees(phone, 0.2, "blue", "-yellow")
-	h.ask("DELETE", "calls/"+call.attr("id"), nil)
+	h.ask("DELETE", "calls/"+call.Attr("id"), nil)
 	presenter.AwaitEnd()
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/emiago/sipgo"
 	gosip "github.com/emiago/sipgo/sip"
+
+	"rotunda/services/callbridge/leg/kamailio"
 )
 
 // TestSipgoCallsAndIsCalled has the dialogs of another library at the far end.
@@ -174,77 +176,18 @@ func TestBaresipCalls(t *testing.T) {
 	}
 }
 
-const kamailioConfig = `#!KAMAILIO
-debug=1
-log_stderror=yes
-fork=no
-children=1
-tcp_children=1
-disable_tcp=no
-mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
-listen=udp:HERE
-listen=tcp:HERE
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "siputils.so"
-loadmodule "textops.so"
-request_route {
-	if (has_totag()) {
-		if (loose_route()) { t_relay(); exit; }
-		if (is_method("ACK")) { if (t_check_trans()) t_relay(); exit; }
-		sl_send_reply("404", "Not here");
-		exit;
-	}
-	if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
-	record_route();
-	$du = "sip:FAR;transport=tcp";
-	t_relay();
-}
-`
-
 // TestThroughKamailio has a proxy between two agents that records its route: UDP on one side, TCP on the other.
 func TestThroughKamailio(t *testing.T) {
 	t.Parallel()
-	program, err := exec.LookPath("kamailio")
-	if err != nil {
-		t.Skip("kamailio is not installed")
-	}
 	a, b := newEnd(t, unhurried), newEnd(t, unhurried)
 	here := "127.0.0." + strconv.Itoa(100+os.Getpid()%100) + ":" + strconv.Itoa(20000+os.Getpid()%10000)
-	dir := t.TempDir()
-	config := filepath.Join(dir, "kamailio.cfg")
-	text := strings.ReplaceAll(strings.ReplaceAll(kamailioConfig, "HERE", here), "FAR", b.at(TCP).Address.String())
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "-f", config, "-DD", "-E", "-w", dir, "-Y", dir, "-m", "16", "-M", "4")
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
-		select {
-		case <-done:
-		case <-time.After(patience):
-			cmd.Process.Kill()
-			<-done
-		}
-	})
+	kamailio.Start(t, kamailio.Options{Listen: []string{"udp:" + here, "tcp:" + here}, Far: b.at(TCP).Address.String()})
 	bound(t, here)
 	for _, hangup := range []string{"caller", "callee"} {
 		p := a.call(Target{Transport: UDP, Address: mustAddr(here)})
 		var q *party
 		select {
 		case q = <-b.incoming:
-		case err := <-done:
-			done <- err
-			t.Fatalf("kamailio ends: %v\n%s", err, out.String())
 		case <-time.After(3 * patience):
 			t.Fatalf("no call came in; the caller saw\n%s", a.wire.text())
 		}
