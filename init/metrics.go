@@ -14,7 +14,10 @@ import (
 // metricsUser gathers figures. Its group may enter the folders of daemons' sockets.
 var metricsUser = supervise.User{Name: "metrics", UID: 112, GID: 112}
 
-// gathering of figures always goes on: it listens on loopback alone, and works when it is asked.
+// figuresFolder has a folder for each daemon, with its socket.
+func figuresFolder() string { return filepath.Join(settingsRoot, "figures") }
+
+// metricsGatherer always runs: it listens on loopback alone, and works when it is asked.
 var metricsGatherer = configured{
 	user:     metricsUser,
 	wanted:   func(*config.Document) bool { return true },
@@ -27,7 +30,7 @@ func metricsSpec(system []int) supervise.Spec {
 	return supervise.Spec{
 		Name:    metricsUser.Name,
 		Program: "/init",
-		Args:    []string{"metrics"},
+		Args:    []string{"metrics", "-folder", figuresFolder()},
 		User:    metricsUser,
 		Confine: supervise.Confine{ReadOnly: []string{"/proc", "/sys/fs/cgroup", settingsRoot}},
 		CPUs:    system,
@@ -44,8 +47,8 @@ func (m *machine) countsOn(s supervise.Spec) supervise.Spec {
 	if !metrics.Asked(s.Name) || len(s.Args) > 0 && s.Args[0] == "idle" {
 		return s
 	}
-	folder := filepath.Dir(metrics.Socket(s.User.Name))
-	err := os.MkdirAll(metrics.Folder, 0o755)
+	folder := filepath.Join(figuresFolder(), s.User.Name)
+	err := os.MkdirAll(figuresFolder(), 0o755)
 	if err == nil {
 		err = ownFolder(folder, fs.FileMode(0o750), s.User.UID, metricsUser.GID)
 	}
@@ -53,7 +56,7 @@ func (m *machine) countsOn(s supervise.Spec) supervise.Spec {
 		m.warn("prepare the figures of %s: %v", s.User.Name, err)
 		return s
 	}
-	s.Args = append(s.Args, "-metrics", metrics.Socket(s.User.Name))
+	s.Args = append(s.Args, "-metrics", filepath.Join(folder, "socket"))
 	s.Confine.ReadWrite = append(s.Confine.ReadWrite, folder)
 	return s
 }

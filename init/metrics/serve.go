@@ -8,17 +8,13 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"rotunda/init/callers"
 )
 
-// Folder has a folder for each daemon, which PID 1 makes.
+// Folder has a folder for each daemon, which PID 1 makes, with the socket that the daemon answers on.
 const Folder = "/run/rotunda/figures"
-
-// Socket is where a daemon answers.
-func Socket(daemon string) string { return filepath.Join(Folder, daemon, "socket") }
 
 // ContentType is that of the text.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
