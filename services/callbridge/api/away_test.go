@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"rotunda/services/callbridge/store"
 	"rotunda/services/database/databasetest"
@@ -12,7 +13,7 @@ import (
 
 func TestWithoutTheDatabaseObjectsAreReadAndNotChanged(t *testing.T) {
 	database := databasetest.New(t)
-	st, err := store.Open(t.Context(), store.Options{Client: database.Client()})
+	st, err := store.Open(t.Context(), store.Options{Client: database.Client(), Patience: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +33,14 @@ func TestWithoutTheDatabaseObjectsAreReadAndNotChanged(t *testing.T) {
 	d.fails(d.api(http.MethodPost, one, nil), http.StatusBadRequest, "invalidOperation")
 	d.fails(d.api(http.MethodPut, one, url.Values{"tenant": {"x"}}), http.StatusBadRequest, "tenant:invalidValue")
 	database.Start()
-	if a := d.api(http.MethodPut, one, url.Values{"name": {"Lobby"}}); a.status != http.StatusOK {
-		t.Fatalf("want 200, got %d %s", a.status, a.body)
+	for end := time.Now().Add(time.Minute); ; {
+		a := d.api(http.MethodPut, one, url.Values{"name": {"Lobby"}})
+		if a.status == http.StatusOK {
+			break
+		}
+		if time.Now().After(end) || a.status != http.StatusServiceUnavailable {
+			t.Fatalf("want 200 when the database is back, got %d %s", a.status, a.body)
+		}
 	}
 	if name, _ := d.read(one, nil).get("name"); name != "Lobby" {
 		t.Errorf("want Lobby, got %s", name)

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -20,6 +22,9 @@ type Options struct {
 	Machine ID
 	// Log may be nil.
 	Log *slog.Logger
+	// Patience is how long a write waits for its turn, and then for a database that is away, whose last attempt may take three times as long; 0 is
+	// 5 s.
+	Patience time.Duration
 }
 
 // Store is the objects. It is safe for concurrent use.
@@ -28,6 +33,8 @@ type Store struct {
 	client  *clientv3.Client
 	machine ID
 	log     *slog.Logger
+	// patience is that of the options.
+	patience time.Duration
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -62,13 +69,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.New("store: no client of the database")
 	}
 	s := &Store{
-		model: tables(), client: o.Client, machine: o.Machine, log: o.Log,
+		model: tables(), client: o.Client, machine: o.Machine, log: o.Log, patience: cmp.Or(o.Patience, usualPatience),
 		moved: make(chan struct{}), lost: make(chan struct{}, 1),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.queue.wake = make(chan struct{}, 1)
+	s.writer.attempt = attemptTimes * s.patience
 	s.writer.key = fencesKey + "writer/" + o.Machine.String() + "/" + uuid.NewString()
 	s.cleaner.wake = make(chan struct{}, 1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

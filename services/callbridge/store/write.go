@@ -22,7 +22,7 @@ func (s *Store) Write(ctx context.Context, f func(tx *Tx) error) error {
 	}
 	r := &request{turn: make(chan *Tx), ran: make(chan outcome, 1), done: make(chan error, 1)}
 	s.queue.push(r)
-	impatient := time.NewTimer(patience)
+	impatient := time.NewTimer(s.patience)
 	defer impatient.Stop()
 	ended, closed := ctx.Done(), s.ctx.Done()
 	for {
@@ -40,7 +40,7 @@ func (s *Store) Write(ctx context.Context, f func(tx *Tx) error) error {
 			if r.withdraw() {
 				return ErrUnavailable
 			}
-			impatient.Reset(patience)
+			impatient.Reset(s.patience)
 		case <-closed:
 			if r.withdraw() {
 				return ErrUnavailable
@@ -51,10 +51,10 @@ func (s *Store) Write(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 const (
-	// patience is how long a write waits for its turn, and then for a database that is away.
-	patience = 5 * time.Second
-	// attemptTimeout is how long a database that is there may take for one transaction.
-	attemptTimeout = 15 * time.Second
+	// usualPatience is that of [Options].
+	usualPatience = 5 * time.Second
+	// attemptTimes patience is how long a database that is there may take for one transaction.
+	attemptTimes = 3
 	// settleTimeout is how long it may take to say where it is.
 	settleTimeout = 3 * time.Second
 	// arrival is how long what was committed may be on its way back into the copy. The caller is better told late than told wrong.
@@ -161,7 +161,7 @@ type result struct {
 // commit brings the first of some requests into the database, as many as go into one transaction, and returns those that are to
 // run, or to run again.
 func (s *Store) commit(requests []*request) (left []*request) {
-	until := time.Now().Add(patience)
+	until := time.Now().Add(s.patience)
 	most := len(requests)
 	for attempt := 0; ; attempt++ {
 		b, results, left := s.runAll(requests, most)

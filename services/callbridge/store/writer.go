@@ -23,6 +23,8 @@ type writer struct {
 	key      string
 	number   uint64
 	revision int64 // of key
+	// attempt is how long a database that is there may take for one transaction.
+	attempt time.Duration
 }
 
 // send commits a transaction, and makes no further attempt after a time. ok is false when its comparisons failed; revision is then one at
@@ -33,7 +35,7 @@ func (w *writer) send(ctx context.Context, c *clientv3.Client, compare []clientv
 	compare = append(compare, clientv3.Compare(clientv3.ModRevision(w.key), "=", w.revision))
 	then = append(then, clientv3.OpPut(w.key, number))
 	for {
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		attempt, cancel := context.WithTimeout(ctx, w.attempt)
 		r, err := c.Txn(attempt).If(compare...).Then(then...).Else(clientv3.OpGet(w.key)).Commit()
 		cancel()
 		switch {
