@@ -15,7 +15,8 @@ import (
 
 // areas are what can be measured.
 var areas = map[string]func(context.Context, qemu.Tree) ([]figures.Figure, error){
-	"boot": measureBoot,
+	"boot":   measureBoot,
+	"system": measureSystem,
 }
 
 func main() {
@@ -29,7 +30,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) != 1 || areas[args[0]] == nil {
-		return fmt.Errorf("want one area of: boot")
+		return fmt.Errorf("want one area of: boot, system")
 	}
 	tree, err := qemu.FindTree()
 	if err != nil {
