@@ -33,6 +33,7 @@ resolver:x:108:108:DNS:/run:/bin/false
 timesync:x:109:109:clock:/run:/bin/false
 syslog:x:110:110:log forwarding:/run:/bin/false
 capture:x:120:120:packet capture:/run:/bin/false
+identity:x:122:122:directories and cards:/run:/bin/false
 `
 
 const group = `root:x:0:
@@ -48,6 +49,7 @@ resolver:x:108:
 timesync:x:109:
 syslog:x:110:
 capture:x:120:
+identity:x:122:
 `
 
 // resolvers is the resolver of PID 1's program alone, which knows whom to ask.
