@@ -2,7 +2,6 @@ package callbridge
 
 import (
 	"context"
-	"encoding/xml"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"rotunda/services/callbridge/api/apitest"
 	"rotunda/services/callbridge/meeting"
 	"rotunda/services/database/databasetest"
 	"rotunda/services/media/control"
@@ -71,45 +71,11 @@ func (h *house) sip(transport string) netip.AddrPort {
 	return at
 }
 
-// element is XML as it comes.
-type element struct {
-	XMLName  xml.Name
-	Attrs    []xml.Attr `xml:",any,attr"`
-	Text     string     `xml:",chardata"`
-	Children []element  `xml:",any"`
-}
-
-// at returns the text below a path of names, "" for nothing.
-func (e element) at(path ...string) string {
-	for _, name := range path {
-		found := false
-		for _, c := range e.Children {
-			if c.XMLName.Local == name {
-				e, found = c, true
-				break
-			}
-		}
-		if !found {
-			return ""
-		}
-	}
-	return strings.TrimSpace(e.Text)
-}
-
-func (e element) attr(name string) string {
-	for _, a := range e.Attrs {
-		if a.Name.Local == name {
-			return a.Value
-		}
-	}
-	return ""
-}
-
-func (h *house) read(path string) element {
+func (h *house) read(path string) apitest.Element {
 	h.t.Helper()
 	body, _ := h.expect(http.MethodGet, "/api/v1/"+path, nil)
-	var e element
-	if err := xml.Unmarshal([]byte(body), &e); err != nil {
+	e, err := apitest.Parse([]byte(body))
+	if err != nil {
 		h.t.Fatalf("%s: %v in %s", path, err, body)
 	}
 	return e
@@ -215,30 +181,30 @@ func TestACallToASpaceIsShownAndEndedByTheAPI(t *testing.T) {
 		wait := h.call(callerScenario("88001"), transport)
 		until(t, "a connected leg", func() bool {
 			legs := h.read("callLegs")
-			return len(legs.Children) == 1 && h.read("callLegs/"+legs.Children[0].attr("id")).at("status", "state") == "connected"
+			return len(legs.Children) == 1 && h.read("callLegs/"+legs.Children[0].Attr("id")).At("status", "state") == "connected"
 		})
 		calls := h.read("calls")
-		if calls.attr("total") != "1" || calls.Children[0].at("name") != "Weekly" || calls.Children[0].at("coSpace") != space {
+		if calls.Attr("total") != "1" || calls.Children[0].At("name") != "Weekly" || calls.Children[0].At("coSpace") != space {
 			t.Fatalf("want the call of the space, got %+v", calls)
 		}
-		call := calls.Children[0].attr("id")
+		call := calls.Children[0].Attr("id")
 		one := h.read("calls/" + call)
 		for field, want := range map[string]string{"callType": "coSpace", "numCallLegs": "1", "maxCallLegs": "1", "numParticipantsLocal": "1", "numParticipantsRemote": "0", "locked": "false"} {
-			if got := one.at(field); got != want {
+			if got := one.At(field); got != want {
 				t.Errorf("calls/…: %s: want %s, got %q", field, want, got)
 			}
 		}
 		people := h.read("calls/" + call + "/participants")
-		if people.attr("total") != "1" || people.Children[0].at("name") != "Anna" || people.Children[0].at("call") != call {
+		if people.Attr("total") != "1" || people.Children[0].At("name") != "Anna" || people.Children[0].At("call") != call {
 			t.Errorf("want Anna, got %+v", people)
 		}
-		leg := h.read("callLegs/" + h.read("callLegs").Children[0].attr("id"))
+		leg := h.read("callLegs/" + h.read("callLegs").Children[0].Attr("id"))
 		for path, want := range map[string]string{"remoteParty": "anna@example.com", "type": "sip", "direction": "incoming", "status/unencryptedMedia": "true", "status/encryptedMedia": "false", "status/deactivated": "false"} {
-			if got := leg.at(strings.Split(path, "/")...); got != want {
+			if got := leg.At(strings.Split(path, "/")...); got != want {
 				t.Errorf("callLegs/…: %s: want %s, got %q", path, want, got)
 			}
 		}
-		if s := h.read("system/status"); s.at("callLegsActive") != "1" {
+		if s := h.read("system/status"); s.At("callLegsActive") != "1" {
 			t.Errorf("want one active leg, got %+v", s)
 		}
 		if _, err := os.Stat(filepath.Join(h.options.folder, upFile)); err != nil {
@@ -246,9 +212,9 @@ func TestACallToASpaceIsShownAndEndedByTheAPI(t *testing.T) {
 		}
 		h.expect(http.MethodDelete, "/api/v1/calls/"+call, nil)
 		wait()
-		until(t, "no call", func() bool { return h.read("calls").attr("total") == "0" })
+		until(t, "no call", func() bool { return h.read("calls").Attr("total") == "0" })
 	}
-	if s := h.read("system/status"); s.at("callLegsCompleted") != "2" || s.at("callLegsMaxActive") != "1" {
+	if s := h.read("system/status"); s.At("callLegsCompleted") != "2" || s.At("callLegsMaxActive") != "1" {
 		t.Errorf("want two legs that are over, got %+v", s)
 	}
 	if n := strings.Count(h.log.String(), "incoming SIP call to="); n != 2 {
@@ -280,10 +246,10 @@ func TestAtItsEndTheCallBridgeTellsEveryFarEnd(t *testing.T) {
 	h, _ := openWithMedia(t)
 	h.expect(http.MethodPost, "/api/v1/coSpaces", url.Values{"name": {"Weekly"}, "uri": {"88001"}})
 	wait := h.call(callerScenario("88001"), "udp")
-	until(t, "a call", func() bool { return h.read("system/status").at("callLegsActive") == "1" })
+	until(t, "a call", func() bool { return h.read("system/status").At("callLegsActive") == "1" })
 	until(t, "a connected leg", func() bool {
 		legs := h.read("callLegs")
-		return len(legs.Children) == 1 && h.read("callLegs/"+legs.Children[0].attr("id")).at("status", "state") == "connected"
+		return len(legs.Children) == 1 && h.read("callLegs/"+legs.Children[0].Attr("id")).At("status", "state") == "connected"
 	})
 	h.end()
 	wait()

@@ -127,7 +127,7 @@ func TestAfterAKillFarEndsFindOutAndTheAlarmIsRaised(t *testing.T) {
 	phone.send("ACK", "")
 	until(t, "the call is up", func() bool {
 		_, err := os.Stat(filepath.Join(h.options.folder, upFile))
-		return err == nil && h.read("system/status").at("callLegsActive") == "1"
+		return err == nil && h.read("system/status").At("callLegsActive") == "1"
 	})
 	if err := first.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestAfterAKillFarEndsFindOutAndTheAlarmIsRaised(t *testing.T) {
 	until(t, "the alarm", func() bool {
 		return strings.Contains(fmt.Sprint(h.read("system/alarms")), restarted)
 	})
-	if n := h.read("calls").attr("total"); n != "0" {
+	if n := h.read("calls").Attr("total"); n != "0" {
 		t.Errorf("want no call, got %s", n)
 	}
 	phone.send("BYE", "")

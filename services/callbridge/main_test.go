@@ -337,6 +337,10 @@ func (book) CheckPassword(_ context.Context, user, password string, from shell.S
 
 func (book) LoggedIn(*shell.Login) {}
 
+func (book) CheckCard(context.Context, [][]byte, shell.Source) (*shell.Login, error) {
+	return nil, errors.New("no cards here")
+}
+
 func TestLoginsAreThoseOfTheManagementShell(t *testing.T) {
 	path := filepath.Join(socketFolder(t), "admission.sock")
 	accounts := &mmpAccounts{admission.NewClient(path)}

@@ -54,8 +54,8 @@ func answerer(t *testing.T) string {
 func (h *house) states() map[string]string {
 	all := map[string]string{}
 	for _, leg := range h.read("callLegs").Children {
-		one := h.read("callLegs/" + leg.attr("id"))
-		all[one.at("direction")] = one.at("status", "state")
+		one := h.read("callLegs/" + leg.Attr("id"))
+		all[one.At("direction")] = one.At("status", "state")
 	}
 	return all
 }
@@ -72,8 +72,8 @@ func TestAGatewayCallAndACallOutOfAMeeting(t *testing.T) {
 		s := h.states()
 		return s["incoming"] == "connected" && s["outgoing"] == "connected"
 	})
-	call := h.read("calls").Children[0].attr("id")
-	if got := h.read("calls/" + call).at("callType"); got != "forwarding" {
+	call := h.read("calls").Children[0].Attr("id")
+	if got := h.read("calls/" + call).At("callType"); got != "forwarding" {
 		t.Errorf("want a forwarded call, got %s", got)
 	}
 	if text := h.log.String(); !strings.Contains(text, `verdict="forwarded to meetingroom1@vc.example.com"`) {
@@ -87,12 +87,12 @@ func TestAGatewayCallAndACallOutOfAMeeting(t *testing.T) {
 	call = location[strings.LastIndex(location, "/")+1:]
 	_, location = h.expect(http.MethodPost, "/api/v1/calls/"+call+"/participants", url.Values{"remoteParty": {"room2@vc.example.com"}, "confirmation": {"false"}})
 	person := strings.TrimPrefix(location, "/api/v1/")
-	until(t, "the room is in the meeting", func() bool { return h.read(person).at("status", "state") == "connected" })
-	if got := h.read(person); got.at("uri") != "room2@vc.example.com" || got.at("call") != call {
+	until(t, "the room is in the meeting", func() bool { return h.read(person).At("status", "state") == "connected" })
+	if got := h.read(person); got.At("uri") != "room2@vc.example.com" || got.At("call") != call {
 		t.Errorf("want the room in the call, got %+v", got)
 	}
 	h.expect(http.MethodDelete, "/api/v1/"+person, nil)
-	until(t, "the room is gone", func() bool { return h.read("calls/"+call).at("numParticipantsLocal") == "0" })
+	until(t, "the room is gone", func() bool { return h.read("calls/"+call).At("numParticipantsLocal") == "0" })
 }
 
 func TestTrunksOfOtherCallBridgesAreNotWatched(t *testing.T) {

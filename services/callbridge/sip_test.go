@@ -241,14 +241,14 @@ func TestSIPIsTracedForAWhile(t *testing.T) {
 	wait := h.call(callerScenario("88001"), "udp")
 	until(t, "a connected leg", func() bool {
 		legs := h.read("callLegs")
-		return len(legs.Children) == 1 && h.read("callLegs/"+legs.Children[0].attr("id")).at("status", "state") == "connected"
+		return len(legs.Children) == 1 && h.read("callLegs/"+legs.Children[0].Attr("id")).At("status", "state") == "connected"
 	})
 	for _, want := range []string{`SIP trace: SIP UDP received from 127\.0\.0\.1:\d+`, `SIP trace: INVITE sip:88001@`, `SIP trace: SIP/2\.0 200 OK`, `SIP trace: m=audio 6000 RTP/AVP 0`, "dial plan: .*the table is empty"} {
 		until(t, want, func() bool { return regexp.MustCompile(want).MatchString(h.log.String()) })
 	}
 	h.expect(http.MethodPut, "/api/v1/system/timedLogging", url.Values{"sip": {"0"}})
 	before := strings.Count(h.log.String(), "SIP trace:")
-	h.expect(http.MethodDelete, "/api/v1/calls/"+h.read("calls").Children[0].attr("id"), nil)
+	h.expect(http.MethodDelete, "/api/v1/calls/"+h.read("calls").Children[0].Attr("id"), nil)
 	wait()
 	if after := strings.Count(h.log.String(), "SIP trace:"); after != before {
 		t.Errorf("the trace was ended, and %d lines came after it", after-before)
