@@ -62,8 +62,8 @@ func (d Deps) dscpCommands() []grammar.Command {
 		{
 			Syntax: "dscp (4|6) <traffic> (<value:dscp>|none)", Roles: admins,
 			Help: "Mark a type of traffic of IPv4 or IPv6, or mark it no more",
-			Detail: "For example dscp 4 oa&m 0x22. It takes effect at once. signaling is SIP and BFCP; oa&m is SSH, web, DNS, NTP, LDAP, syslog and SNMP; media that the media " +
-				"service does not mark by itself, and TURN, get the value of multimedia.",
+			Detail: "For example dscp 4 oa&m 0x22. It takes effect at once. signaling is SIP and BFCP; oa&m is SSH, web, DNS, NTP, LDAP, syslog and SNMP; voice is the sound of calls, " +
+				"multimedia their pictures and what TURN relays, multimedia-streaming what goes to recorders and streamers, low-latency the control of cameras.",
 			Run: d.setDSCP,
 		},
 		{
