@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
@@ -11,6 +12,9 @@ import (
 
 	"rotunda/services/database/copying"
 )
+
+// muchSent is from how many bytes on the memory that sending took is given back at once.
+const muchSent = 64 << 20
 
 // everything is the [copying.Source] of this node: the rows of the database file up to the revision that is the last one now.
 //
@@ -41,23 +45,27 @@ func (n *Node) everything(ctx context.Context, revision func(int64) error, batch
 	if rows == nil {
 		return nil
 	}
-	var out []byte
+	out, sent := make([]byte, 0, copying.BatchSize+copying.BatchSize/8), 0
 	cursor := rows.Cursor()
 	for key, value := cursor.First(); key != nil && mvcc.BytesToRev(key).Main <= last; key, value = cursor.Next() {
-		if out == nil {
-			out = make([]byte, 0, copying.BatchSize+copying.BatchSize/8)
-		}
 		if out = copying.Append(out, value, mvcc.IsTombstone(key)); len(out) < copying.BatchSize {
 			continue
 		}
 		if err := batch(out); err != nil {
 			return err
 		}
-		// gRPC may hold on to it until it is on its way.
-		out = nil
+		// The message that went out has a copy.
+		sent += len(out)
+		out = out[:0]
 	}
 	if len(out) > 0 {
-		return batch(out)
+		if err := batch(out); err != nil {
+			return err
+		}
+	}
+	if sent >= muchSent {
+		// Both processes are at their largest now.
+		debug.FreeOSMemory()
 	}
 	return ctx.Err()
 }
