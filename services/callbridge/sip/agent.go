@@ -521,7 +521,7 @@ func (a *Agent) requested(m *message) {
 		a.answer(m, 501, "")
 		return
 	}
-	u, f := parseURI(m.uri)
+	u, f := parseURI(m.called())
 	switch {
 	case f != nil:
 		a.answer(m, 400, "request URI: "+f.why)

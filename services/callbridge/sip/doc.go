@@ -11,6 +11,7 @@
 //   - A UDP source that has not shown that it gets our answers is sent one answer to a request, which is no longer than needed; a 2xx to INVITE
 //     is sent again four times.
 //   - A transaction's message is written once; retransmissions send the same bytes.
+//   - What the network says of a datagram (ICMP) counts for a request that has heard nothing yet, and that it quotes; no call that is up ends by it.
 //
 // After a crash nothing is left: calls that were up are ended by the far ends' session timers (RFC 4028) and, as our answer to whatever they send
 // in a dialog that nobody knows is 481, by their next request. Far ends that die are found by our session timers in the same way.
@@ -23,6 +24,6 @@
 // that nobody can be told what is wrong.
 //
 // Source: RFC 3261, 3262 (PRACK), 3263 (by the caller's resolver), 3311 (UPDATE), 3326 (Reason), 3515 and 4488 (REFER), 3581 (rport), 3891
-// (Replaces), 4028 (session timers), 5626 (keep-alives), 5923, 6026, 6086 (INFO), 7616 and 8760 (digest); deployment guide chapters 6, 16.1 and
+// (Replaces), 3966 (tel), 4028 (session timers), 5626 (keep-alives), 5923, 6026, 6086 (INFO), 7616 and 8760 (digest); deployment guide chapters 6, 16.1 and
 // appendix B.
 package sip

@@ -41,7 +41,7 @@ func (a *Agent) invited(m *message, guarded bool) {
 		a.sendAnswer(m.path, r, r.write(nil))
 		return
 	}
-	c := &Call{a: a, incoming: true, callID: m.callID, localTag: random(16), uri: m.uri, state: stateCalling, forwards: m.maxForwards,
+	c := &Call{a: a, incoming: true, callID: m.callID, localTag: random(16), uri: m.called(), state: stateCalling, forwards: m.maxForwards,
 		from: Party{clean(m.from.name), m.from.uri.text}, to: Party{clean(m.to.name), m.to.uri.text},
 		remoteTag: m.from.tag, localValue: withoutTag(m.get("To")), remoteValue: withoutTag(m.get("From")), target: contactOf(m),
 		remoteSeq: m.cseq, head: m, offer: sdpOf(m), invite: m, path: m.path, theirSDP: sdpOf(m),
@@ -56,7 +56,7 @@ func (a *Agent) invited(m *message, guarded bool) {
 	}
 	c.routes = m.list("Record-Route")
 	c.routes = c.routes[:min(len(c.routes), 32)]
-	u, _ := parseURI(m.uri)
+	u, _ := parseURI(c.uri)
 	c.contact = a.contact(u.user, "", m.path, u.scheme == "sips")
 	if h, short := c.tooShort(m); short {
 		r := a.responseTo(m, 422, "", a.statelessTag(m))
