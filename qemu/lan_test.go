@@ -27,6 +27,8 @@ type lan struct {
 	cable *Segment
 	// host is the address of this side.
 	host netip.Prefix
+	// watch holds a func([]byte) that sees each frame of the machine.
+	watch atomic.Value
 }
 
 var lans atomic.Int32
@@ -37,18 +39,20 @@ func newLAN(t *testing.T, host string) *lan {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	l := &lan{t: t, name: fmt.Sprintf("rotunda%d-%d", os.Getpid(), lans.Add(1)), host: netip.MustParsePrefix(host)}
-	l.command("ip", "netns", "add", l.name)
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", l.name).Run() })
+	l := newNamespace(t)
+	l.host = netip.MustParsePrefix(host)
 	var tap *os.File
 	var err error
 	if l.inside(func() { tap, err = openTAP("tap0") }); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"link set lo up", "address add " + host + " dev tap0", "link set tap0 up"} {
+	for _, line := range []string{"address add " + host + " dev tap0", "link set tap0 up"} {
 		l.run(append([]string{"ip"}, strings.Fields(line)...)...)
 	}
 	l.cable = NewSegment(func(_ *Segment, frame []byte) {
+		if see, ok := l.watch.Load().(func([]byte)); ok {
+			see(frame)
+		}
 		// A device that is full drops, as a network does.
 		_, _ = tap.Write(frame)
 	})
@@ -71,6 +75,16 @@ func newLAN(t *testing.T, host string) *lan {
 		_ = tap.Close()
 		<-done
 	})
+	return l
+}
+
+// newNamespace makes a network without any cable.
+func newNamespace(t *testing.T) *lan {
+	t.Helper()
+	l := &lan{t: t, name: fmt.Sprintf("rotunda%d-%d", os.Getpid(), lans.Add(1))}
+	l.command("ip", "netns", "add", l.name)
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", l.name).Run() })
+	l.run("ip", "link", "set", "lo", "up")
 	return l
 }
 
