@@ -133,7 +133,7 @@ func TestAMessageInAllItsForms(t *testing.T) {
 	}
 	c.Accept([]byte("answer"))
 	ok := r.get("SIP/2.0 200")
-	if v := field(ok, "Contact"); !strings.HasPrefix(v, "<sip:sp%61ce;x=y@") {
+	if v := field(ok, "Contact"); !strings.HasPrefix(v, "<sip:space;x=y@") {
 		t.Errorf("Contact: %s", v)
 	}
 	if v := field(ok, "Session-Expires"); v != "1800;refresher=uac" {

@@ -49,10 +49,35 @@ func telephone(m *message) (string, bool) {
 	return b.String() + "@" + host + ";user=phone", true
 }
 
-// called is the URI that a request is for: its own, or what a telephone number means here.
+// called is the URI that a request is for: its own, or what a telephone number means here. Characters of its user part that are escaped without need are
+// not any more: it is the same URI (RFC 3261 19.1.4), and the dial plan has them as people write them.
 func (m *message) called() string {
 	if text, ok := telephone(m); ok {
 		return text
 	}
-	return m.uri
+	u, f := parseURI(m.uri)
+	if f != nil || strings.IndexByte(u.user, '%') < 0 {
+		return m.uri
+	}
+	var b strings.Builder
+	for i := 0; i < len(u.user); i++ {
+		if u.user[i] == '%' {
+			if c := unhex(u.user[i+1])<<4 | unhex(u.user[i+2]); isLetter(c) || strings.IndexByte("0123456789-_.!~*'()&=+$,/", c) >= 0 {
+				b.WriteByte(c)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(u.user[i])
+	}
+	return strings.Replace(m.uri, u.user+"@", b.String()+"@", 1)
+}
+
+func isLetter(c byte) bool { return 'a' <= lower(c) && lower(c) <= 'z' }
+
+func unhex(c byte) byte {
+	if c = lower(c); c >= 'a' {
+		return c - 'a' + 10
+	}
+	return c - '0'
 }

@@ -39,3 +39,14 @@ func TestTelephoneNumbers(t *testing.T) {
 	r.send(strings.Replace(invite("nonumber", ""), "INVITE sip:space@example.com", "INVITE tel:nobody", 1))
 	r.get("SIP/2.0 416")
 }
+
+func TestEscapesWithoutNeed(t *testing.T) {
+	for uri, want := range map[string]string{
+		"sip:sp%61ce@example.com": "sip:space@example.com", "sip:%2B49%2f1@example.com;x=%61": "sip:+49/1@example.com;x=%61", "sips:a%40b%3Bc%25%20@example.com": "sips:a%40b%3Bc%25%20@example.com",
+		"sip:%C3%a4%5a@example.com": "sip:%C3%a4Z@example.com", "sip:example.com": "sip:example.com", "sip:a%4@example.com": "sip:a%4@example.com",
+	} {
+		if got := (&message{uri: uri}).called(); got != want {
+			t.Errorf("%s became %s, wanted %s", uri, got, want)
+		}
+	}
+}
