@@ -38,6 +38,11 @@ func TestWhoLooksForAFaultFindsWhatTheyNeed(t *testing.T) {
 	m.in("a capture lasts until Ctrl-C and is read by tshark", func(m *trial) {
 		m.typed("pcap b\r")
 		m.expect(time.Minute, `Ctrl-C ends it`)
+		// The line comes before the first packet is captured. A second one is refused meanwhile, which takes longer than that.
+		m.await("syslog tail 50", "capture on interface b (")
+		if r, err := m.admin().Run(m.within(commandLimit), "pcap b", nil); err != nil || r.Status != 1 || !strings.Contains(r.Stdout, "there already is a capture on interface b") {
+			m.t.Errorf("a second capture: status %d, %v, %s", r.Status, err, r.Stdout)
+		}
 		network.inside(func() {
 			conn, err := net.Dial("tcp", "10.77.0.2:22")
 			if err != nil {
@@ -60,7 +65,6 @@ func TestWhoLooksForAFaultFindsWhatTheyNeed(t *testing.T) {
 				_, _ = datagrams.Write(make([]byte, 500))
 			}
 		})
-		m.sshFails("pcap b", "there already is a capture on interface b")
 		m.typed("\x03")
 		got := m.expect(time.Minute, `(\d+) packets captured, (\d+) dropped\s+(\S+\.pcap) \(`)
 		if got[2] != "0" || !regexp.MustCompile(`^rotunda-b-\d{8}T\d{6}Z\.pcap$`).MatchString(got[3]) {
