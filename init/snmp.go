@@ -21,7 +21,7 @@ var snmpAgent = configured{
 	wanted:  func(doc *config.Document) bool { return doc.SNMP.Wanted() },
 	settings: func(_ *gathering, doc *config.Document) any {
 		s := doc.SNMP
-		return config.SNMPService{Enabled: s.Enabled, Hostname: doc.Hostname, Engine: s.Engine, Communities: s.Communities, Users: s.Users, Traps: s.Traps}
+		return config.SNMPService{Enabled: s.Enabled, Hostname: doc.Hostname, Engine: s.Engine, Communities: s.Communities, Users: s.Users, Traps: s.Traps, Approved: doc.FIPS.Enabled}
 	},
 	spec: func(m *machine, _ *config.Document) supervise.Spec {
 		if err := ownFolder(snmpFolder, 0o700, snmpUser.UID, snmpUser.GID); err != nil {
