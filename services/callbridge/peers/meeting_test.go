@@ -84,6 +84,8 @@ func TestThoseInASpaceHearAndSeeEachOtherAndNotThemselves(t *testing.T) {
 			return d.At("status", "rxVideo", "codec") == "h264" && d.At("status", "txAudio", "codec") == "opus" && d.At("status", "rxVideo", "width") == "640"
 		})
 	}
+	// Nothing is white without names and messages.
+	sees(phones[900], 0.002, "-white")
 	t.Log("a message on the screens")
 	h.sets("calls/"+call, "messageText", "MMMMMMMMMM WWWWWWWWWW", "messageDuration", "permanent", "messagePosition", "middle")
 	for _, p := range phones {
