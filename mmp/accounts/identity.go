@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/syslog"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -189,6 +190,11 @@ func (s *Store) checkCardKey(ctx context.Context, user string, key ssh.PublicKey
 		holder, err := s.cfg.Identity.CheckCertificate(ctx, chain)
 		if err != nil {
 			s.event(syslog.LOG_WARNING, fmt.Sprintf("A card's key from %s is refused: %v", from, err))
+			continue
+		}
+		// Whoever keeps certificates may put such a file, and must not become somebody else by it.
+		if !slices.ContainsFunc(holder.Names, func(name string) bool { return strings.EqualFold(name, user) }) {
+			s.event(syslog.LOG_WARNING, fmt.Sprintf("A card's key from %s is refused: %s in the file of %s is of %s", from, holder.Title, user, strings.Join(holder.Names, ", ")))
 			continue
 		}
 		login, err := s.admitCard(ctx, user, holder.Title, from)

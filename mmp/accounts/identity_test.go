@@ -215,7 +215,7 @@ func TestTheKeyOfACardIsAskedAboutAtEachLogin(t *testing.T) {
 		_, err := w.CheckKey(t.Context(), user, k, desk)
 		return err
 	}
-	a.vouched = true
+	a.vouched, a.names = true, []string{"x", "Carol"}
 	if check(key, "carol") == nil {
 		t.Error("the key of a card was taken without cac")
 	}
@@ -225,6 +225,10 @@ func TestTheKeyOfACardIsAskedAboutAtEachLogin(t *testing.T) {
 	}
 	if check(key, "dan") == nil {
 		t.Error("a card opened somebody else's account")
+	}
+	w.files["admin.crt"] = file
+	if check(key, "admin") == nil {
+		t.Error("a card opened the account of an administrator, as whose its certificate was put")
 	}
 	if check(other, "carol") == nil {
 		t.Error("a key by carol.pub was taken of a user of the directory")
