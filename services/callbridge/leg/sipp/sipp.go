@@ -41,7 +41,7 @@ type Options struct {
 	// Server is called, by udp or tcp ("" is udp), as User.
 	Server          netip.AddrPort
 	Transport, User string
-	// Keys are pressed after the call is up, one each 300 ms; then it talks in Tone (Hz).
+	// Keys are pressed two seconds after the call is up, one each 300 ms; then it talks in Tone (Hz).
 	Keys string
 	Tone int
 }
@@ -54,8 +54,12 @@ type Caller struct {
 	ear   *ear
 }
 
-// talks is how long the tone lasts.
-const talks = 3 * time.Minute
+const (
+	// listens is how long it says nothing first, as somebody does who hears a menu's prompt.
+	listens = 2 * time.Second
+	// talks is how long the recording lasts.
+	talks = 3 * time.Minute
+)
 
 // rate of sound in samples a second, frame of a packet.
 const (
@@ -282,6 +286,11 @@ func record(keys string, tone int) ([]byte, error) {
 		packet(0, false, header.Timestamp, coded[:n])
 		step()
 		return nil
+	}
+	for range listens / (20 * time.Millisecond) {
+		if err := speak(0); err != nil {
+			return nil, err
+		}
 	}
 	for _, k := range keys {
 		event := strings.IndexRune("0123456789*#ABCD", k)
