@@ -22,7 +22,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -104,7 +103,8 @@ func Call(t testing.TB, o Options) *Caller {
 		"-m", "1", "-t", mode, "-nostdin", "-timeout", "170s", "-timeout_error", "-trace_err", o.Server.String())
 	command.Dir = folder
 	command.Stdout, command.Stderr = c.said, c.said
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// No signal for the parent's death: that would be the death of this thread, which is gone as soon as a step of a test in a network
+	// namespace is over. Whoever is left over ends by its own time-out.
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -190,10 +190,12 @@ func (c *Caller) AwaitEnd() {
 	}
 }
 
-// scenario calls user, plays the recording, and waits for BYE.
+// scenario calls user, plays the recording, and waits for BYE. It refuses every change on the way, as telephone gateways do: a bridge
+// may offer pictures to whoever has entered a meeting that has some.
 func scenario(user, recording string) string {
 	head := "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom: \"SIPp\" <sip:sipp@[local_ip]:[local_port]>;tag=[pid]S[call_number]\n"
 	tail := "Call-ID: [call_id]\nMax-Forwards: 70\n"
+	last := "\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n"
 	return `<?xml version="1.0" encoding="ISO-8859-1" ?><!DOCTYPE scenario SYSTEM "sipp.dtd"><scenario name="caller">
 <send retrans="500"><![CDATA[
 INVITE sip:` + user + `@[remote_ip]:[remote_port] SIP/2.0
@@ -223,15 +225,18 @@ Content-Length: 0
 
 ]]></send>
 <nop><action><exec play_pcap_audio="` + recording + `"/></action></nop>
-<recv request="BYE"></recv>
+<label id="1"/>
+<recv request="INVITE" optional="true" next="2"></recv>
+<recv request="BYE" next="3"></recv>
+<label id="2"/>
+<send retrans="500"><![CDATA[
+SIP/2.0 488 Not Acceptable Here` + last + `Content-Length: 0
+
+]]></send>
+<recv request="ACK" next="1"></recv>
+<label id="3"/>
 <send><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:]
-[last_Call-ID:]
-[last_CSeq:]
-Content-Length: 0
+SIP/2.0 200 OK` + last + `Content-Length: 0
 
 ]]></send>
 </scenario>`
