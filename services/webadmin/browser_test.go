@@ -132,6 +132,7 @@ func openBrowser(t *testing.T, s *site) *tab {
 }
 
 func TestWithTheKeyboardAloneASpaceIsMadeChangedAndDeleted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	p := openBrowser(t, s)
 	p.visit("/login")
@@ -237,6 +238,7 @@ func (t *tab) signIn(user string) {
 }
 
 func TestEveryPageFitsOntoAPhone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	space := made(t, v, "coSpaces", "v.name", "A meeting with a name that is quite long and holdsAWordWithoutAnyBlanksInIt", "v.uri", strings.Repeat("long.", 12))
@@ -265,6 +267,7 @@ func TestEveryPageFitsOntoAPhone(t *testing.T) {
 }
 
 func TestTheDirectoryPageKeepsThreeObjects(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	if !has(v.get("/configuration/directory").find("button", "class", "main")[0], "disabled") {
@@ -292,6 +295,7 @@ func TestTheDirectoryPageKeepsThreeObjects(t *testing.T) {
 // TestAnImportShowsItsProgress has a stand-in for the Call Bridge that answers what an import goes through: a real one cannot be halted
 // at each step.
 func TestAnImportShowsItsProgress(t *testing.T) {
+	t.Parallel()
 	const id = "7d2c3a5e-4a0c-4b1f-9e54-0d4f5a9f4a11"
 	var step atomic.Int32
 	states := []string{"<state>pending</state>", "<state>inProgress</state><numUsersImported>120</numUsersImported>",
@@ -339,6 +343,7 @@ func TestAnImportShowsItsProgress(t *testing.T) {
 }
 
 func TestWithoutScriptEverythingWorks(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	p := openBrowser(t, s)
 	p.Command("Emulation.setScriptExecutionDisabled", map[string]any{"value": true})

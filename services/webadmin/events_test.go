@@ -138,6 +138,7 @@ func TestEventsArePassedOnAndEndWithThePort(t *testing.T) {
 
 // TestAScriptHearsOfACallThroughTheWebAdmin goes all the way: HTTPS, the Call Bridge's socket, meetings.
 func TestAScriptHearsOfACallThroughTheWebAdmin(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -23,6 +23,8 @@ import (
 
 	"rotunda/services/callbridge"
 	"rotunda/services/database/databasetest"
+	"rotunda/services/media/control"
+	"rotunda/services/media/control/controltest"
 )
 
 // callBridge tells the test binary that it is to be a Call Bridge; the value are its arguments.
@@ -58,7 +60,30 @@ func await(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// startBridge starts a real database and a real Call Bridge, which is a process of its own, and returns the socket of its API.
+// startEngine starts a media engine that holds what it is told and mixes nothing, and returns its address. Without one the Call Bridge
+// waits for it before it tells the load, which every look at Status asks for.
+func startEngine(t testing.TB) string {
+	t.Helper()
+	l, err := control.Listen("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := control.NewDispatcher(controltest.New(control.WorkerStatus{Name: "0.0", Capacity: 1000}), control.DispatcherOptions{Role: control.RoleManager})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Listen(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		d.Close()
+		if err := <-done; err != nil {
+			t.Errorf("media engine: %v", err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// startBridge starts a real database and a real Call Bridge, which is a process of its own, and returns the socket of its API. Tests that
+// have one of their own run side by side: most of their time is that of programs that start and end.
 func startBridge(t testing.TB) string {
 	t.Helper()
 	db := databasetest.New(t)
@@ -72,8 +97,11 @@ func startBridge(t testing.TB) string {
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), callBridge+"="+strings.Join([]string{"-settings", filepath.Join(dir, "settings.json"), "-database", db.Socket(), "-listen", "",
 		"-socket", socket, "-folder", filepath.Join(dir, "own"), "-front", fmt.Sprint(os.Getuid()), "-developer", "script:Script-4711",
+		"-media", startEngine(t),
 		// Ports that the kernel chooses: others may have those of SIP.
-		"-sip", "0", "-sips", "0"}, "\n"))
+		"-sip", "0", "-sips", "0"}, "\n"),
+		// A program with the race detector waits a second before it ends, for reports of others.
+		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	said := &said{}
 	c.Stdout, c.Stderr = said, said
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -34,6 +34,7 @@ func allPages() []string {
 }
 
 func TestEveryPageIsThereAndCanBeUsedByAScreenReader(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	pages := append([]string{}, allPages()...)
@@ -145,6 +146,7 @@ func names(n *html.Node) (list []string) {
 }
 
 func TestASpaceIsMadeChangedFoundAndDeletedOnItsPage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("appadmin")
 	p := v.submit(v.get("/configuration/spaces?add=1"), "add", "v.name", "Call 001", "v.uri", "88001", "v.callId", "88001", "v.passcode", "123456")
@@ -190,6 +192,7 @@ func TestASpaceIsMadeChangedFoundAndDeletedOnItsPage(t *testing.T) {
 }
 
 func TestOnlyWhatWasChangedIsSent(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	one, two := s.signedIn("admin"), s.signedIn("appadmin")
 	path := made(t, one, "coSpaces", "v.name", "Weekly", "v.uri", "weekly")
@@ -203,6 +206,7 @@ func TestOnlyWhatWasChangedIsSent(t *testing.T) {
 }
 
 func TestTheExplorerChoosesDeletesAndKeepsWhatWasTyped(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	profile := made(t, v, "callLegProfiles", "v.name", "Presenters")
@@ -239,6 +243,7 @@ func TestTheExplorerChoosesDeletesAndKeepsWhatWasTyped(t *testing.T) {
 }
 
 func TestAValueThatTheAPIRefusesIsToldBesideItsField(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	p := v.submit(v.get(explorerPath+"/coSpaces?new"), "save", "v.name", "x", "v.tenant", "7d2c3a5e-4a0c-4b1f-9e54-0d4f5a9f4a11", "v.streamUrl", "rtmp://a/b")
@@ -251,6 +256,7 @@ func TestAValueThatTheAPIRefusesIsToldBesideItsField(t *testing.T) {
 }
 
 func TestTheExplorerShowsWhatBelongsToNoTable(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	wants(t, "the list", v.get("/configuration/api").main(), "/api/v1/system/licensing", "/api/v1/coSpaces/<space id>/meetingEntryDetail", "/api/v1/system/profiles/effectiveWebBridgeProfile")
@@ -282,6 +288,7 @@ func TestTheExplorerShowsWhatBelongsToNoTable(t *testing.T) {
 }
 
 func TestGeneralEditsTheObjectsOfTheAPI(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	p := v.submit(v.get("/configuration/general"), "save", "v.turn.serverAddress", "turn.example.com", "v.turn.password", "secret-1", "v.turn.username", "cms",
@@ -306,6 +313,7 @@ func TestGeneralEditsTheObjectsOfTheAPI(t *testing.T) {
 }
 
 func TestCallSettingsAreKept(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	p := v.submit(v.get("/configuration/calls"), "save", "v.sipMediaEncryption", "required", "v.sipReceiveBandwidth", "4000000")
@@ -323,6 +331,7 @@ func TestCallSettingsAreKept(t *testing.T) {
 }
 
 func TestATraceIsSwitchedOnAndEndsByItself(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	p := v.get("/logs/tracing")
@@ -339,6 +348,7 @@ func TestATraceIsSwitchedOnAndEndsByItself(t *testing.T) {
 }
 
 func TestIncomingCallsHaveTwoTablesThatDoNotDisturbEachOther(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	v.submit(v.get("/configuration/incoming?match.add=1"), "add", "v.match.domain", "cms.example.com", "v.match.resolveToIvrs", "false")
@@ -351,6 +361,7 @@ func TestIncomingCallsHaveTwoTablesThatDoNotDisturbEachOther(t *testing.T) {
 }
 
 func TestCDRReceiversAreFourAtMost(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	for _, host := range []string{"a", "b", "c", "d"} {

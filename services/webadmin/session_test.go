@@ -147,6 +147,7 @@ func TestASessionEndsByItsLimitsAndByHand(t *testing.T) {
 }
 
 func TestWhatWasTypedOutlivesTheSession(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	form := v.get("/configuration/spaces?add=1")

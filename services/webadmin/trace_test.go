@@ -9,6 +9,7 @@ import (
 
 // TestTheDialPlanSaysWhyACallGoesWhereItGoes types addresses and reads which rule takes them.
 func TestTheDialPlanSaysWhyACallGoesWhereItGoes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	made(t, v, "coSpaces", "v.name", "Sales", "v.uri", "sales")
@@ -41,6 +42,7 @@ func TestTheDialPlanSaysWhyACallGoesWhereItGoes(t *testing.T) {
 
 // TestTheTrialIsStartedOnce presses the button of Status > Licences.
 func TestTheTrialIsStartedOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
 	p := v.get("/status/licences")
