@@ -12,6 +12,7 @@ import (
 )
 
 func TestWithoutTheDatabaseObjectsAreReadAndNotChanged(t *testing.T) {
+	t.Parallel()
 	database := databasetest.New(t)
 	st, err := store.Open(t.Context(), store.Options{Client: database.Client(), Patience: time.Second})
 	if err != nil {

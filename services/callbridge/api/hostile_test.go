@@ -61,22 +61,36 @@ func TestTenThousandBadRequests(t *testing.T) {
 	d := newDesk(t, openStore(t))
 	one := d.make("coSpaces", url.Values{"name": {"Room"}})
 	bad := badRequests(one)
-	do := func(n int) {
-		for i := range n {
-			b := bad[i%len(bad)]
-			a := d.do(b.method, b.path, b.body)
-			if a.status != b.status {
-				t.Fatalf("%s %.80s %.80s: want %d, got %d %s", b.method, b.path, b.body, b.status, a.status, a.body)
+	// The requests come from some clients at once, each of which begins at another one.
+	const clients = 4
+	do := func(name string, n int) {
+		t.Run(name, func(t *testing.T) {
+			for first := range clients {
+				t.Run("client", func(t *testing.T) {
+					t.Parallel()
+					d := *d
+					d.t = t
+					for i := first; i < n; i += clients {
+						b := bad[(i/clients+first*len(bad)/clients)%len(bad)]
+						a := d.do(b.method, b.path, b.body)
+						if a.status != b.status {
+							t.Fatalf("%s %.80s %.80s: want %d, got %d %s", b.method, b.path, b.body, b.status, a.status, a.body)
+						}
+						if root := parse(t, a.body); root.XMLName.Local != "failureDetails" || len(root.Children) == 0 {
+							t.Fatalf("%s %.80s: got %s", b.method, b.path, a.body)
+						}
+					}
+				})
 			}
-			if root := parse(t, a.body); root.XMLName.Local != "failureDetails" || len(root.Children) == 0 {
-				t.Fatalf("%s %.80s: got %s", b.method, b.path, a.body)
-			}
-		}
+		})
 	}
 	// What a server needs at all is there after some.
-	do(500)
+	do("some", 500)
 	goroutines, heap := runtime.NumGoroutine(), heapInUse()
-	do(10_000)
+	do("ten thousand", 10_000)
+	if t.Failed() {
+		return
+	}
 	// A connection on which too much came lingers for half a second, so that its client reads the answer.
 	for until := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > goroutines+10; runtime.Gosched() {
 		if time.Now().After(until) {
