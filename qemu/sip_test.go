@@ -38,11 +38,14 @@ func TestMeetingsOverSIP(t *testing.T) {
 	m.await("ipv4 a", "10.0.2.15/24")
 	defer func() {
 		if t.Failed() {
+			for _, path := range []string{"calls", "callLegs", "participants"} {
+				t.Log(m.api("GET", path, nil))
+			}
 			log := filepath.Join(t.TempDir(), "log")
 			m.sftp("get log " + log)
 			text, _ := os.ReadFile(log)
 			for line := range strings.Lines(string(text)) {
-				if strings.Contains(line, "callbridge") || strings.Contains(line, "media") {
+				if strings.Contains(line, "callbridge:") || strings.Contains(line, "media") {
 					t.Log(strings.TrimSpace(line))
 				}
 			}
@@ -104,7 +107,7 @@ func TestMeetingsOverSIP(t *testing.T) {
 		shows(bob, 0.02, "red")
 		// Bob's name is white on his tile, and a message is much more of it.
 		shows(alice, 0.02, "blue")
-		name := shows(alice, 0.001, "white")
+		name := shows(alice, 0.0004, "white")
 		m.api("PUT", "calls/"+call, url.Values{"messageText": {"MMMMMMMMMMMM"}, "messageDuration": {"permanent"}})
 		shows(alice, 1.5*name, "white")
 		m.api("PUT", "calls/"+call, url.Values{"messageText": {""}})
@@ -118,18 +121,12 @@ func TestMeetingsOverSIP(t *testing.T) {
 	})
 	m.in("a presenter's screen reaches all, as a stream of its own or in the picture", func(m *trial) {
 		presenter := system(roomsystem.Options{Name: "presenter", DisplayName: "Presenter", Colour: "lime", Screen: "magenta"})
-		viewer := system(roomsystem.Options{Name: "viewer", FloorTCP: true})
 		presenter.Call("sip:weekly.rooms@10.77.0.2;transport=tcp")
-		viewer.Call("sip:weekly.rooms@10.77.0.2;transport=tcp")
 		shows(alice, 0.02, "lime")
 		presenter.Present()
-		viewer.AwaitOther(true)
-		viewer.AwaitScreen("magenta")
 		shows(alice, 0.1, "magenta")
 		shows(bob, 0.1, "magenta")
 		presenter.Leave()
-		viewer.AwaitOther(false)
-		viewer.Hangup()
 		shows(alice, 0.02, "blue", "lime")
 		alice.Keys("*4*4*4") // by stacked and telepresence to speakerOnly
 		alice.AwaitPicture(func(picture image.Image) string {
@@ -143,9 +140,19 @@ func TestMeetingsOverSIP(t *testing.T) {
 		bob.AwaitTone(1500)
 		alice.Keys("*1")
 		bob.AwaitTone(500)
+		// Somebody who comes late, and has a second screen. An emulated processor counts as one core with room for four, so Bob leaves.
+		bob.Hangup()
+		bob.Await(baresip.Closed)
+		presenter.Present()
+		viewer := system(roomsystem.Options{Name: "viewer", FloorTCP: true})
+		viewer.Call("sip:weekly.rooms@10.77.0.2;transport=tcp")
+		viewer.AwaitOther(true)
+		viewer.AwaitScreen("magenta")
+		presenter.Leave()
+		viewer.AwaitOther(false)
 		m.api("DELETE", "calls/"+call, nil)
 		alice.Await(baresip.Closed)
-		bob.Await(baresip.Closed)
+		viewer.AwaitEnd()
 		presenter.AwaitEnd()
 		script.AwaitEnd()
 	})

@@ -27,7 +27,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -119,7 +118,8 @@ func Start(t testing.TB, o Options) *System {
 	s := &System{t: t, name: o.Name, command: exec.Command(program), said: &lines{}}
 	s.command.Env = append(os.Environ(), variable+"="+string(text))
 	s.command.Stderr = s.said
-	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// It ends with its input. A signal at the parent's death would come with that of this thread, which is gone as soon as a step of a test in
+	// a network namespace is over.
 	in, err := s.command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
