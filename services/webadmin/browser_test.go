@@ -132,7 +132,7 @@ func openBrowser(t *testing.T, s *site) *tab {
 }
 
 func TestWithTheKeyboardAloneASpaceIsMadeChangedAndDeleted(t *testing.T) {
-	t.Parallel()
+	// Not beside others: it looks at the focus as soon as a page has come.
 	s := newSite(t, startBridge(t))
 	p := openBrowser(t, s)
 	p.visit("/login")
