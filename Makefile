@@ -42,11 +42,14 @@ test: codecs lint test-go test-reproducible image test-image
 # Sound and pictures are tested in real time: those packages run one at a time, with nothing beside them.
 LIVE := rotunda/services/media/engine rotunda/services/media/peers rotunda/services/callbridge/peers
 
+# A program with the race detector waits a second before it ends, and some tests start many.
+RACE := GORACE=atexit_sleep_ms=0
+
 test-go: codecs prompts
 	@echo "== parts, with the race detector"
-	@$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v -x $(foreach p,$(LIVE),-e $(p)))
+	@$(RACE) $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v -x $(foreach p,$(LIVE),-e $(p)))
 	@echo "== parts that keep time"
-	@$(GO) test -race -p 1 -timeout 10m $(LIVE)
+	@$(RACE) $(GO) test -race -p 1 -timeout 10m $(LIVE)
 	@echo "== long computations, without it"
 	@$(GO) test -timeout 10m ./services/media/audio
 
