@@ -157,7 +157,7 @@ func TestDamagedDataAreAnErrorThatSaysWhatToDo(t *testing.T) {
 			return nil
 		}},
 		{"log gone", "write-ahead log is missing", func(t *testing.T, o Options) error { return os.RemoveAll(filepath.Dir(logs(t, o)[0])) }},
-		{"log overwritten", "crc mismatch", func(t *testing.T, o Options) error {
+		{"log overwritten", "the data are damaged", func(t *testing.T, o Options) error {
 			overwrite(t, logs(t, o)[0], 512, strings.Repeat("x", 4096))
 			return nil
 		}},
