@@ -47,6 +47,8 @@ const (
 	catchUp = 16
 	// closeGrace is how long Close waits for requests under way.
 	closeGrace = 300 * time.Millisecond
+	// electsItself is when a node that has read its files serves at the latest. Alone it takes a second.
+	electsItself = time.Minute
 )
 
 func init() {
@@ -159,6 +161,10 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	case <-n.etcd.Server.StopNotify():
 		n.etcd.Close()
 		return nil, errors.New("etcd ended at its start")
+	case <-time.After(electsItself):
+		// etcd takes a log that was overwritten for one that was torn, cuts it, and waits for ever for what is in no log any more.
+		n.etcd.Close()
+		return nil, damaged("the node does not come up within %v: its write-ahead log has lost what the database file is built on", electsItself)
 	case <-ctx.Done():
 		n.etcd.Close()
 		return nil, ctx.Err()
