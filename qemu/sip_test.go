@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,7 @@ func TestMeetingsOverSIP(t *testing.T) {
 		// Somebody who comes late, and has a second screen. An emulated processor counts as one core with room for four, so Bob leaves.
 		bob.Hangup()
 		bob.Await(baresip.Closed)
+		m.roomFor(625)
 		presenter.Present()
 		viewer := system(roomsystem.Options{Name: "viewer", FloorTCP: true})
 		viewer.Call("sip:weekly.rooms@10.77.0.2;transport=tcp")
@@ -207,6 +209,25 @@ func (m *trial) liveCall(space string) string {
 		select {
 		case <-ctx.Done():
 			m.t.Fatalf("no meeting of the space: %s", list)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// roomFor waits until media cores have room for so many load units.
+func (m *trial) roomFor(units int) {
+	m.t.Helper()
+	ctx := m.within(commandLimit)
+	for {
+		text := m.api("GET", "system/load", nil)
+		if load := regexp.MustCompile(`<mediaProcessingLoad>(\d+)<`).FindStringSubmatch(text); load != nil {
+			if n, _ := strconv.Atoi(load[1]); n+units <= 2000 {
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			m.t.Fatalf("no room for %d load units: %s", units, text)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
