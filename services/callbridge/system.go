@@ -28,6 +28,7 @@ func (b *bridge) system() api.System {
 		Licensing: b.licences,
 		Tracing:   b.traces,
 		Diagnose:  b.diagnose,
+		TURN:      b.turnHosts,
 	}
 }
 
