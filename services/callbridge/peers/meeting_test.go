@@ -204,7 +204,7 @@ func TestKeysMuteAndChangeTheLayoutAndEndTheMeeting(t *testing.T) {
 	quiet.Call(h.address("keys", "udp"))
 	t.Log("names stand on the tiles")
 	sees(bob, 0.1, "red", "green")
-	sees(bob, 0.001, "white")
+	sees(bob, 0.0003, "white") // letters are a few pixels, fewer where a busy machine sends small pictures; nothing else is white
 	bob.AwaitTone(500)
 	alice.Keys("*1")
 	bob.AwaitNoTone(500)
