@@ -1,15 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"syscall"
 	"time"
 
@@ -39,15 +41,23 @@ var captureShim = func(order string) *exec.Cmd {
 }
 
 // Capture runs a child until StopCapture, or ctx, which ends with the connection of whoever asks.
-func (m *machine) Capture(ctx context.Context, o control.CaptureOrder) (result control.Capture, err error) {
+func (m *machine) Capture(ctx context.Context, o control.CaptureOrder, listening func()) (control.Capture, error) {
+	return m.captureInto(ctx, m.shellDir("transfer"), o, listening)
+}
+
+// captureInto refuses what cannot be done before it makes anything, and leaves no file of a capture that never listened.
+func (m *machine) captureInto(ctx context.Context, folder string, o control.CaptureOrder, listening func()) (result control.Capture, err error) {
 	if !captureName.MatchString(o.File) {
 		return result, control.Refuse(http.StatusBadRequest, "%.160q cannot be the name of a capture", o.File)
 	}
 	if o.Limit < 1 {
 		return result, control.Refuse(http.StatusBadRequest, "a capture of at most %d bytes holds nothing", o.Limit)
 	}
-	device, err := m.captureDevice(ctx, o.Interface)
+	device, err := m.captureDevice(o.Interface)
 	if err != nil {
+		return result, err
+	}
+	if err := roomForCapture(folder, o.Reserve); err != nil {
 		return result, err
 	}
 	stop, err := m.beginCapture(o.Interface)
@@ -55,19 +65,27 @@ func (m *machine) Capture(ctx context.Context, o control.CaptureOrder) (result c
 		return result, err
 	}
 	defer m.endCapture(o.Interface)
-
-	// The folder belongs to the shell, which may have put anything there.
-	path := filepath.Join(m.shellDir("transfer"), o.File)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	path := filepath.Join(folder, o.File)
+	file, err := captureFile(path)
 	if err != nil {
-		return result, fmt.Errorf("make the file of a capture: %w", err)
+		return result, err
 	}
 	defer file.Close()
-	if err := file.Chown(int(mmpUser.UID), int(mmpUser.GID)); err != nil && os.Geteuid() == 0 {
-		return result, fmt.Errorf("make the file of a capture: %w", err)
+	begun := false
+	result, err = m.runCapture(ctx, capture.Order{Device: device, Limit: o.Limit, Reserve: o.Reserve}, file, stop, func() {
+		begun = true
+		m.info("capture on interface %s (%s) begins", o.Interface, device)
+		listening()
+	})
+	switch {
+	case err != nil && !begun:
+		if err := os.Remove(path); err != nil {
+			m.warn("remove the file of a capture that did not begin: %v", err)
+		}
+		err = fmt.Errorf("the capture did not begin: %w", err)
+	case err != nil:
+		err = fmt.Errorf("the capture broke off: %w", err)
 	}
-	m.info("capture on interface %s (%s) begins", o.Interface, device)
-	result, err = m.runCapture(ctx, capture.Order{Device: device, Limit: o.Limit, Reserve: o.Reserve}, file, stop)
 	if err != nil {
 		m.warn("capture on interface %s: %v", o.Interface, err)
 		return result, err
@@ -76,15 +94,45 @@ func (m *machine) Capture(ctx context.Context, o control.CaptureOrder) (result c
 	return result, nil
 }
 
-func (m *machine) captureDevice(ctx context.Context, name string) (string, error) {
-	list, err := m.Interfaces(ctx)
+// captureFile makes a file for the shell. The folder is the shell's, which may have put anything there.
+func captureFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil, control.Refuse(http.StatusConflict, "there already is a file %s", filepath.Base(path))
+	}
 	if err != nil {
-		return "", err
+		return nil, fmt.Errorf("make the file of a capture: %w", err)
 	}
-	if i := slices.IndexFunc(list, func(i control.Interface) bool { return i.Name == name }); i >= 0 {
-		return list[i].Kernel, nil
+	if err := file.Chown(int(mmpUser.UID), int(mmpUser.GID)); err != nil && os.Geteuid() == 0 {
+		return nil, fmt.Errorf("make the file of a capture: %w", errors.Join(err, file.Close(), os.Remove(path)))
 	}
-	return "", control.Refuse(http.StatusNotFound, "this machine has no interface %.20q", name)
+	return file, nil
+}
+
+// roomForCapture refuses one that would have to end at once.
+func roomForCapture(folder string, reserve uint64) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(folder, &st); err != nil {
+		return fmt.Errorf("measure the disk: %w", err)
+	}
+	if st.Bavail*uint64(st.Bsize) <= reserve {
+		return control.Refuse(http.StatusInsufficientStorage, "the disk is too full for a capture: remove files that are not needed any more")
+	}
+	return nil
+}
+
+// captureDevice is the kernel's name of an interface.
+func (m *machine) captureDevice(name string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ports == nil {
+		return "", control.Refuse(http.StatusServiceUnavailable, "the interfaces did not start; health says why")
+	}
+	port, ok := m.ports[name]
+	if !ok {
+		return "", control.Refuse(http.StatusNotFound, "this machine has no interface %.20q", name)
+	}
+	return port.Kernel, nil
 }
 
 // beginCapture takes an interface; what it returns is closed by StopCapture.
@@ -125,8 +173,9 @@ func (m *machine) StopCapture(_ context.Context, name string) error {
 	return nil
 }
 
-// runCapture returns when the child has ended. Its standard input ends to tell it to, and also if PID 1 loses track of it.
-func (m *machine) runCapture(ctx context.Context, o capture.Order, file *os.File, stop <-chan struct{}) (result control.Capture, err error) {
+// runCapture returns when the child has ended; listening is called before that, once the child says that it listens. Its standard
+// input ends to tell it to end, and also if PID 1 loses track of it.
+func (m *machine) runCapture(ctx context.Context, o capture.Order, file *os.File, stop <-chan struct{}, listening func()) (result control.Capture, err error) {
 	order, err := json.Marshal(o)
 	if err != nil {
 		return result, fmt.Errorf("encode argument: %w", err)
@@ -136,16 +185,25 @@ func (m *machine) runCapture(ctx context.Context, o capture.Order, file *os.File
 		return result, err
 	}
 	defer tell.Close()
-	out, trace := clipped{left: maxAnswer}, clipped{left: maxTrace}
+	said, say, err := os.Pipe()
+	if err != nil {
+		told.Close()
+		return result, err
+	}
+	defer said.Close()
+	trace := clipped{left: maxTrace}
 	cmd := captureShim(string(order))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = told, &out, &trace
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = told, say, &trace
 	cmd.ExtraFiles = []*os.File{file}
 	cmd.Dir, cmd.Env = "/", []string{"PATH=/bin"}
 	err = m.reaper.Start(cmd)
 	told.Close()
+	say.Close()
 	if err != nil {
 		return result, fmt.Errorf("start a capture: %w", err)
 	}
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
 	ended := make(chan struct{})
 	watched := make(chan struct{})
 	go func() {
@@ -165,16 +223,35 @@ func (m *machine) runCapture(ctx context.Context, o capture.Order, file *os.File
 			_ = cmd.Process.Kill()
 		}
 	}()
-	err = m.reaper.Wait(cmd)
+	result, err = followCapture(said, listening)
+	// Whatever it has said last, it has nothing to do any more.
+	giveUp()
+	waited := m.reaper.Wait(cmd)
 	close(ended)
 	<-watched
-	if err != nil {
-		return result, fmt.Errorf("the capture broke off (%w): %.400s", err, trace.kept.String())
+	if errors.Is(err, io.EOF) || waited != nil {
+		return result, fmt.Errorf("its program ended (%w): %.400s", cmp.Or(waited, err), trace.kept.String())
 	}
-	if err := json.Unmarshal(out.kept.Bytes(), &result); err != nil {
-		return result, fmt.Errorf("the capture: read answer: %w", err)
+	return result, err
+}
+
+// followCapture reads reports until the one that says what has become of the capture.
+func followCapture(r io.Reader, listening func()) (result control.Capture, err error) {
+	reports := json.NewDecoder(io.LimitReader(r, maxAnswer))
+	for {
+		var report capture.Report
+		if err := reports.Decode(&report); err != nil {
+			return result, fmt.Errorf("read what its program says: %w", err)
+		}
+		switch {
+		case report.Error != "":
+			return result, errors.New(report.Error)
+		case report.Result != nil:
+			return *report.Result, nil
+		case report.Listening:
+			listening()
+		}
 	}
-	return result, nil
 }
 
 // Traces is part of [control.Machine].

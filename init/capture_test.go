@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"rotunda/init/capture"
 	"rotunda/init/control"
+	"rotunda/init/network"
 )
 
 // captureStandIn runs a shell in the place of the child. It says what it was told, waits for the end of its input, and answers.
@@ -25,33 +27,40 @@ func captureStandIn(t *testing.T, script string) *machine {
 	return newMachine()
 }
 
-func captured(t *testing.T, m *machine, ctx context.Context, stop <-chan struct{}) (control.Capture, string, error) {
+// captured runs a capture of interface a, whose device is eth7, and returns what the child has written into its file, "gone" if there is no
+// file, and how often the child was heard to listen.
+func captured(t *testing.T, m *machine, ctx context.Context, stop bool) (result control.Capture, wrote string, listened int, err error) {
 	t.Helper()
-	file, err := os.Create(filepath.Join(t.TempDir(), "x.pcap"))
-	if err != nil {
-		t.Fatal(err)
+	m.ports = map[string]network.NIC{"a": {Kernel: "eth7"}}
+	folder := t.TempDir()
+	result, err = m.captureInto(ctx, folder, control.CaptureOrder{Interface: "a", File: "x.pcap", Limit: 5}, func() {
+		listened++
+		if stop {
+			if err := m.StopCapture(t.Context(), "a"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	b, missing := os.ReadFile(filepath.Join(folder, "x.pcap"))
+	if missing != nil {
+		return result, "gone", listened, err
 	}
-	defer file.Close()
-	result, err := m.runCapture(ctx, capture.Order{Device: "eth7", Limit: 5}, file, stop)
-	b, _ := os.ReadFile(file.Name())
-	return result, string(b), err
+	return result, string(b), listened, err
 }
 
-const answering = `printf %s "$1" >&3; cat; echo '{"packets":3,"dropped":1,"bytes":99,"ended":"stopped"}'`
+const answering = `printf %s "$1" >&3; echo '{"listening":true}'; cat; echo '{"result":{"packets":3,"dropped":1,"bytes":99,"ended":"stopped"}}'`
 
 func TestACaptureEndsByAWordAndWithWhoAsksForIt(t *testing.T) {
 	m := captureStandIn(t, answering)
-	stop := make(chan struct{})
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	close(stop)
 	for name, by := range map[string]struct {
 		ctx  context.Context
-		stop chan struct{}
-	}{"a word": {t.Context(), stop}, "the end of the connection": {gone, make(chan struct{})}} {
-		result, told, err := captured(t, m, by.ctx, by.stop)
-		if err != nil || result != (control.Capture{Packets: 3, Dropped: 1, Bytes: 99, Ended: "stopped"}) {
-			t.Errorf("%s: got %+v, %v", name, result, err)
+		stop bool
+	}{"a word": {t.Context(), true}, "the end of the connection": {gone, false}} {
+		result, told, listened, err := captured(t, m, by.ctx, by.stop)
+		if err != nil || listened != 1 || result != (control.Capture{Packets: 3, Dropped: 1, Bytes: 99, Ended: "stopped"}) {
+			t.Errorf("%s: got %+v, %v, and was told %d times that it listens", name, result, err, listened)
 		}
 		var o capture.Order
 		if err := json.Unmarshal([]byte(told), &o); err != nil || o.Device != "eth7" || o.Limit != 5 {
@@ -60,14 +69,73 @@ func TestACaptureEndsByAWordAndWithWhoAsksForIt(t *testing.T) {
 	}
 }
 
-func TestACaptureThatBreaksOffSaysWhy(t *testing.T) {
-	m := captureStandIn(t, `echo "no such device" >&2; exit 1`)
-	if _, _, err := captured(t, m, t.Context(), nil); err == nil || !strings.Contains(err.Error(), "no such device") {
-		t.Errorf("got %v", err)
+func TestACaptureThatEndsBeforeItListenedLeavesNoFile(t *testing.T) {
+	for script, want := range map[string]string{
+		`echo '{"error":"no such device"}'`: "the capture did not begin: no such device",
+		`echo "panic: alas" >&2; exit 2`:    "the capture did not begin: its program ended (exit status 2): panic: alas",
+		`kill -9 $$`:                        "signal: killed",
+		`:`:                                 "its program ended",
+		`echo nonsense; cat`:                "read what its program says",
+		`echo '{"listening":false}'; printf '{"error'`: "unexpected EOF",
+	} {
+		_, wrote, listened, err := captured(t, captureStandIn(t, script), t.Context(), false)
+		if err == nil || !strings.Contains(err.Error(), want) || listened != 0 {
+			t.Errorf("%s: wanted %q, got %v, and was told %d times that it listens", script, want, err, listened)
+		}
+		if wrote != "gone" {
+			t.Errorf("%s: a file of %d bytes is left", script, len(wrote))
+		}
 	}
-	m = captureStandIn(t, `echo nonsense`)
-	if _, _, err := captured(t, m, t.Context(), nil); err == nil || !strings.Contains(err.Error(), "read answer") {
-		t.Errorf("got %v", err)
+}
+
+func TestACaptureThatBreaksOffSaysWhyAndLeavesWhatItHas(t *testing.T) {
+	const begins = `printf half >&3; echo '{"listening":true}'; `
+	for script, want := range map[string]string{
+		begins + `echo '{"error":"write the capture: input/output error"}'`: "the capture broke off: write the capture: input/output error",
+		begins + `echo "panic: alas" >&2; exit 2`:                           "the capture broke off: its program ended (exit status 2): panic: alas",
+		begins + `echo nonsense; cat`:                                       "read what its program says",
+	} {
+		_, wrote, listened, err := captured(t, captureStandIn(t, script), t.Context(), false)
+		if err == nil || !strings.Contains(err.Error(), want) || listened != 1 || wrote != "half" {
+			t.Errorf("%s: wanted %q, got %v, %q in the file, and was told %d times that it listens", script, want, err, wrote, listened)
+		}
+	}
+}
+
+func TestWhatCannotBeCapturedIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	m := captureStandIn(t, `echo begun >&2; exit 1`)
+	folder := t.TempDir()
+	order := control.CaptureOrder{Interface: "a", File: "x.pcap", Limit: 5}
+	refused := func(o control.CaptureOrder, status int, want string) {
+		t.Helper()
+		_, err := m.captureInto(t.Context(), folder, o, func() { t.Error("it listens") })
+		var e *control.Error
+		if !errors.As(err, &e) || e.Status != status || !strings.Contains(e.Text, want) {
+			t.Errorf("wanted %d with %q, got %v", status, want, err)
+		}
+	}
+	refused(order, http.StatusServiceUnavailable, "the interfaces did not start")
+	m.ports = map[string]network.NIC{"a": {Kernel: "eth7"}}
+	other := order
+	other.Interface = "c"
+	refused(other, http.StatusNotFound, `no interface "c"`)
+	full := order
+	full.Reserve = 1 << 62
+	refused(full, http.StatusInsufficientStorage, "the disk is too full")
+	if _, err := m.beginCapture("a"); err != nil {
+		t.Fatal(err)
+	}
+	refused(order, http.StatusConflict, "there already is a capture on interface a")
+	m.endCapture("a")
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "x.pcap"), []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(order, http.StatusConflict, "there already is a file x.pcap")
+	if b, err := os.ReadFile(filepath.Join(folder, "x.pcap")); err != nil || string(b) != "kept" {
+		t.Errorf("the file that was there: %q, %v", b, err)
 	}
 }
 
@@ -99,7 +167,7 @@ func TestThereIsOneCaptureAtATimeOnAnInterface(t *testing.T) {
 func TestNamesOfCapturesLeadNowhereElse(t *testing.T) {
 	m := newMachine()
 	for _, name := range []string{"", "x", ".pcap", "../x.pcap", "a/b.pcap", "-x.pcap", "x.pcap\n", strings.Repeat("x", 200) + ".pcap"} {
-		_, err := m.Capture(t.Context(), control.CaptureOrder{Interface: "a", File: name, Limit: 1})
+		_, err := m.captureInto(t.Context(), t.TempDir(), control.CaptureOrder{Interface: "a", File: name, Limit: 1}, func() {})
 		if err == nil || !strings.Contains(err.Error(), "cannot be the name") {
 			t.Errorf("%q: %v", name, err)
 		}
@@ -130,7 +198,7 @@ type waiting struct {
 	begun, ended chan struct{}
 }
 
-func (w waiting) Capture(ctx context.Context, _ control.CaptureOrder) (control.Capture, error) {
+func (w waiting) Capture(ctx context.Context, _ control.CaptureOrder, _ func()) (control.Capture, error) {
 	close(w.begun)
 	<-ctx.Done()
 	close(w.ended)

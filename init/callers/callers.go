@@ -1,6 +1,8 @@
-// Package callers tells a server on a unix socket who is at the other end of each connection: the kernel says so
-// (SO_PEERCRED, unix(7)), so no password is needed and none can be stolen. It also bounds the connections of each user, so that
-// one who takes all there are does not keep the others out.
+// Package callers is how the programs of this machine talk to each other: by HTTP on unix sockets. It tells a server who is at the other
+// end of each connection: the kernel says so (SO_PEERCRED, unix(7)), so no password is needed and none can be stolen. It also bounds the
+// connections of each user, so that one who takes all there are does not keep the others out.
+//
+// A socket that a crash has left is replaced by the next life's; whoever had a connection connects anew.
 package callers
 
 import (

@@ -38,7 +38,15 @@ type Order struct {
 	Reserve uint64 `json:"reserve"`
 }
 
-// Main is the verb "capture": an [Order] as JSON. It prints a [control.Capture].
+// Report is what the program says, one a line: that it listens, from when on no packet is missed, and at the end what has become of the
+// capture, or why it could not go on. Exactly one of them is set.
+type Report struct {
+	Listening bool             `json:"listening,omitempty"`
+	Result    *control.Capture `json:"result,omitempty"`
+	Error     string           `json:"error,omitempty"`
+}
+
+// Main is the verb "capture": an [Order] as JSON. It prints a [Report] when it listens, and one at the end.
 func Main(args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("want one order, got %d arguments", len(args))
@@ -47,27 +55,32 @@ func Main(args []string) error {
 	if err := json.Unmarshal([]byte(args[0]), &o); err != nil {
 		return fmt.Errorf("read order: %w", err)
 	}
-	result, err := Run(o, os.NewFile(fileFD, "capture"), os.Stdin)
+	reports := json.NewEncoder(os.Stdout)
+	result, err := Run(o, os.NewFile(fileFD, "capture"), os.Stdin, func() error { return reports.Encode(Report{Listening: true}) })
 	if err != nil {
-		return err
+		return reports.Encode(Report{Error: err.Error()})
 	}
-	return json.NewEncoder(os.Stdout).Encode(result)
+	return reports.Encode(Report{Result: &result})
 }
 
-// Run captures into out until stop ends or can be read.
-func Run(o Order, out, stop *os.File) (result control.Capture, err error) {
+// Run captures into out until stop ends or can be read. listening is called once every packet is heard.
+func Run(o Order, out, stop *os.File, listening func() error) (result control.Capture, err error) {
 	r, err := openRing(o.Device)
 	if err != nil {
 		return result, err
 	}
-	return run(o, r, out, stop)
+	return run(o, r, out, stop, listening)
 }
 
-func run(o Order, r *ring, out, stop *os.File) (result control.Capture, err error) {
+func run(o Order, r *ring, out, stop *os.File, listening func() error) (result control.Capture, err error) {
 	defer r.close()
 	w := &writer{file: out, limit: o.Limit, reserve: o.Reserve}
 	if err := w.begin(); err != nil {
 		return result, err
+	}
+	// The ring fills from here on by itself.
+	if err := listening(); err != nil {
+		return result, fmt.Errorf("say that the capture listens: %w", err)
 	}
 	for result.Ended == "" {
 		stopped, err := r.wait(int(stop.Fd()))

@@ -3,21 +3,22 @@ package capture
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"rotunda/init/control"
+	"rotunda/init/network/namespacetest"
 )
 
 // record is one packet of a file.
@@ -49,23 +50,10 @@ func read(t *testing.T, file string) []record {
 // inNamespace runs f on a thread of its own network.
 func inNamespace(t *testing.T, f func()) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
-	}
-	done := make(chan error)
-	go func() {
-		// The thread ends with this goroutine, since it is never unlocked.
-		runtime.LockOSThread()
-		h, err := netns.New()
-		if err == nil {
-			defer h.Close()
-			f()
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
-		t.Skipf("network namespaces are not available: %v", err)
-	}
+	namespacetest.New(t).Must(t, func() error {
+		f()
+		return nil
+	})
 }
 
 // cable makes two ends that are up and have no address, so that nobody but the test sends much.
@@ -138,7 +126,7 @@ func capture(t *testing.T, o Order, file string) (end func() (control.Capture, e
 	}
 	go func() {
 		defer out.Close()
-		result, err := run(o, r, out, told)
+		result, err := run(o, r, out, told, func() error { return nil })
 		done <- outcome{result, err}
 	}()
 	return func() (control.Capture, error) {
@@ -283,8 +271,93 @@ func TestOrdersThatCannotBeFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	if _, err := Run(Order{Device: "nosuch0", Limit: 1}, out, os.Stdin); err == nil || !strings.Contains(err.Error(), "nosuch0") {
+	listening := func() error {
+		t.Error("it says that it listens")
+		return nil
+	}
+	if _, err := Run(Order{Device: "nosuch0", Limit: 1}, out, os.Stdin, listening); err == nil || !strings.Contains(err.Error(), "nosuch0") {
 		t.Errorf("an interface that there is not: %v", err)
+	}
+}
+
+// TestMain lets this test's own file be the program.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "capture" {
+		if err := Main(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// program starts the program in the network of the calling thread. It ends when tell is closed, and with the test.
+func program(t *testing.T, o Order, file string) (reports *json.Decoder, tell io.Closer) {
+	t.Helper()
+	order, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command("/proc/self/exe", "capture", string(order))
+	cmd.ExtraFiles, cmd.Stderr = []*os.File{out}, os.Stderr
+	tell, err = cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		tell.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return json.NewDecoder(said), tell
+}
+
+func TestNothingIsMissedOnceTheProgramSaysThatItListens(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.pcap")
+	inNamespace(t, func() {
+		cable(t)
+		reports, tell := program(t, Order{Device: "near", Limit: 1 << 30}, file)
+		var first, last Report
+		if err := reports.Decode(&first); err != nil || first != (Report{Listening: true}) {
+			t.Errorf("first it says %+v, %v", first, err)
+		}
+		send(t, "far", frame(7, 60))
+		tell.Close()
+		if err := reports.Decode(&last); err != nil || last.Result == nil || last.Result.Ended != control.CaptureStopped || last.Error != "" {
+			t.Errorf("last it says %+v, %v", last, err)
+		}
+		for _, r := range read(t, file) {
+			if bytes.Equal(r.data, frame(7, 60)) {
+				return
+			}
+		}
+		t.Error("the frame that was sent then is not there")
+	})
+}
+
+func TestTheProgramSaysWhyItCannotListen(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.pcap")
+	reports, _ := program(t, Order{Device: "nosuch0", Limit: 1}, file)
+	var r Report
+	if err := reports.Decode(&r); err != nil || r.Listening || r.Result != nil || !strings.Contains(r.Error, "nosuch0") {
+		t.Errorf("it says %+v, %v", r, err)
+	}
+	if st, err := os.Stat(file); err != nil || st.Size() != 0 {
+		t.Errorf("the file: %v, %v", st, err)
 	}
 }
 

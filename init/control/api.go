@@ -62,9 +62,10 @@ type Machine interface {
 	FactoryReset(ctx context.Context, scope string) error
 
 	// Capture writes the packets of an interface into a file of the transfer folder until it is told to end, has its largest size, or
-	// whoever asks is gone: it returns only then. It fails with status 404 for an interface that there is not, and 409 while there is
-	// another one on it.
-	Capture(ctx context.Context, o CaptureOrder) (Capture, error)
+	// whoever asks is gone: it returns only then. listening is called once before that, when no packet is missed any more. It fails with
+	// status 404 for an interface that there is not, 409 while there is another one on it, and 507 if the disk is too full; what ends
+	// before it listened leaves no file.
+	Capture(ctx context.Context, o CaptureOrder, listening func()) (Capture, error)
 	// StopCapture ends the capture on an interface, with status 404 if there is none.
 	StopCapture(ctx context.Context, iface string) error
 	// Traces returns what the kernel said, and the whole trace of a crash.

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"time"
 
+	"rotunda/init/callers"
 	"rotunda/init/config"
 )
 
@@ -23,10 +25,7 @@ type Client struct {
 // NewClient returns a client of the socket at path; nothing is connected until the first call.
 func NewClient(path string) *Client {
 	return &Client{http: http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
-		},
+		DialContext:     callers.Dial(path),
 		MaxIdleConns:    4,
 		IdleConnTimeout: time.Minute,
 	}}}
@@ -157,8 +156,35 @@ func (c *Client) FactoryReset(ctx context.Context, scope string) error {
 	return do(ctx, c, "POST", "/reset", named{scope})
 }
 
-func (c *Client) Capture(ctx context.Context, o CaptureOrder) (Capture, error) {
-	return ask[Capture](ctx, c, "POST", "/capture", o)
+func (c *Client) Capture(ctx context.Context, o CaptureOrder, listening func()) (result Capture, err error) {
+	// The interim answer is read by a goroutine of net/http, which may outlive a request that is given up.
+	began := make(chan struct{}, 1)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
+		if code == hasBegun {
+			select {
+			case began <- struct{}{}:
+			default:
+			}
+		}
+		return nil
+	}})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		result, err = ask[Capture](ctx, c, "POST", "/capture", o)
+	}()
+	select {
+	case <-began:
+		listening()
+		<-done
+	case <-done:
+		select {
+		case <-began:
+			listening()
+		default:
+		}
+	}
+	return result, err
 }
 
 func (c *Client) StopCapture(ctx context.Context, iface string) error {

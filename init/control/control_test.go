@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"rotunda/init/callers"
 	"rotunda/init/config"
 )
 
@@ -22,6 +24,7 @@ type recorder struct {
 	power      string
 	restarted  string
 	tried      string
+	stop       chan struct{}
 }
 
 func (r *recorder) Config(context.Context) (Config, error) {
@@ -61,9 +64,28 @@ func (r *recorder) Power(_ context.Context, action string) error {
 	return nil
 }
 
+// Capture listens if the interface is a, and ends when its stop comes.
+func (r *recorder) Capture(ctx context.Context, o CaptureOrder, listening func()) (Capture, error) {
+	if o.Interface != "a" {
+		return Capture{}, Refuse(http.StatusNotFound, "no interface %s", o.Interface)
+	}
+	listening()
+	select {
+	case <-r.stop:
+		return Capture{Packets: 3, Ended: CaptureStopped}, nil
+	case <-ctx.Done():
+		return Capture{}, ctx.Err()
+	}
+}
+
+func (r *recorder) StopCapture(context.Context, string) error {
+	close(r.stop)
+	return nil
+}
+
 func serve(t *testing.T, writers map[uint32]bool) (*recorder, *Client, *[]string) {
 	t.Helper()
-	r := &recorder{generation: 7}
+	r := &recorder{generation: 7, stop: make(chan struct{})}
 	var logged []string
 	path := filepath.Join(t.TempDir(), "s")
 	s := &Server{Machine: r, Writers: writers, Log: func(text string) { logged = append(logged, text) }}
@@ -132,6 +154,30 @@ func TestAWriterChangesAndOthersRead(t *testing.T) {
 	}
 }
 
+func TestWhoCapturesIsToldWhenItListensAndWhatBecameOfIt(t *testing.T) {
+	_, c, _ := serve(t, map[uint32]bool{uint32(os.Getuid()): true})
+	listened := 0
+	// It ends only when it was stopped, which happens only when the word that it listens has come through.
+	got, err := c.Capture(t.Context(), CaptureOrder{Interface: "a"}, func() {
+		listened++
+		if err := c.StopCapture(t.Context(), "a"); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil || got != (Capture{Packets: 3, Ended: CaptureStopped}) || listened != 1 {
+		t.Errorf("got %+v, %v, and was told %d times that it listens", got, err, listened)
+	}
+	_, err = c.Capture(t.Context(), CaptureOrder{Interface: "b"}, func() { t.Error("it listens on an interface that there is not") })
+	if status(err) != http.StatusNotFound || err.Error() != "no interface b" {
+		t.Errorf("got %v", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	_, c, _ = serve(t, map[uint32]bool{uint32(os.Getuid()): true})
+	if _, err = c.Capture(gone, CaptureOrder{Interface: "a"}, cancel); !errors.Is(err, context.Canceled) {
+		t.Errorf("whoever gives up: got %v", err)
+	}
+}
+
 func TestACrashAnswersOneRequestOnly(t *testing.T) {
 	ctx := context.Background()
 	_, c, logged := serve(t, map[uint32]bool{uint32(os.Getuid()): true})
@@ -155,7 +201,7 @@ func TestEveryOperationRefusesABadBody(t *testing.T) {
 		for _, body := range []string{"", "{", `[]`, strings.Repeat(" ", maxBody+1)} {
 			r := httptest.NewRequest(op.method, op.path, strings.NewReader(body))
 			w := httptest.NewRecorder()
-			s.Handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey{}, uint32(1))))
+			s.Handler().ServeHTTP(w, r.WithContext(callers.As(r.Context(), 1)))
 			if w.Code != http.StatusBadRequest {
 				t.Errorf("%s %s with %.10q: want 400, got %d %s", op.method, op.path, body, w.Code, w.Body)
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -100,7 +99,9 @@ var operations = []operation{
 	{"POST", "/backup/check", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return m.CheckBackup(ctx, a.Name) })},
 	{"POST", "/backup/rollback", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.Rollback(ctx, a.Name) })},
 	{"POST", "/reset", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.FactoryReset(ctx, a.Name) })},
-	{"POST", "/capture", false, with(func(ctx context.Context, m Machine, a CaptureOrder) (any, error) { return m.Capture(ctx, a) })},
+	{"POST", "/capture", false, with(func(ctx context.Context, m Machine, a CaptureOrder) (any, error) {
+		return m.Capture(ctx, a, func() { begun(ctx) })
+	})},
 	{"POST", "/capture/stop", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.StopCapture(ctx, a.Name) })},
 	// The kernel's log has addresses of its memory.
 	{"GET", "/traces", false, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Traces(ctx) }},
@@ -124,38 +125,30 @@ func (s *Server) Serve(ctx context.Context, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("control socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
+	l, err := callers.Listen(path)
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		l.Close()
-		return fmt.Errorf("control socket: %w", err)
-	}
-	server := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if uid, ok := callers.UID(c); ok {
-				return context.WithValue(ctx, peerKey{}, uid)
-			}
-			return ctx
-		},
-	}
-	stop := context.AfterFunc(ctx, func() { server.Close() })
-	defer stop()
-	if err := server.Serve(callers.Listener(l, connectionsEach)); ctx.Err() == nil {
+	if err := callers.Serve(ctx, l, connectionsEach, &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+	}); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	return nil
 }
 
-type peerKey struct{}
+type answerKey struct{}
+
+// hasBegun is the interim answer of what takes as long as it is wanted (RFC 2518 section 10.1; RFC 9110 section 15.2 lets any number of
+// them come before the answer).
+const hasBegun = http.StatusProcessing
+
+// begun tells whoever asks that what they asked for has begun. It is called by the goroutine that answers.
+func begun(ctx context.Context) {
+	if w, ok := ctx.Value(answerKey{}).(http.ResponseWriter); ok {
+		w.WriteHeader(hasBegun)
+	}
+}
 
 // Handler is the interface without the socket.
 func (s *Server) Handler() http.Handler {
@@ -174,7 +167,7 @@ func (s *Server) answer(op operation, w http.ResponseWriter, r *http.Request) {
 			reply(w, nil, fmt.Errorf("%s crashed: %v", op.path, p))
 		}
 	}()
-	uid, known := r.Context().Value(peerKey{}).(uint32)
+	uid, known := callers.User(r.Context())
 	if !op.read && (!known || !s.Writers[uid]) {
 		s.Log(fmt.Sprintf("user %d may not %s %s", uid, op.method, op.path))
 		reply(w, nil, Refuse(http.StatusForbidden, "permission denied"))
@@ -187,7 +180,7 @@ func (s *Server) answer(op operation, w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	result, err := op.run(r.Context(), s.Machine, arg)
+	result, err := op.run(context.WithValue(r.Context(), answerKey{}, w), s.Machine, arg)
 	reply(w, result, err)
 }
 

@@ -101,8 +101,9 @@ func (d Deps) capture(c *grammar.Call) error {
 		<-ctx.Done()
 		late.Stop()
 	})
-	c.Printf("Capturing the packets of interface %s into %s; Ctrl-C ends it\n", name, file)
-	result, err := d.Machine.Capture(ctx, control.CaptureOrder{Interface: name, File: file, Limit: limit, Reserve: spare})
+	result, err := d.Machine.Capture(ctx, control.CaptureOrder{Interface: name, File: file, Limit: limit, Reserve: spare}, func() {
+		c.Printf("Capturing the packets of interface %s into %s; Ctrl-C ends it\n", name, file)
+	})
 	cancel()
 	if !stop() {
 		<-stopped

@@ -22,11 +22,12 @@ type capturing struct {
 	fails error
 }
 
-func (m *machine) Capture(ctx context.Context, o control.CaptureOrder) (control.Capture, error) {
+func (m *machine) Capture(ctx context.Context, o control.CaptureOrder, listening func()) (control.Capture, error) {
 	m.capturing.order = o
 	if m.capturing.fails != nil {
 		return control.Capture{}, m.capturing.fails
 	}
+	listening()
 	result := control.Capture{Packets: 1234, Dropped: 5, Bytes: 3 << 20, Ended: m.capturing.ended}
 	if result.Ended != control.CaptureStopped {
 		return result, nil
@@ -115,6 +116,9 @@ func TestACaptureEndsByItselfAndSaysWhy(t *testing.T) {
 	d.fails("this machine has no interface d; it has a, b", "pcap d")
 	d.machine.capturing = capturing{fails: control.Refuse(409, "there already is a capture on interface a: end it first")}
 	d.fails("there already is a capture on interface a", "pcap a")
+	if got, err := d.run("pcap a"); err == nil || got != "" {
+		t.Errorf("one that never listened: wanted nothing but the error, got %q, %v", got, err)
+	}
 	d.deps.Captures = &room{err: errors.New("no room")}
 	d.fails("no room", "pcap a")
 	d.deps.Captures = nil
