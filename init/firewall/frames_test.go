@@ -27,7 +27,7 @@ type capture struct {
 func (h *house) capture() *capture {
 	h.t.Helper()
 	c := &capture{t: h.t}
-	h.outside.must(h.t, func() error {
+	h.outside.Must(h.t, func() error {
 		link, err := net.InterfaceByName("far")
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ func checksum(header []byte) uint16 {
 // datagram sends from a port of the machine, marked by its service if tos is not 0.
 func (h *house) datagram(source int, target string, tos, priority int) {
 	h.t.Helper()
-	h.machine.must(h.t, func() error {
+	h.machine.Must(h.t, func() error {
 		to := netip.MustParseAddrPort(target)
 		c, err := net.DialUDP("udp", &net.UDPAddr{Port: source}, net.UDPAddrFromAddrPort(to))
 		if err != nil {
@@ -198,7 +198,7 @@ func mediaMarkThemselves(t *testing.T, h *house) {
 	c := h.capture()
 	for family, target := range map[int]string{4: "10.9.0.2:50000", 6: "[2001:db8::2]:50000"} {
 		local := map[int]string{4: "10.9.0.1", 6: "2001:db8::1"}[family]
-		h.machine.must(t, func() error {
+		h.machine.Must(t, func() error {
 			loop, err := transport.NewLoop(transport.Config{FirstPort: 41000, LastPort: 41099})
 			if err != nil {
 				return err
@@ -226,7 +226,7 @@ func aConnectionOutlivesTheRule(t *testing.T, h *house) {
 	ssh := rule(0, true, 22, "", "")
 	h.apply(walled(config.Firewalls{"a": {Enabled: true, Default: config.Deny, Rules: []config.FirewallRule{ssh}}}))
 	var l net.Listener
-	h.machine.must(t, func() (err error) { l, err = net.Listen("tcp", ":22"); return err })
+	h.machine.Must(t, func() (err error) { l, err = net.Listen("tcp", ":22"); return err })
 	defer l.Close()
 	go func() {
 		c, err := l.Accept()
@@ -237,7 +237,7 @@ func aConnectionOutlivesTheRule(t *testing.T, h *house) {
 		_, _ = io.Copy(c, c)
 	}()
 	var c net.Conn
-	h.outside.must(t, func() (err error) { c, err = net.DialTimeout("tcp", "10.9.0.1:22", 5*time.Second); return err })
+	h.outside.Must(t, func() (err error) { c, err = net.DialTimeout("tcp", "10.9.0.1:22", 5*time.Second); return err })
 	defer c.Close()
 	echo := func() error {
 		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
@@ -264,7 +264,7 @@ func datagramsMeetTheRules(t *testing.T, h *house) {
 		rule(0, true, 5060, "udp", "10.9.0.0/24"), rule(1, true, 5061, "tcp", ""), rule(2, true, 5062, "", "2001:db8::/64")}}}))
 	listen := func(port int) *net.UDPConn {
 		var c *net.UDPConn
-		h.machine.must(t, func() (err error) { c, err = net.ListenUDP("udp", &net.UDPAddr{Port: port}); return err })
+		h.machine.Must(t, func() (err error) { c, err = net.ListenUDP("udp", &net.UDPAddr{Port: port}); return err })
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
@@ -275,7 +275,7 @@ func datagramsMeetTheRules(t *testing.T, h *house) {
 	}{
 		{"10.9.0.1:5060", true}, {"[2001:db8::1]:5060", false}, {"10.9.0.1:5061", false}, {"10.9.0.1:5062", false}, {"[2001:db8::1]:5062", true},
 	} {
-		h.outside.must(t, func() error {
+		h.outside.Must(t, func() error {
 			s, err := net.Dial("udp", c.target)
 			if err != nil {
 				return err

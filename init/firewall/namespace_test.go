@@ -9,106 +9,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 
 	"rotunda/init/config"
+	"rotunda/init/network/namespacetest"
 )
 
-// namespace is a network of its own.
-type namespace struct{ handle netns.NsHandle }
-
-func newNamespace(t *testing.T) *namespace {
+func newNamespace(t *testing.T) *namespacetest.Namespace {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
-	}
-	n := &namespace{}
-	made := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		home, err := netns.Get()
-		if err != nil {
-			made <- err
-			return
-		}
-		defer home.Close()
-		n.handle, err = netns.New()
-		// A thread that cannot go back stays locked and ends with this goroutine.
-		if err = errors.Join(err, netns.Set(home)); err == nil {
-			runtime.UnlockOSThread()
-		}
-		made <- err
-	}()
-	if err := <-made; err != nil {
-		t.Skipf("network namespaces are not available: %v", err)
-	}
-	t.Cleanup(func() { n.handle.Close() })
-	n.must(t, func() error { return up("lo") })
+	n := namespacetest.New(t)
+	n.Must(t, namespacetest.Up("lo"))
 	return n
-}
-
-// here runs f on a thread inside the namespace.
-func (n *namespace) here(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		home, err := netns.Get()
-		if err != nil {
-			done <- err
-			return
-		}
-		defer home.Close()
-		if err = netns.Set(n.handle); err == nil {
-			err = f()
-		}
-		if back := netns.Set(home); back == nil {
-			runtime.UnlockOSThread()
-		}
-		done <- err
-	}()
-	return <-done
-}
-
-func (n *namespace) must(t *testing.T, f func() error) {
-	t.Helper()
-	if err := n.here(f); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func up(name string, addresses ...string) error {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/accept_dad", []byte("0"), 0); err != nil {
-		return err
-	}
-	for _, a := range addresses {
-		parsed, err := netlink.ParseAddr(a)
-		if err != nil {
-			return err
-		}
-		parsed.Flags = syscall.IFA_F_NODAD
-		if err := netlink.AddrAdd(l, parsed); err != nil {
-			return err
-		}
-	}
-	return netlink.LinkSetUp(l)
 }
 
 // house is the machine, with eth0 to one neighbour and eth1 to another.
 type house struct {
 	t               *testing.T
-	machine         *namespace
-	outside, inside *namespace
+	machine         *namespacetest.Namespace
+	outside, inside *namespacetest.Namespace
 	keeper          *Keeper
 	kernel          NFTables
 }
@@ -118,19 +41,13 @@ var testDevices = map[string]string{"a": "eth0", "b": "eth1"}
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t, machine: newNamespace(t), outside: newNamespace(t), inside: newNamespace(t)}
-	for i, other := range []*namespace{h.outside, h.inside} {
+	for i, other := range []*namespacetest.Namespace{h.outside, h.inside} {
 		name := fmt.Sprintf("eth%d", i)
-		h.machine.must(t, func() error {
-			a := netlink.NewLinkAttrs()
-			a.Name = name
-			return netlink.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: "far", PeerNamespace: netlink.NsFd(other.handle)})
-		})
-		h.machine.must(t, func() error { return up(name, fmt.Sprintf("10.9.%d.1/24", i), fmt.Sprintf("2001:db8:%d::1/64", i)) })
-		other.must(t, func() error {
-			return up("far", fmt.Sprintf("10.9.%d.2/24", i), fmt.Sprintf("10.9.%d.3/24", i), fmt.Sprintf("2001:db8:%d::2/64", i))
-		})
+		h.machine.Cable(t, name, other, "far")
+		h.machine.Must(t, namespacetest.Up(name, fmt.Sprintf("10.9.%d.1/24", i), fmt.Sprintf("2001:db8:%d::1/64", i)))
+		other.Must(t, namespacetest.Up("far", fmt.Sprintf("10.9.%d.2/24", i), fmt.Sprintf("10.9.%d.3/24", i), fmt.Sprintf("2001:db8:%d::2/64", i)))
 	}
-	h.kernel = NFTables{Namespace: int(h.machine.handle)}
+	h.kernel = NFTables{Namespace: h.machine.FD()}
 	if _, err := h.kernel.Read(); err != nil {
 		t.Skipf("nftables are not available: %v", err)
 	}
@@ -145,7 +62,7 @@ func (h *house) settled(target string) {
 	h.t.Helper()
 	var err error
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
-		err = h.machine.here(func() error {
+		err = h.machine.Do(func() error {
 			c, err := net.DialTimeout("tcp", net.JoinHostPort(target, "9"), time.Second)
 			if err == nil {
 				c.Close()
@@ -160,9 +77,9 @@ func (h *house) settled(target string) {
 }
 
 // forget makes a namespace ask for its neighbours anew.
-func (n *namespace) forget(t *testing.T) {
+func forget(t *testing.T, n *namespacetest.Namespace) {
 	t.Helper()
-	n.must(t, func() error {
+	n.Must(t, func() error {
 		list, err := netlink.NeighList(0, 0)
 		for _, entry := range list {
 			if entry.State&(netlink.NUD_NOARP|netlink.NUD_PERMANENT) == 0 {
@@ -184,7 +101,7 @@ func (h *house) apply(doc *config.Document) {
 func (h *house) listen(port int) {
 	h.t.Helper()
 	var l net.Listener
-	h.machine.must(h.t, func() (err error) {
+	h.machine.Must(h.t, func() (err error) {
 		l, err = net.Listen("tcp", fmt.Sprintf(":%d", port))
 		return err
 	})
@@ -205,8 +122,8 @@ func (h *house) listen(port int) {
 const patience = 250 * time.Millisecond
 
 // reaches says whether a neighbour gets through to a TCP port.
-func reaches(from *namespace, source, target string) bool {
-	return from.here(func() error {
+func reaches(from *namespacetest.Namespace, source, target string) bool {
+	return from.Do(func() error {
 		d := net.Dialer{Timeout: patience}
 		if source != "" {
 			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(source), 0))
@@ -309,12 +226,12 @@ func packetsMeetTheRules(t *testing.T, h *house) {
 func answersAndTheNetworkItselfPass(t *testing.T, h *house) {
 	h.apply(walled(config.Firewalls{"a": {Enabled: true, Default: config.Deny, Rules: []config.FirewallRule{rule(0, false, 0, "", "")}}}))
 	var l net.Listener
-	h.outside.must(t, func() (err error) { l, err = net.Listen("tcp", ":8080"); return err })
+	h.outside.Must(t, func() (err error) { l, err = net.Listen("tcp", ":8080"); return err })
 	defer l.Close()
 	for _, target := range []string{"10.9.0.2:8080", "[2001:db8:0::2]:8080"} {
 		// Over IPv6 this needs neighbour discovery as well.
-		h.machine.forget(t)
-		h.outside.forget(t)
+		forget(t, h.machine)
+		forget(t, h.outside)
 		if !reaches(h.machine, "", target) {
 			t.Errorf("%s: wanted the machine to reach it through its own firewall", target)
 		}
@@ -325,7 +242,7 @@ func answersAndTheNetworkItselfPass(t *testing.T, h *house) {
 	}
 	if ping, err := exec.LookPath("ping"); err == nil {
 		for _, target := range []string{"10.9.0.1", "2001:db8:0::1"} {
-			h.outside.must(t, func() error { return exec.Command(ping, "-c1", "-W2", target).Run() })
+			h.outside.Must(t, func() error { return exec.Command(ping, "-c1", "-W2", target).Run() })
 		}
 	}
 }
@@ -423,7 +340,7 @@ func (h *house) listing() string {
 		h.t.Skip("there is no nft")
 	}
 	var out []byte
-	h.machine.must(h.t, func() (err error) {
+	h.machine.Must(h.t, func() (err error) {
 		out, err = exec.Command(nft, "list", "table", "inet", TableName).CombinedOutput()
 		return err
 	})

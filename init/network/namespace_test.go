@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -20,11 +19,11 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"rotunda/init/config"
 	"rotunda/init/network/dhcp"
+	"rotunda/init/network/namespacetest"
 )
 
 // TestMain is the DHCP client when a test starts it as one.
@@ -35,104 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// namespace is a network of its own.
-type namespace struct{ handle netns.NsHandle }
-
-// newNamespace needs root.
-func newNamespace(t *testing.T) *namespace {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
-	}
-	n := &namespace{}
-	made := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		home, err := netns.Get()
-		if err != nil {
-			made <- err
-			return
-		}
-		defer home.Close()
-		n.handle, err = netns.New()
-		// A thread that cannot go back stays locked and ends with this goroutine.
-		if err = errors.Join(err, netns.Set(home)); err == nil {
-			runtime.UnlockOSThread()
-		}
-		made <- err
-	}()
-	if err := <-made; err != nil {
-		t.Skipf("network namespaces are not available: %v", err)
-	}
-	t.Cleanup(func() { n.handle.Close() })
-	return n
-}
-
-// here runs f on a thread inside the namespace.
-func (n *namespace) here(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		home, err := netns.Get()
-		if err != nil {
-			done <- err
-			return
-		}
-		defer home.Close()
-		err = netns.Set(n.handle)
-		if err == nil {
-			err = f()
-		}
-		if back := netns.Set(home); back == nil {
-			runtime.UnlockOSThread()
-		}
-		done <- err
-	}()
-	return <-done
-}
-
-// must runs steps inside the namespace.
-func (n *namespace) must(t *testing.T, steps ...func() error) {
-	t.Helper()
-	for i, step := range steps {
-		if err := n.here(step); err != nil {
-			t.Fatalf("step %d: %v", i, err)
-		}
-	}
-}
-
-// cable connects a new link in n to a new link in other; both are down.
-func (n *namespace) cable(t *testing.T, name string, other *namespace, otherName string) {
-	t.Helper()
-	n.must(t, func() error {
-		a := netlink.NewLinkAttrs()
-		a.Name = name
-		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: a, PeerName: otherName, PeerNamespace: netlink.NsFd(other.handle)})
-	})
-}
-
-// up brings links up with addresses, ready at once.
-func up(name string, addresses ...string) func() error {
-	return func() error {
-		l, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/accept_dad", []byte("0"), 0); err != nil {
-			return err
-		}
-		for _, a := range addresses {
-			parsed, err := netlink.ParseAddr(a)
-			if err != nil {
-				return err
-			}
-			if err := netlink.AddrAdd(l, parsed); err != nil {
-				return err
-			}
-		}
-		return netlink.LinkSetUp(l)
-	}
-}
+type namespace = namespacetest.Namespace
 
 func down(name string) func() error {
 	return func() error {
@@ -172,14 +74,14 @@ type machine struct {
 // newMachine has a port for each world: eth0 is a, and its other end is "wire" in the first world.
 func newMachine(t *testing.T, worlds ...*namespace) *machine {
 	t.Helper()
-	m := &machine{namespace: newNamespace(t), t: t}
+	m := &machine{namespace: namespacetest.New(t), t: t}
 	ports := map[string]NIC{}
 	for i, world := range worlds {
 		name := fmt.Sprintf("eth%d", i)
-		m.cable(t, name, world, "wire")
+		m.Cable(t, name, world, "wire")
 		ports[config.InterfaceNames[i]] = NIC{Kernel: name, Driver: "veth"}
 	}
-	k, err := openLinux(m.namespace.here)
+	k, err := openLinux(m.namespace.Do)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +151,7 @@ func (m *machine) apply(doc *config.Document) {
 // way asks the kernel which way a packet would take: "eth0 via 192.0.2.1 from 192.0.2.10".
 func (m *machine) way(destination, source string) string {
 	var way string
-	err := m.namespace.here(func() error {
+	err := m.namespace.Do(func() error {
 		routes, err := netlink.RouteGetWithOptions(net.ParseIP(destination), &netlink.RouteGetOptions{SrcAddr: net.ParseIP(source)})
 		if err != nil {
 			return err
@@ -287,10 +189,10 @@ func (m *machine) observed(letter string) (string, []netip.Prefix) {
 }
 
 func TestStaticAddressesAndTheDefaultInterface(t *testing.T) {
-	first, second := newNamespace(t), newNamespace(t)
+	first, second := namespacetest.New(t), namespacetest.New(t)
 	m := newMachine(t, first, second)
-	first.must(t, up("wire", "192.0.2.1/24", "2001:db8:1::1/64"))
-	second.must(t, up("wire", "198.51.100.1/24", "2001:db8:2::1/64"))
+	first.Must(t, namespacetest.Up("wire", "192.0.2.1/24", "2001:db8:1::1/64"))
+	second.Must(t, namespacetest.Up("wire", "198.51.100.1/24", "2001:db8:2::1/64"))
 
 	a := staticFour("192.0.2.10/24", "192.0.2.1")
 	a.IPv6 = config.IPv6{Enabled: true, Addresses: []netip.Prefix{prefix("2001:db8:1::10/64")}, Routers: []netip.Addr{addr("2001:db8:1::1")}}
@@ -349,7 +251,7 @@ func TestStaticAddressesAndTheDefaultInterface(t *testing.T) {
 }
 
 func TestAnAddressAnswersOnItsOwnInterfaceOnly(t *testing.T) {
-	first, second := newNamespace(t), newNamespace(t)
+	first, second := namespacetest.New(t), namespacetest.New(t)
 	m := newMachine(t, first, second)
 	m.apply(document(map[string]config.Interface{
 		"a": staticFour("192.0.2.10/24", ""), "b": staticFour("198.51.100.10/24", ""),
@@ -357,7 +259,7 @@ func TestAnAddressAnswersOnItsOwnInterfaceOnly(t *testing.T) {
 	// Both worlds take a's address to be on their wire; 20 ms instead of a second between ARP requests. Their loopback
 	// carries the "host unreachable" that ends the attempt.
 	try := func(world *namespace, own string) error {
-		world.must(t, up("lo"), up("wire", own), func() error {
+		world.Must(t, namespacetest.Up("lo"), namespacetest.Up("wire", own), func() error {
 			return os.WriteFile("/proc/sys/net/ipv4/neigh/wire/retrans_time_ms", []byte("20"), 0)
 		}, func() error {
 			l, err := netlink.LinkByName("wire")
@@ -370,7 +272,7 @@ func TestAnAddressAnswersOnItsOwnInterfaceOnly(t *testing.T) {
 			}
 			return netlink.RouteAdd(&netlink.Route{Dst: d, LinkIndex: l.Attrs().Index, Scope: unix.RT_SCOPE_LINK})
 		})
-		return world.here(func() error {
+		return world.Do(func() error {
 			c, err := net.DialTimeout("tcp", "192.0.2.10:9", deadline)
 			if err == nil {
 				c.Close()
@@ -394,11 +296,11 @@ func TestRepliesLeaveWhereTheConnectionCameIn(t *testing.T) {
 		{"IPv6", "2001:db8:2::1/64", "2001:db8:9::5/128", "2001:db8:2::10/64", "2001:db8:2::1", "2001:db8:1::10/64", "2001:db8:1::1"},
 	} {
 		t.Run(family.name, func(t *testing.T) {
-			first, second := newNamespace(t), newNamespace(t)
+			first, second := namespacetest.New(t), namespacetest.New(t)
 			m := newMachine(t, first, second)
-			first.must(t, up("wire", fmt.Sprintf("%s/%d", family.otherGateway, prefix(family.otherOwn).Bits())))
+			first.Must(t, namespacetest.Up("wire", fmt.Sprintf("%s/%d", family.otherGateway, prefix(family.otherOwn).Bits())))
 			// The far client is known to the second world only; the first, where the default route leads, drops its packets.
-			second.must(t, up("wire", family.near), up("lo", family.far))
+			second.Must(t, namespacetest.Up("wire", family.near), namespacetest.Up("lo", family.far))
 
 			with := func(own, gateway string) config.Interface {
 				if prefix(own).Addr().Is4() {
@@ -413,7 +315,7 @@ func TestRepliesLeaveWhereTheConnectionCameIn(t *testing.T) {
 			own, far := prefix(family.own).Addr(), prefix(family.far).Addr()
 			var server net.Listener
 			eventually(t, "listen on the address once it is checked", func() error {
-				return m.namespace.here(func() (err error) {
+				return m.namespace.Do(func() (err error) {
 					server, err = net.Listen("tcp", netip.AddrPortFrom(own, 4000).String())
 					return err
 				})
@@ -428,7 +330,7 @@ func TestRepliesLeaveWhereTheConnectionCameIn(t *testing.T) {
 				}
 				answered <- err
 			}()
-			second.must(t, func() error {
+			second.Must(t, func() error {
 				d := net.Dialer{Timeout: deadline, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(far, 0))}
 				c, err := d.Dial("tcp", netip.AddrPortFrom(own, 4000).String())
 				if err != nil {
@@ -449,9 +351,9 @@ func TestRepliesLeaveWhereTheConnectionCameIn(t *testing.T) {
 }
 
 func TestLinkAndMTU(t *testing.T) {
-	world := newNamespace(t)
+	world := namespacetest.New(t)
 	m := newMachine(t, world)
-	world.must(t, up("wire"))
+	world.Must(t, namespacetest.Up("wire"))
 	with := func(mtu int) *config.Document {
 		return document(map[string]config.Interface{"a": {MTU: mtu, IPv6: config.IPv6{Enabled: true}}})
 	}
@@ -475,19 +377,19 @@ func TestLinkAndMTU(t *testing.T) {
 }
 
 func TestWhatSomebodyElseChangesIsPutBack(t *testing.T) {
-	world := newNamespace(t)
+	world := namespacetest.New(t)
 	m := newMachine(t, world)
-	world.must(t, up("wire", "192.0.2.1/24"))
+	world.Must(t, namespacetest.Up("wire", "192.0.2.1/24"))
 	m.apply(document(map[string]config.Interface{"a": staticFour("192.0.2.10/24", "192.0.2.1")}))
 	m.run()
-	m.must(t, down("eth0"))
+	m.Must(t, down("eth0"))
 	eventually(t, "the link comes back with its routes", func() error {
 		if got, want := m.way("203.0.113.1", ""), "eth0 via 192.0.2.1"; got != want {
 			return fmt.Errorf("got %q, want %q", got, want)
 		}
 		return nil
 	})
-	m.must(t, func() error {
+	m.Must(t, func() error {
 		l, err := netlink.LinkByName("eth0")
 		if err != nil {
 			return err
@@ -549,10 +451,10 @@ func solicited(fd int) error {
 }
 
 func TestSLAACAndTheBarrier(t *testing.T) {
-	first, second := newNamespace(t), newNamespace(t)
+	first, second := namespacetest.New(t), namespacetest.New(t)
 	m := newMachine(t, first, second)
-	first.must(t, up("wire", "fe80::a/64"))
-	second.must(t, up("wire", "fe80::b/64"))
+	first.Must(t, namespacetest.Up("wire", "fe80::a/64"))
+	second.Must(t, namespacetest.Up("wire", "fe80::b/64"))
 	on, off := config.Interface{IPv6: config.IPv6{Enabled: true, SLAAC: true}}, config.Interface{IPv6: config.IPv6{Enabled: true}}
 	m.apply(document(map[string]config.Interface{"a": off, "b": on}))
 	m.run()
@@ -561,7 +463,7 @@ func TestSLAACAndTheBarrier(t *testing.T) {
 		t.Helper()
 		var learnt netip.Addr
 		eventually(t, letter+" gets an address from "+p.String(), func() error {
-			if err := world.here(advertise(p)); err != nil {
+			if err := world.Do(advertise(p)); err != nil {
 				return err
 			}
 			_, addresses := m.observed(letter)
@@ -593,7 +495,7 @@ func TestSLAACAndTheBarrier(t *testing.T) {
 
 	// Switching it on while the link is up asks the routers at once.
 	var listening int
-	first.must(t, func() (err error) {
+	first.Must(t, func() (err error) {
 		if listening, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMPV6); err != nil {
 			return err
 		}
@@ -644,7 +546,7 @@ func TestSLAACAndTheBarrier(t *testing.T) {
 func linkLocal(t *testing.T, world *namespace) string {
 	t.Helper()
 	var found string
-	world.must(t, func() error {
+	world.Must(t, func() error {
 		l, err := netlink.LinkByName("wire")
 		if err != nil {
 			return err
@@ -687,7 +589,7 @@ func dnsmasq(t *testing.T, world *namespace, arguments ...string) (log func() st
 		"--pid-file=" + filepath.Join(dir, "pid"),
 	}, arguments...)...)
 	cmd.Stdout, cmd.Stderr = file, file
-	world.must(t, cmd.Start)
+	world.Must(t, cmd.Start)
 	log = func() string {
 		b, err := os.ReadFile(file.Name())
 		if err != nil {
@@ -709,9 +611,9 @@ func dnsmasq(t *testing.T, world *namespace, arguments ...string) (log func() st
 }
 
 func TestDHCPAgainstDnsmasq(t *testing.T) {
-	world := newNamespace(t)
+	world := namespacetest.New(t)
 	m := newMachine(t, world)
-	world.must(t, up("wire", "192.0.2.1/24"))
+	world.Must(t, namespacetest.Up("wire", "192.0.2.1/24"))
 	log, stop := dnsmasq(t, world, "--dhcp-range=192.0.2.50,192.0.2.59,255.255.255.0,2m",
 		"--dhcp-option=option:router,192.0.2.1", "--dhcp-option=option:dns-server,192.0.2.2,192.0.2.3",
 		"--dhcp-option=option:ntp-server,192.0.2.4", "--dhcp-option=option:mtu,1400", "--domain=example.com",
@@ -763,7 +665,7 @@ func TestDHCPAgainstDnsmasq(t *testing.T) {
 
 	// The cable is pulled and put back: the address is asked for again and stays.
 	requests := strings.Count(log(), "DHCPREQUEST")
-	world.must(t, down("wire"))
+	world.Must(t, down("wire"))
 	eventually(t, "the client is stopped without a carrier", func() error {
 		if !slices.Contains(m.lines(), "interface a: DHCP client stopped") {
 			return errors.New("still running")
@@ -773,7 +675,7 @@ func TestDHCPAgainstDnsmasq(t *testing.T) {
 	if again := leased("192.0.2.5"); again.Address != l.Address {
 		t.Errorf("without a carrier the lease is %v, want %v until it ends", again.Address, l.Address)
 	}
-	world.must(t, up("wire"))
+	world.Must(t, namespacetest.Up("wire"))
 	eventually(t, "the address is asked for again", func() error {
 		if got := strings.Count(log(), "DHCPREQUEST"); got <= requests {
 			return fmt.Errorf("%d requests, want more than %d", got, requests)
@@ -789,14 +691,14 @@ func TestDHCPAgainstDnsmasq(t *testing.T) {
 
 	// A server that has another subnet refuses the address (DHCPNAK); the old one must go at once.
 	stop()
-	world.must(t, down("wire"))
+	world.Must(t, down("wire"))
 	eventually(t, "the client is stopped again", func() error {
 		if got := strings.Count(strings.Join(m.lines(), "\n"), "DHCP client stopped"); got != 2 {
 			return fmt.Errorf("stopped %d times", got)
 		}
 		return nil
 	})
-	world.must(t, bare("wire"), up("wire", "198.51.100.1/24"))
+	world.Must(t, bare("wire"), namespacetest.Up("wire", "198.51.100.1/24"))
 	dnsmasq(t, world, "--dhcp-range=198.51.100.50,198.51.100.59,255.255.255.0,2m")
 	leased("198.51.100.5")
 	if _, got := m.observed("a"); slices.Contains(got, l.Address) {
@@ -815,10 +717,10 @@ func TestDHCPAgainstDnsmasq(t *testing.T) {
 }
 
 func TestAnAddressThatSomebodyHasIsDeclined(t *testing.T) {
-	world := newNamespace(t)
+	world := namespacetest.New(t)
 	m := newMachine(t, world)
 	// The world has the first address of the pool itself, which dnsmasq does not notice without its ping.
-	world.must(t, up("wire", "192.0.2.1/24"), up("lo", "192.0.2.50/32"))
+	world.Must(t, namespacetest.Up("wire", "192.0.2.1/24"), namespacetest.Up("lo", "192.0.2.50/32"))
 	log, _ := dnsmasq(t, world, "--dhcp-range=192.0.2.50,192.0.2.50,255.255.255.0,2m")
 	m.apply(config.Factory())
 	m.run()
