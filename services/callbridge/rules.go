@@ -42,6 +42,7 @@ func (b *bridge) hook() *rules {
 // applyCallSettings gives calls that are up what the Call settings say now (guide chapter 7.3).
 func (b *bridge) applyCallSettings(c *api.Call) (api.Answer, error) {
 	b.calls.legs.Adjust()
+	b.calls.meetings.ApplySettings()
 	c.Audit("applied the call settings to active calls")
 	return api.Answer{}, nil
 }
@@ -59,6 +60,7 @@ func (b *bridge) parts(s *store.Store) []func(context.Context) error {
 			return nil
 		},
 		func(ctx context.Context) error { return b.calls.followSettings(ctx, s) },
+		func(ctx context.Context) error { return b.calls.followProfiles(ctx, s) },
 		func(ctx context.Context) error { return b.calls.warmPrompts(ctx, s) },
 		func(ctx context.Context) error { return b.calls.watchTrunks(ctx, s) },
 		func(ctx context.Context) error {

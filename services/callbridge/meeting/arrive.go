@@ -79,15 +79,26 @@ func (l *Leg) resolve() {
 		l.rights = profiles.Resolve(schema.CallLegProfile, profiles.Level{Scope: profiles.CallLeg, Fields: l.own.Fields})
 		return
 	}
-	p := profiles.Leg{AccessMethod: l.method, Member: l.member, CallOut: l.callOut, Own: l.own}
+	p := profiles.Leg{AccessMethod: now(v, l.method), Member: now(v, l.member), CallOut: l.callOut, Own: l.own}
 	tenant := l.tenant
 	if l.call != nil {
-		p.Space, tenant = l.call.space, l.call.tenant
+		p.Space, tenant = now(v, l.call.space), l.call.tenant
 	}
 	if tenant != (ID{}) {
 		p.Tenant = v.Get(schema.Tenants, tenant)
 	}
 	l.rights = profiles.ForLeg(v, p)
+}
+
+// now is an object as it is now: other profiles may have been attached to it since somebody came in by it. One that is gone stays what it was.
+func now(v store.View, r *store.Record) *store.Record {
+	if r == nil {
+		return nil
+	}
+	if newer := v.Get(r.Object(), r.ID()); newer != nil {
+		return newer
+	}
+	return r
 }
 
 // barred is what a user's profile does not allow, whatever the meeting does.
@@ -215,6 +226,7 @@ func (l *Leg) enter(k *call, p *participant) {
 		l.countRecorder(true)
 	}
 	l.adjust()
+	l.limitDuration() // of who was answered before: for a menu or a passcode, or in another meeting
 	l.touch()
 	k.touch()
 	if len(k.legs) > 1 {

@@ -157,3 +157,32 @@ func TestAScanOpensNoMedia(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLengthOfACallIsThatOfTheMeetingItComesInto(t *testing.T) {
+	w := newWorld(t)
+	s := space(t, fields{"passcode": "123", "callLegProfile": profile(t, fields{"maxCallDurationTime": "60"})})
+	alice := w.arrives("alice", Target{Entries: []Entry{{Space: s}}})
+	alice.answers()
+	w.pass(2 * time.Second)
+	alice.presses("123#")
+	carol := w.joins("carol", space(t, fields{"callLegProfile": profile(t, fields{"maxCallDurationTime": "300"})}))
+	bob := w.joins("bob", carol.leg.call.space)
+	w.pass(57 * time.Second)
+	if alice.info().State != Connected {
+		t.Fatalf("before its time the leg is %s", alice.info().State)
+	}
+	if _, err := w.calls.AddParticipant(t.Context(), alice.info().Call, fields{"movedParticipant": bob.info().Participant.String()}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(2 * time.Second)
+	if i := alice.info(); i.End != TimedOut {
+		t.Errorf("after its time the leg that entered a passcode is %s and ended by %q", i.State, i.End)
+	}
+	if i := bob.info(); i.End != "" {
+		t.Errorf("who was moved a moment ago is gone: %q", i.End)
+	}
+	w.pass(time.Minute)
+	if i := bob.info(); i.End != TimedOut {
+		t.Errorf("who was moved into a meeting of a minute is %s and ended by %q", i.State, i.End)
+	}
+}

@@ -18,6 +18,9 @@ func (c *Calls) forward(in *Leg, d Dial) {
 		k.end(why)
 		return
 	}
+	if k.profile.Bool("gatewayAudioCallOptimization") && in.agreed.Audio && !in.agreed.Video && !in.agreed.Presentation {
+		d.NoVideo, d.NoPresent = true, true // nobody there would see or show anything
+	}
 	g := &gateway{call: k, in: in}
 	k.gateway = g
 	in.enter(k, nil)

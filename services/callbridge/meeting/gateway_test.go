@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"rotunda/services/callbridge/failure"
 	"rotunda/services/callbridge/schema"
 )
@@ -151,5 +153,30 @@ func TestAGatewayCallThatIsGivenUp(t *testing.T) {
 	out.does("hangup callEnded")
 	if len(w.calls.Legs(ID{})) != 0 {
 		t.Error("a leg is left")
+	}
+}
+
+func TestAudioCallsThroughAGatewayStayAudio(t *testing.T) {
+	tenant := put(t, schema.Tenants, ID{}, fields{"name": "t", "callProfile": callProfileOf(t, fields{"gatewayAudioCallOptimization": "true"})}).ID()
+	for _, c := range []struct {
+		name   string
+		tenant ID
+		offer  MediaInfo
+		want   bool
+	}{
+		{"audio", tenant, MediaInfo{Audio: true}, true},
+		{"audio and video", tenant, full, false},
+		{"audio and slides", tenant, MediaInfo{Audio: true, Presentation: true}, false},
+		{"audio without the setting", ID{}, MediaInfo{Audio: true}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			line := &fakeLine{media: w.mixer.Leg(uuid.NewString(), nil)}
+			w.calls.Arrive(Arrival{Vouched: true, Line: line, Media: line.media, Kind: "sip", Offer: c.offer},
+				Target{Forward: &Dial{To: "bob@pbx.example.com", Forwarded: true, Tenant: c.tenant}})
+			if d := w.dialled().dial; d.NoVideo != c.want || d.NoPresent != c.want {
+				t.Errorf("want without pictures %t, got %+v", c.want, d)
+			}
+		})
 	}
 }

@@ -106,14 +106,11 @@ func (l *Leg) view() control.View {
 	return l.noticeOn(v)
 }
 
-// labels says whether names stand below pictures. The call settings count where no profile says it.
+// labels says whether names stand below pictures. Where no profile says it, the Call settings count, as they were when the leg began or were applied
+// to active calls.
 func (l *Leg) labels() bool {
-	if l.rights.From("participantLabels") == profiles.Nowhere {
-		if v := l.c.view(); v != nil && l.kind == "sip" {
-			if s := v.Only(schema.CallSettings).Text("participantLabels"); s != "" {
-				return s == "true"
-			}
-		}
+	if l.kind == "sip" && l.rights.From("participantLabels") == profiles.Nowhere {
+		return l.labelled
 	}
 	return l.rights.Bool("participantLabels")
 }

@@ -7,6 +7,7 @@ import (
 
 	"rotunda/services/callbridge/mixer"
 	"rotunda/services/callbridge/profiles"
+	"rotunda/services/callbridge/prompts/prompt"
 	"rotunda/services/callbridge/store"
 	"rotunda/services/media/control"
 )
@@ -59,6 +60,7 @@ type Leg struct {
 	method, member *store.Record
 	callOut, own   profiles.Settings
 	rights         profiles.Effective
+	labelled       bool // what the Call settings said of names below pictures
 	barred         barred
 	chosen         string // layout
 	ownLayout      struct {
@@ -82,9 +84,10 @@ type Leg struct {
 	alarms     []string
 	sounds     sounds
 	noticeText string
-	noticeSaid bool     // is still to be said
-	outside    branding // of a menu, or of a passcode
-	dialog     *dialog  // a menu, a passcode or a confirmation
+	noticeSaid bool        // is still to be said
+	waits      prompt.Name // what it heard in the lobby; "" outside
+	outside    branding    // of a menu, or of a passcode
+	dialog     *dialog     // a menu, a passcode or a confirmation
 	keys       keyState
 	sink       *sink // of a leg that records or streams
 }
@@ -93,7 +96,7 @@ var _ Caller = (*Leg)(nil)
 
 // newLeg makes a leg that is in no call.
 func (c *Calls) newLeg(id ID, d Direction) *Leg {
-	l := &Leg{c: c, id: id, mediaID: id.String(), seq: c.order(), direction: d, vouched: d == Outgoing, state: Initial, began: c.clock.Now()}
+	l := &Leg{c: c, id: id, mediaID: id.String(), seq: c.order(), direction: d, vouched: d == Outgoing, state: Initial, began: c.clock.Now(), labelled: c.labelled()}
 	c.legs[id] = l
 	l.touch()
 	return l

@@ -52,7 +52,8 @@ func (p *participant) activate(on bool) {
 	p.active = on
 	stop(&p.wait)
 	now := p.c.clock.Now()
-	for _, l := range slices.Clone(p.legs) {
+	legs := slices.Clone(p.legs)
+	for _, l := range legs {
 		if l.connected() {
 			if on {
 				l.activeSince = now
@@ -63,16 +64,22 @@ func (p *participant) activate(on bool) {
 		}
 		l.touch()
 		l.apply()
-		if l.connected() && l.dialog == nil {
-			if on {
-				l.letIn()
-			} else {
-				l.waiting()
-			}
-		}
 	}
 	p.touch()
 	p.recount()
+	// What is said depends on who is there now. That may have led to something else already: who was let in by a host who goes at once is out again.
+	if p.over || p.active != on {
+		return
+	}
+	for _, l := range legs {
+		switch {
+		case l.over || !l.connected() || l.dialog != nil:
+		case on:
+			l.letIn()
+		default:
+			l.waiting()
+		}
+	}
 }
 
 // pause ends a span in the meeting.
@@ -90,6 +97,7 @@ func (p *participant) recount() {
 		p.inside = inside
 		if inside {
 			p.call.inside++
+			p.call.together()
 		} else {
 			p.call.inside--
 		}
@@ -124,6 +132,7 @@ func (k *call) opened() {
 		stop(&p.wait)
 	}
 	k.admit()
+	k.explain()
 }
 
 // admit lets everybody in who may come now.
@@ -165,8 +174,10 @@ func (k *call) left() {
 			p.deactivate(mode)
 		})
 	}
+	k.explain()
 }
 
+// deactivate is the end of a participant's time in the meeting without activators: back in the lobby, or disconnected with a goodbye.
 func (p *participant) deactivate(mode string) {
 	if p.over || p.call.activators > 0 {
 		return
@@ -177,7 +188,7 @@ func (p *participant) deactivate(mode string) {
 		return
 	}
 	for _, l := range slices.Clone(p.legs) {
-		l.end(CallDeactivated, false)
+		l.part(partDisconnected, CallDeactivated)
 	}
 }
 
@@ -191,6 +202,7 @@ func (k *call) setLocked(on bool) {
 	if !on {
 		k.admit()
 	}
+	k.explain()
 }
 
 // hold is the API's order about the lobby: in, or out until it says otherwise.
@@ -199,7 +211,16 @@ func (p *participant) hold(out bool) {
 		return // a call between two has no lobby
 	}
 	p.held, p.admitted = out, !out
-	p.activate(!out)
+	k := p.call
+	switch {
+	case p.active == out:
+		p.activate(!out)
+		if out {
+			k.fewer()
+		}
+	case out:
+		k.explain() // it waits for something else now
+	}
 }
 
 // arrived: a leg that may be in its call is connected, and through with all questions.

@@ -2,6 +2,7 @@ package meeting
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -241,4 +242,75 @@ func TestManyGuestsComeInAtOnce(t *testing.T) {
 	for _, f := range list {
 		f.waits(false)
 	}
+}
+
+func TestThoseInTheLobbyHearWhatTheyWaitFor(t *testing.T) {
+	w := newWorld(t)
+	hosts, guests := lobby(t, nil, nil)
+	guest := w.joinsBy("guest", guests)
+	guest.hears("waiting_for_host")
+	id := w.only().ID
+	if err := w.calls.UpdateCall(t.Context(), id, fields{"locked": "true"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := guest.heard(); len(got) != 1 {
+		t.Errorf("without a host nothing has changed for the guest, who heard %q", got)
+	}
+	host := w.joinsBy("host", hosts)
+	guest.waits(true)
+	guest.hears("waiting_for_host", "waiting_for_admission")
+	host.hangsUp()
+	guest.hears("waiting_for_admission", "waiting_for_host")
+	if err := w.calls.UpdateParticipant(t.Context(), guest.info().Participant, fields{"deactivated": "true"}); err != nil {
+		t.Fatal(err)
+	}
+	guest.hears("waiting_for_host", "waiting_for_admission")
+}
+
+func TestAHostWhoGoesAtOnceLeavesNobodyInside(t *testing.T) {
+	w := newWorld(t)
+	hosts, guests := lobby(t, fields{"deactivationMode": "deactivate", "deactivationModeTime": "0"}, nil)
+	var list []*far
+	for i := range 5 {
+		f := w.arrives(fmt.Sprint("guest", i), Target{Entries: []Entry{guests}})
+		f.answersWith(MediaInfo{Audio: true})
+		list = append(list, f)
+	}
+	host := w.arrives("host", Target{Entries: []Entry{hosts}})
+	host.leg.Answered(Identity{}, full)
+	host.leg.Ended(RemoteTeardown, true)
+	w.settle()
+	for _, f := range list {
+		f.waits(true)
+		f.hears("waiting_for_host")
+		w.engine.mu.Lock()
+		for _, p := range w.engine.plays {
+			if p.Leg == f.media.ID() && p.Loop && !strings.Contains(p.Files[0], "waiting_for_host") {
+				t.Errorf("%s hears %v over and over", f.leg.name, p.Files)
+			}
+		}
+		w.engine.mu.Unlock()
+	}
+	if k := w.only(); k.Participants != 5 || k.Legs != 5 {
+		t.Errorf("the call is %+v", k)
+	}
+	w.joinsBy("host again", hosts)
+	for _, f := range list {
+		f.waits(false)
+	}
+}
+
+func TestWhoIsDisconnectedForWantOfAHostHearsIt(t *testing.T) {
+	w := newWorld(t)
+	hosts, guests := lobby(t, fields{"deactivationMode": "disconnect", "deactivationModeTime": "0"}, nil)
+	guest, host := w.joinsBy("guest", guests), w.joinsBy("host", hosts)
+	guest.does("accept")
+	host.hangsUp()
+	if i := guest.info(); i.End != CallDeactivated {
+		t.Errorf("the guest's leg ended by %q", i.End)
+	}
+	guest.hears("disconnected")
+	guest.does()
+	guest.played()
+	guest.does("hangup callDeactivated")
 }

@@ -46,6 +46,9 @@ func (c *Calls) move(k *call, values map[string]string) (ID, error) {
 	for _, l := range legs {
 		l.leaveFor()
 	}
+	if p.inside {
+		from.leaveTone()
+	}
 	p.leave()
 	c.flush() // first the ends, then the beginnings
 	q := c.newParticipant(k, p.direction)
@@ -114,7 +117,7 @@ func (l *Leg) leaveFor() {
 	l.moved, l.id, l.seq = l.id, fresh(), c.order()
 	l.shown, l.dirty = nil, false
 	l.began, l.connectedAt, l.activated, l.came = now, now, 0, false
-	l.noticeText = ""
+	l.noticeText, l.waits = "", ""
 	stop(&l.timers.notice)
 	c.pending.changed = slices.DeleteFunc(c.pending.changed, func(s shown) bool { return s == shown(l) })
 }

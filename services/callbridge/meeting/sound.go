@@ -1,6 +1,8 @@
 package meeting
 
 import (
+	"slices"
+
 	"rotunda/services/callbridge/prompts/prompt"
 	"rotunda/services/media/control"
 )
@@ -9,6 +11,7 @@ import (
 type sounds struct {
 	playing string // the name of the prompt under way, "" for none
 	loops   bool
+	about   prompt.Name
 	done    func()
 	queue   []sound
 }
@@ -17,7 +20,8 @@ type sound struct {
 	files []string
 	tone  string
 	loop  bool
-	done  func() // when it is through; may be nil
+	about prompt.Name // of what repeats: what [Leg.unsay] takes back
+	done  func()      // when it is through; may be nil
 }
 
 // drop forgets everything: the leg is over.
@@ -33,7 +37,17 @@ func (l *Leg) say(names ...prompt.Name) {
 // repeat plays a prompt over and over to those who see nothing, who would wonder whether the line is dead; once to others.
 func (l *Leg) repeat(name prompt.Name) {
 	if files := l.files(name); len(files) > 0 {
-		l.play(sound{files: files, loop: !l.agreed.Video})
+		l.play(sound{files: files, loop: !l.agreed.Video, about: name})
+	}
+}
+
+// unsay takes back what was to be repeated and is not true any more, whether it is under way or still to come.
+func (l *Leg) unsay(name prompt.Name) {
+	l.sounds.queue = slices.DeleteFunc(l.sounds.queue, func(s sound) bool { return s.about == name })
+	if l.sounds.playing != "" && l.sounds.about == name {
+		l.media.StopPlay(l.sounds.playing)
+		l.sounds.playing, l.sounds.about = "", ""
+		l.next()
 	}
 }
 
@@ -65,7 +79,7 @@ func (l *Leg) next() {
 	}
 	s := l.sounds.queue[0]
 	l.sounds.queue = l.sounds.queue[1:]
-	l.sounds.loops, l.sounds.done = s.loop, s.done
+	l.sounds.loops, l.sounds.about, l.sounds.done = s.loop, s.about, s.done
 	l.sounds.playing = l.media.Play(control.Play{Files: s.files, Tone: s.tone, Loop: s.loop})
 }
 
@@ -137,27 +151,33 @@ func (l *Leg) welcome() {
 		names = append(names, prompt.MeetingStreamed)
 	}
 	l.say(names...)
-	l.alone(k.inside)
+	l.alone()
 }
 
-// alone tells who is the only one in the meeting, and stops telling it when somebody comes.
-func (l *Leg) alone(n int) {
-	k := l.call
-	if n == 1 {
-		l.repeat(prompt.OnlyParticipant)
+// alone tells who is the only one in the meeting.
+func (l *Leg) alone() {
+	if k := l.call; k.inside == 1 {
 		k.lonely = l
+		l.repeat(prompt.OnlyParticipant)
+	}
+}
+
+// together: there are two or more in the meeting, and nobody is to hear any more that there is nobody else, not even from what is still to be played.
+func (k *call) together() {
+	if k.lonely == nil || k.inside < 2 {
 		return
 	}
-	if k.lonely != nil && n > 1 {
-		if !k.lonely.over && k.lonely.sounds.loops {
-			k.lonely.hush()
+	k.lonely = nil
+	for _, l := range k.legs {
+		if !l.over {
+			l.unsay(prompt.OnlyParticipant)
 		}
-		k.lonely = nil
 	}
 }
 
 // letIn: the leg comes from the lobby into the meeting.
 func (l *Leg) letIn() {
+	l.waits = ""
 	if l.call.presenter != nil && l.call.presenter != l {
 		l.showPresentation(true)
 	}
@@ -169,21 +189,41 @@ func (l *Leg) letIn() {
 func (l *Leg) waiting() {
 	l.hush()
 	l.showPresentation(false)
-	why := prompt.WaitingForHost
-	if p := l.participant; p.held || l.call.locked && l.call.activators > 0 || !p.needs {
-		why = prompt.WaitingForAdmission
-	}
-	l.repeat(why)
+	l.waits = l.participant.waitsFor()
+	l.repeat(l.waits)
 }
 
-// fewer: somebody went. Who is left alone is told.
+// waitsFor is what keeps a participant in the lobby: the host, who is not there, or somebody who would have to open.
+func (p *participant) waitsFor() prompt.Name {
+	if k := p.call; p.held || k.locked && k.activators > 0 || !p.needs {
+		return prompt.WaitingForAdmission
+	}
+	return prompt.WaitingForHost
+}
+
+// explain tells those in the lobby what they wait for, where that is something else than they heard last: the host came into a locked meeting, or
+// went.
+func (k *call) explain() {
+	for _, p := range k.participants {
+		if p.active {
+			continue
+		}
+		for _, l := range p.legs {
+			if l.waits != "" && l.waits != p.waitsFor() && l.connected() && l.dialog == nil {
+				l.waiting()
+			}
+		}
+	}
+}
+
+// fewer: somebody went. Who is left alone is told, once.
 func (k *call) fewer() {
-	if k.gateway != nil || k.lonely != nil && !k.lonely.over || k.inside != 1 {
+	if k.gateway != nil || k.inside != 1 || k.lonely != nil && k.lonely.call == k && k.lonely.inMeeting() {
 		return
 	}
 	for _, l := range k.legs {
 		if l.inMeeting() && l.sink == nil {
-			l.alone(1)
+			l.alone()
 			return
 		}
 	}

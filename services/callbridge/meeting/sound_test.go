@@ -118,3 +118,61 @@ func TestWhatIsRepeatedGivesWayToWhatIsSaid(t *testing.T) {
 	alice.played()
 	alice.hears("not_allowed")
 }
+
+func TestNobodyIsToldToBeAloneWhoIsNotAnyMore(t *testing.T) {
+	w := newWorld(t)
+	s := space(t, nil)
+	alice := w.arrives("alice", Target{Entries: []Entry{{Space: s}}})
+	alice.answersWith(MediaInfo{Audio: true})
+	alice.hears("cospace_join") // the other one is to follow
+	bob := w.arrives("bob", Target{Entries: []Entry{{Space: s}}})
+	bob.answersWith(MediaInfo{Audio: true})
+	alice.played()
+	bob.played()
+	for _, f := range []*far{alice, bob} {
+		if slices.Contains(f.heard(), "only_participant") {
+			t.Errorf("there are two, and %s heard %q", f.leg.name, f.heard())
+		}
+	}
+	bob.hangsUp()
+	alice.played()
+	alice.hears("cospace_join", "only_participant")
+}
+
+func TestAGuestWhomTheHostFindsWaitingIsNotAlone(t *testing.T) {
+	w := newWorld(t)
+	hosts, guests := lobby(t, nil, nil)
+	guest := w.arrives("guest", Target{Entries: []Entry{guests}})
+	guest.answersWith(MediaInfo{Audio: true})
+	host := w.arrives("host", Target{Entries: []Entry{hosts}})
+	host.answersWith(MediaInfo{Audio: true})
+	guest.played()
+	host.played()
+	for _, f := range []*far{guest, host} {
+		if slices.Contains(f.heard(), "only_participant") {
+			t.Errorf("there are two, and %s heard %q", f.leg.name, f.heard())
+		}
+	}
+	// Sent to the lobby, the guest leaves the host alone.
+	if err := w.calls.UpdateParticipant(t.Context(), guest.info().Participant, fields{"deactivated": "true"}); err != nil {
+		t.Fatal(err)
+	}
+	host.played()
+	host.hears("cospace_join", "only_participant")
+	guest.hears("cospace_join", "waiting_for_admission")
+}
+
+func TestWhoMovesIsHeardToGo(t *testing.T) {
+	w := newWorld(t)
+	s := space(t, fields{"callLegProfile": profile(t, fields{"leaveToneParticipantThreshold": "9"})})
+	alice, bob, carol := w.joins("alice", s), w.joins("bob", s), w.joins("carol", space(t, nil))
+	if _, err := w.calls.AddParticipant(t.Context(), carol.info().Call, fields{"movedParticipant": bob.info().Participant.String()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, n := alice.tones(); n != 1 {
+		t.Errorf("want one tone, alice heard %d", n)
+	}
+	if _, n := bob.tones(); n != 0 {
+		t.Errorf("bob hears himself go: %d", n)
+	}
+}

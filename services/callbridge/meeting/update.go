@@ -357,6 +357,11 @@ func (l *Leg) raise(on bool) {
 // changeRights takes over what is in force now.
 func (l *Leg) changeRights() {
 	l.resolve()
+	l.useRights()
+}
+
+// useRights does what a change of rights means for a leg that is up.
+func (l *Leg) useRights() {
 	l.adjust()
 	l.limitDuration()
 	p := l.participant

@@ -18,6 +18,7 @@
 package profiles
 
 import (
+	"slices"
 	"strconv"
 
 	"rotunda/services/callbridge/schema"
@@ -91,6 +92,11 @@ func (e *Effective) set(f *schema.Field, v string, s Scope) {
 	}
 	at := e.object.Index(f.Key())
 	e.values[at], e.scopes[at] = v, s
+}
+
+// Equal says whether the same is in force, and by the same scopes.
+func (e Effective) Equal(o Effective) bool {
+	return e.object == o.object && slices.Equal(e.values, o.values) && slices.Equal(e.scopes, o.scopes)
 }
 
 // Text returns what is in force, "" where nothing says anything and there is no fallback. A field that the profile does not have
