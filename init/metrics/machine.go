@@ -92,7 +92,7 @@ func ofInit(root fs.FS, m *observe.Machine) *Page {
 // ofTimesync, and the next two, say what daemons write of themselves; nil where there is nothing.
 func ofTimesync(root fs.FS) *Page {
 	var s control.TimeStatus
-	if observe.State(root, control.TimeStatusFile, &s) != nil {
+	if control.ReadStatus(root, control.TimeStatusFile, &s) != nil {
 		return nil
 	}
 	p := NewPage("timesync")
@@ -112,7 +112,7 @@ func ofTimesync(root fs.FS) *Page {
 
 func ofSyslog(root fs.FS) *Page {
 	var s control.SyslogStatus
-	if observe.State(root, control.SyslogStatusFile, &s) != nil {
+	if control.ReadStatus(root, control.SyslogStatusFile, &s) != nil {
 		return nil
 	}
 	p := NewPage("syslog")
@@ -131,7 +131,7 @@ func ofSyslog(root fs.FS) *Page {
 
 func ofSNMP(root fs.FS) *Page {
 	var s control.SNMPStatus
-	if observe.State(root, control.SNMPStatusFile, &s) != nil {
+	if control.ReadStatus(root, control.SNMPStatusFile, &s) != nil {
 		return nil
 	}
 	p := NewPage("snmp")

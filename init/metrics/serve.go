@@ -3,11 +3,9 @@ package metrics
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"rotunda/init/callers"
@@ -29,15 +27,8 @@ func Serve(ctx context.Context, path, daemon string, collect func(context.Contex
 		<-ctx.Done()
 		return nil
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("serve metrics: %w", err)
-	}
-	l, err := net.Listen("unix", path)
+	l, err := callers.Listen(path)
 	if err != nil {
-		return fmt.Errorf("serve metrics: %w", err)
-	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		l.Close()
 		return fmt.Errorf("serve metrics: %w", err)
 	}
 	return answer(ctx, callers.Listener(l, connectionsEach), func(ctx context.Context) *Page {

@@ -7,7 +7,6 @@ package observe
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"io"
 	"io/fs"
 	"strconv"
@@ -77,7 +76,7 @@ func Look(ctx context.Context, pid1 Source, root fs.FS) *Machine {
 	m.Answered = err == nil
 	m.Interfaces, _ = pid1.Interfaces(ctx)
 	m.Filesystems, _ = pid1.Filesystems(ctx)
-	_ = State(root, control.TimeStatusFile, &m.Clock)
+	_ = control.ReadStatus(root, control.TimeStatusFile, &m.Clock)
 	lines(root, "proc/meminfo", func(f []string) {
 		if len(f) >= 2 {
 			m.Memory[strings.TrimSuffix(f[0], ":")] = number(f[1])
@@ -112,19 +111,6 @@ func Look(ctx context.Context, pid1 Source, root fs.FS) *Machine {
 		}
 	})
 	return m
-}
-
-// maxState bounds the state of a daemon.
-const maxState = 1 << 20
-
-// State reads what a daemon says of itself, as JSON in a file.
-func State(root fs.FS, file string, into any) error {
-	f, err := root.Open(strings.TrimPrefix(file, "/"))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return json.NewDecoder(io.LimitReader(f, maxState)).Decode(into)
 }
 
 // Number reads a file that has a number, or one in a line that begins with a word.

@@ -2,11 +2,8 @@ package resolver
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -23,10 +20,7 @@ import (
 // Addresses are where the resolver answers.
 var Addresses = []string{"127.0.0.1:53", "[::1]:53"}
 
-const (
-	maxSettings   = 1 << 20
-	watchdogEvery = 5 * time.Second
-)
+const watchdogEvery = 5 * time.Second
 
 // Main is the verb "resolver". It serves until SIGTERM; at SIGHUP it reads its settings anew.
 func Main(args []string) error {
@@ -88,21 +82,9 @@ func ask(address string) {
 }
 
 func configure(r *Resolver, settings string) error {
-	f, err := os.Open(settings)
+	s, err := config.ReadService[config.DNSService](settings)
 	if err != nil {
-		return fmt.Errorf("read settings: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
-	if err != nil {
-		return fmt.Errorf("read settings: %w", err)
-	}
-	if len(text) > maxSettings {
-		return errors.New("read settings: they are too long")
-	}
-	var s config.DNSService
-	if err := json.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("read settings: %w", err)
+		return err
 	}
 	return r.Configure(s)
 }

@@ -2,11 +2,9 @@ package snmp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -22,7 +20,6 @@ import (
 )
 
 const (
-	maxSettings   = 1 << 20
 	watchdogEvery = 5 * time.Second
 	tellEvery     = 5 * time.Second
 )
@@ -60,7 +57,7 @@ func Main(args []string) error {
 }
 
 func run(ctx context.Context, o options, reread <-chan os.Signal, log func(string)) error {
-	s, err := readSettings(o.settings)
+	s, err := config.ReadService[config.SNMPService](o.settings)
 	if err != nil {
 		return err
 	}
@@ -130,7 +127,7 @@ func run(ctx context.Context, o options, reread <-chan os.Signal, log func(strin
 		case <-ctx.Done():
 			return nil
 		case <-reread:
-			if next, err := readSettings(o.settings); err != nil {
+			if next, err := config.ReadService[config.SNMPService](o.settings); err != nil {
 				log("the settings stay as they are: " + err.Error())
 			} else {
 				s = next
@@ -163,33 +160,6 @@ func status(file string, a *agent, t *teller, problem string) {
 		Refused:   a.badCommunity.Load() + a.users.Load() + a.digests.Load(),
 		Malformed: a.parse.Load() + a.badVersions.Load() + a.invalid.Load() + a.badModels.Load(),
 		Receivers: t.receivers()}
-	text, err := json.Marshal(s)
-	if err != nil {
-		return
-	}
-	// Whoever reads it finds it whole. Where it cannot be written there is nothing to say that would not be said every time.
-	fresh := filepath.Join(filepath.Dir(file), ".status")
-	if os.WriteFile(fresh, append(text, '\n'), 0o644) == nil {
-		_ = os.Rename(fresh, file)
-	}
-}
-
-func readSettings(file string) (config.SNMPService, error) {
-	var s config.SNMPService
-	f, err := os.Open(file)
-	if err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
-	if err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
-	}
-	if len(text) > maxSettings {
-		return s, errors.New("read settings: they are too long")
-	}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
-	}
-	return s, nil
+	// Where it cannot be written there is nothing to say that would not be said every time.
+	_ = control.WriteStatus(file, s)
 }

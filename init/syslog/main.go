@@ -3,13 +3,10 @@ package syslog
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -20,7 +17,6 @@ import (
 )
 
 const (
-	maxSettings   = 1 << 20
 	watchdogEvery = 5 * time.Second
 	tellEvery     = time.Second
 )
@@ -73,7 +69,7 @@ type forwarder struct {
 }
 
 func run(ctx context.Context, o options, reread <-chan os.Signal, log func(string)) error {
-	s, err := readSettings(o.settings)
+	s, err := config.ReadService[config.SyslogService](o.settings)
 	if err != nil {
 		return err
 	}
@@ -103,7 +99,7 @@ func run(ctx context.Context, o options, reread <-chan os.Signal, log func(strin
 		case <-ctx.Done():
 			return nil
 		case <-reread:
-			if s, err := readSettings(o.settings); err != nil {
+			if s, err := config.ReadService[config.SyslogService](o.settings); err != nil {
 				log("the settings stay as they are: " + err.Error())
 			} else {
 				f.apply(s)
@@ -191,9 +187,8 @@ func (f *forwarder) tell() {
 	if err != nil || string(text) == f.told {
 		return
 	}
-	// Whoever reads it finds it whole. Where it cannot be written there is nothing to say that would not be said every second.
-	fresh := filepath.Join(filepath.Dir(f.status), ".status")
-	if os.WriteFile(fresh, append(text, '\n'), 0o644) == nil && os.Rename(fresh, f.status) == nil {
+	// Where it cannot be written there is nothing to say that would not be said every second.
+	if control.WriteStatus(f.status, s) == nil {
 		f.told = string(text)
 	}
 }
@@ -204,24 +199,4 @@ func hostname() string {
 		return "rotunda"
 	}
 	return name
-}
-
-func readSettings(file string) (config.SyslogService, error) {
-	var s config.SyslogService
-	f, err := os.Open(file)
-	if err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
-	if err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
-	}
-	if len(text) > maxSettings {
-		return s, errors.New("read settings: they are too long")
-	}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
-	}
-	return s, nil
 }

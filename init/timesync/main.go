@@ -2,16 +2,12 @@ package timesync
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -26,7 +22,6 @@ import (
 const (
 	// answerWithin is how long a server may take, name look-up included.
 	answerWithin  = 5 * time.Second
-	maxSettings   = 1 << 20
 	watchdogEvery = 5 * time.Second
 )
 
@@ -169,15 +164,7 @@ func tell(k *Keeper, t *teller, file string, addresses map[string]string, log fu
 		}
 	}
 	t.kept.Store(kept)
-	text, err := json.Marshal(s)
-	if err == nil {
-		// Whoever reads it finds it whole.
-		fresh := filepath.Join(filepath.Dir(file), ".status")
-		if err = os.WriteFile(fresh, append(text, '\n'), 0o644); err == nil {
-			err = os.Rename(fresh, file)
-		}
-	}
-	if err != nil {
+	if err := control.WriteStatus(file, s); err != nil {
 		log("the status of the clock cannot be written: " + err.Error())
 	}
 }
@@ -189,21 +176,9 @@ type settings struct {
 }
 
 func readSettings(file string) (settings, error) {
-	var s config.NTPService
-	f, err := os.Open(file)
+	s, err := config.ReadService[config.NTPService](file)
 	if err != nil {
-		return settings{}, fmt.Errorf("read settings: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
-	if err != nil {
-		return settings{}, fmt.Errorf("read settings: %w", err)
-	}
-	if len(text) > maxSettings {
-		return settings{}, errors.New("read settings: they are too long")
-	}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return settings{}, fmt.Errorf("read settings: %w", err)
+		return settings{}, err
 	}
 	list, err := config.ParseNTPKeys(s.Keys)
 	if err != nil {

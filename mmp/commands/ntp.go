@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -136,15 +135,12 @@ func (d Deps) listNTP(c *grammar.Call) error {
 }
 
 func (d Deps) ntpStatus(c *grammar.Call) error {
-	text, err := fs.ReadFile(d.status(), strings.TrimPrefix(control.TimeStatusFile, "/"))
+	var s control.TimeStatus
+	err := control.ReadStatus(d.status(), control.TimeStatusFile, &s)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.New("nothing keeps the clock yet: health says why, or wait a moment")
 	}
 	if err != nil {
-		return fmt.Errorf("read how the clock is kept: %w", err)
-	}
-	var s control.TimeStatus
-	if err := json.Unmarshal(text, &s); err != nil {
 		return fmt.Errorf("read how the clock is kept: %w", err)
 	}
 	state := "not synchronized"

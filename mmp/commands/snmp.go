@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -258,11 +257,7 @@ func (d Deps) showSNMP(c *grammar.Call) error {
 	}
 	var known control.SNMPStatus
 	if s.Wanted() {
-		b, err := fs.ReadFile(d.status(), strings.TrimPrefix(control.SNMPStatusFile, "/"))
-		if err == nil {
-			err = json.Unmarshal(b, &known)
-		}
-		switch {
+		switch err := control.ReadStatus(d.status(), control.SNMPStatusFile, &known); {
 		case err == nil:
 			c.Printf("%-12s : %d\n", "Engine boots", known.Boots)
 			c.Printf("%-12s : %d, %d refused, %d too many\n", "Requests", known.Requests, known.Refused, known.Limited)

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -251,11 +250,7 @@ func (d Deps) showAudit(c *grammar.Call) error {
 // serverTable shows the servers with what the forwarder says of them.
 func (d Deps) serverTable(c *grammar.Call, s config.Syslog, servers, audit []config.SyslogServer) {
 	var known control.SyslogStatus
-	text, err := fs.ReadFile(d.status(), strings.TrimPrefix(control.SyslogStatusFile, "/"))
-	if err == nil {
-		err = json.Unmarshal(text, &known)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := control.ReadStatus(d.status(), control.SyslogStatusFile, &known); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.Printf("Warning: the state of the servers cannot be read: %s\n", printable(err.Error()))
 	}
 	rows := [][]string{{"LOG", "SERVER", "PORT", "STATE", "SENT", "WAITING"}}

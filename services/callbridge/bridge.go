@@ -3,10 +3,8 @@ package callbridge
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -70,26 +68,14 @@ func newBridge(o options, machine store.ID, log *slog.Logger) (*bridge, error) {
 	return b, nil
 }
 
-// maxSettings bounds the file of settings, certificates included.
-const maxSettings = 1 << 20
-
 // readSettings reads what PID 1 wrote; a developer's machine has none.
 func (b *bridge) readSettings(file string) error {
-	f, err := os.Open(file)
+	s, err := config.ReadService[config.CallBridgeService](file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read settings: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSettings))
-	if err != nil {
-		return fmt.Errorf("read settings: %w", err)
-	}
-	var s config.CallBridgeService
-	if err := json.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("read settings: %w", err)
+		return err
 	}
 	b.licences.SetFile(s.Licence)
 	if err := b.certificates.read(s); err != nil {

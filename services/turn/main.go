@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -27,8 +26,6 @@ const (
 	lookEvery = 2 * time.Second
 	// watchdogEvery is a sixth of the limit that PID 1 sets.
 	watchdogEvery = 5 * time.Second
-	// maxSettings bounds the file of settings, certificates included.
-	maxSettings = 1 << 20
 )
 
 // Main is the verb "turn". It serves until SIGTERM; at SIGHUP it reads its settings anew.
@@ -133,17 +130,9 @@ type settings struct {
 
 func readSettings(file string) (settings, error) {
 	var s settings
-	f, err := os.Open(file)
-	if err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxSettings))
-	if err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
-	}
-	if err := json.Unmarshal(b, &s.TURNService); err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
+	var err error
+	if s.TURNService, err = config.ReadService[config.TURNService](file); err != nil {
+		return s, err
 	}
 	if s.Key == "" {
 		return s, nil

@@ -1,12 +1,14 @@
 package webadmin
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	"rotunda/init/config"
 	"rotunda/services/callbridge/schema"
 )
 
@@ -211,7 +213,11 @@ func FuzzWithin(f *testing.F) {
 func FuzzSettings(f *testing.F) {
 	f.Add([]byte(`{"hostname":"cms","interface":"a","device":"eth0","port":445,"key":"x","chain":"y","tls":{"minVersion":"1.3"}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, err := parseSettings(b); err == nil && (s.Port < 1 || s.Port > 65535 || s.certificate == nil && s.trouble == nil) {
+		var from config.WebAdminService
+		if json.Unmarshal(b, &from) != nil {
+			return
+		}
+		if s, err := prepare(from); err == nil && (s.Port < 1 || s.Port > 65535 || s.certificate == nil && s.trouble == nil) {
 			t.Fatalf("%q: got %+v", b, s)
 		}
 	})

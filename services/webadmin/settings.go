@@ -3,19 +3,13 @@ package webadmin
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
-	"os"
 
 	"rotunda/init/config"
 )
-
-// maxSettings bounds the file of settings, certificates included.
-const maxSettings = 1 << 20
 
 // settings are what PID 1 wrote, with the certificate made ready.
 type settings struct {
@@ -28,23 +22,16 @@ type settings struct {
 }
 
 func readSettings(file string) (*settings, error) {
-	f, err := os.Open(file)
+	s, err := config.ReadService[config.WebAdminService](file)
 	if err != nil {
-		return nil, fmt.Errorf("read settings: %w", err)
+		return nil, err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxSettings))
-	if err != nil {
-		return nil, fmt.Errorf("read settings: %w", err)
-	}
-	return parseSettings(b)
+	return prepare(s)
 }
 
-func parseSettings(b []byte) (*settings, error) {
-	s := &settings{}
-	if err := json.Unmarshal(b, &s.WebAdminService); err != nil {
-		return nil, fmt.Errorf("read settings: %w", err)
-	}
+// prepare parses the certificates.
+func prepare(from config.WebAdminService) (*settings, error) {
+	s := &settings{WebAdminService: from}
 	if s.Port == 0 {
 		s.Port = config.DefaultWebAdminPort
 	}
