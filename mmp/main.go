@@ -193,7 +193,7 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 	}
 	counted := new(figures)
 	sh := &shell.Shell{
-		Tree: tree, Accounts: countingAccounts{store, counted}, Ran: counted.ran, Log: log, Hostname: hostname,
+		Tree: tree, Accounts: countingAccounts{store, counted}, Ran: counted.ran, Join: commands.Deps{Machine: machine}.Join, Log: log, Hostname: hostname,
 		Notice:      func() string { return notice(fileView, "motd") },
 		IdleTimeout: o.idle,
 	}

@@ -81,7 +81,7 @@ func (d Deps) clockCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "timezone <zone>", Roles: admins, Needs: "reboot",
+			Syntax: "timezone <zone>", Roles: admins, Joins: true, Needs: "reboot",
 			Help: "Set the time zone",
 			Run: func(c *grammar.Call) error {
 				return d.change(c, func(doc *config.Document) error {

@@ -11,10 +11,7 @@ package commands
 //go:generate go test -count=1 -run ReferencePage|ZoneList -update .
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -126,30 +123,25 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 // attempts is how often a change starts again because somebody else was faster.
 const attempts = 5
 
-// change applies an edit to the running document and says what the administrator has to know afterwards.
+// change applies an edit to the running document and says what the administrator has to know afterwards. A line of a joint change edits
+// what the lines before it have left.
 func (d Deps) change(c *grammar.Call, edit func(*config.Document) error) error {
+	if j := jointOf(c); j != nil {
+		return j.change(c, edit)
+	}
 	for range attempts {
 		running, err := d.Machine.Config(c.Context)
 		if err != nil {
 			return err
 		}
-		before, err := json.Marshal(running.Document)
-		if err != nil {
-			return err
-		}
-		doc, err := config.Decode(before)
-		if err != nil {
-			return err
-		}
+		doc := running.Document.Clone()
 		if err := edit(doc); err != nil {
 			return err
 		}
 		if err := doc.Validate(); err != nil {
 			return err
 		}
-		if after, err := json.Marshal(doc); err != nil {
-			return err
-		} else if bytes.Equal(before, after) {
+		if doc.Equal(running.Document) {
 			return nil
 		}
 		applied, err := d.submit(c, running, doc)
@@ -166,11 +158,11 @@ func (d Deps) change(c *grammar.Call, edit func(*config.Document) error) error {
 			c.Printf("Warning: %s\n", printable(w))
 		}
 		if len(applied.RebootNeeded) > 0 {
-			c.Printf("A reboot is required for the change to take effect\n")
+			c.Printf(rebootRequired)
 		}
 		return nil
 	}
-	return errors.New("the configuration is being changed by somebody else, nothing was changed; try again")
+	return errBusy
 }
 
 // changeInterface applies an edit to one interface.
@@ -195,7 +187,7 @@ func (d Deps) look(c *grammar.Call) (*config.Document, control.Interface, error)
 	if err != nil {
 		return nil, control.Interface{}, err
 	}
-	list, err := d.Machine.Interfaces(c.Context)
+	list, err := d.interfaces(c)
 	if err != nil {
 		return nil, control.Interface{}, err
 	}

@@ -16,7 +16,7 @@ func (d Deps) session(c *grammar.Call, doc *config.Document) (s config.Session, 
 		return s, false
 	}
 	s.Remote = remote.Addr().Unmap().WithZone("")
-	list, err := d.Machine.Interfaces(c.Context)
+	list, err := d.interfaces(c)
 	if err != nil {
 		return s, false
 	}
@@ -66,10 +66,12 @@ func arrival(list []control.Interface, remote netip.Addr, fallback string) (name
 
 // submit stores a change. One that would cut off who makes it is announced, and takes itself back unless it is confirmed.
 func (d Deps) submit(c *grammar.Call, running control.Config, doc *config.Document) (control.Applied, error) {
-	s, ok := d.session(c, running.Document)
 	why := ""
-	if ok {
-		why = s.Cut(running.Document, doc)
+	// Most changes concern no way into the machine, and the kernel need not be asked which one this session came.
+	if !config.SameWay(running.Document, doc) {
+		if s, ok := d.session(c, running.Document); ok {
+			why = s.Cut(running.Document, doc)
+		}
 	}
 	if why == "" {
 		return d.Machine.SetConfig(c.Context, running.Generation, doc)

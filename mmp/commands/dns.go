@@ -26,19 +26,19 @@ func (d Deps) dnsCommands() []grammar.Command {
 			Run:    d.showDNS,
 		},
 		{
-			Syntax: "dns [(mmp|app)] add forwardzone <domain:word> <server:address>", Roles: admins,
+			Syntax: "dns [(mmp|app)] add forwardzone <domain:word> <server:address>", Roles: admins, Joins: true,
 			Help: "Ask a DNS server for all names below a domain",
 			Detail: "For example dns add forwardzone example.com 10.1.1.1, or dns add forwardzone . 10.1.1.1 for every name that no other zone covers. Repeat it for several " +
 				"servers: they are asked in this order, and one that does not answer is asked last for a while.",
 			Run: d.addZone,
 		},
 		{
-			Syntax: "dns [(mmp|app)] del forwardzone <domain:word> <server:address>", Roles: admins,
+			Syntax: "dns [(mmp|app)] del forwardzone <domain:word> <server:address>", Roles: admins, Joins: true,
 			Help: "Ask a DNS server no more for a domain",
 			Run:  d.deleteZone,
 		},
 		{
-			Syntax: "dns [(mmp|app)] add rr <record:text>…", Roles: admins,
+			Syntax: "dns [(mmp|app)] add rr <record:text>…", Roles: admins, Joins: true,
 			Help: "Answer a name with a record of your own, instead of asking a DNS server",
 			Detail: `For example dns app add rr "_sipinternaltls._tcp.example.com. 86400 IN SRV 0 5 5061 host.example.com."; an owner ends with a dot. Only this machine ` +
 				"sees it. A name that has an address here has no other one outside.",
@@ -57,12 +57,12 @@ func (d Deps) dnsCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "dns [(mmp|app)] del rr <owner:word> <type:(A|AAAA|SRV|CNAME|NAPTR|TXT|PTR|MX)>", Roles: admins,
+			Syntax: "dns [(mmp|app)] del rr <owner:word> <type:(A|AAAA|SRV|CNAME|NAPTR|TXT|PTR|MX)>", Roles: admins, Joins: true,
 			Help: "Forget your own records of a name and a type",
 			Run:  d.deleteRecord,
 		},
 		{
-			Syntax: "dns [(mmp|app)] (add|del) trustanchor <record:text>…", Roles: admins,
+			Syntax: "dns [(mmp|app)] (add|del) trustanchor <record:text>…", Roles: admins, Joins: true,
 			Help:   "Trust a key of DNSSEC, or no more",
 			Detail: `For example dns add trustanchor "example.com. IN DS 31589 8 2 CDE0D742D6998AA554A92D890F8184C698CFAC8A26FA59875A990C03E576343C". What is below it must be signed.`,
 			Run: func(c *grammar.Call) error {

@@ -60,14 +60,14 @@ func (d Deps) dscpCommands() []grammar.Command {
 			Run:  d.showDSCP,
 		},
 		{
-			Syntax: "dscp (4|6) <traffic> (<value:dscp>|none)", Roles: admins,
+			Syntax: "dscp (4|6) <traffic> (<value:dscp>|none)", Roles: admins, Joins: true,
 			Help: "Mark a type of traffic of IPv4 or IPv6, or mark it no more",
 			Detail: "For example dscp 4 oa&m 0x22. It takes effect at once. signaling is SIP and BFCP; oa&m is SSH, web, DNS, NTP, LDAP, syslog and SNMP; voice is the sound of calls, " +
 				"multimedia their pictures and what TURN relays, multimedia-streaming what goes to recorders and streamers, low-latency the control of cameras.",
 			Run: d.setDSCP,
 		},
 		{
-			Syntax: "dscp assured (true|false)", Roles: admins,
+			Syntax: "dscp assured (true|false)", Roles: admins, Joins: true,
 			Help:   "Mark voice and multimedia by the values of assured-voice and assured-multimedia, or by their own",
 			Detail: "It takes effect at once.",
 			Run: func(c *grammar.Call) error {

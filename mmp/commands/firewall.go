@@ -88,7 +88,7 @@ func (d Deps) firewallCommands() []grammar.Command {
 			Run:  d.showFirewall,
 		},
 		{
-			Syntax: "firewall <interface> default (allow|deny)", Roles: admins,
+			Syntax: "firewall <interface> default (allow|deny)", Roles: admins, Joins: true,
 			Help:   "Choose what becomes of packets that no rule names",
 			Detail: "It has to be chosen before the firewall is enabled. " + minutes,
 			Run: func(c *grammar.Call) error {
@@ -102,14 +102,14 @@ func (d Deps) firewallCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "firewall <interface> (allow|deny) <port:service> [from <sender>]", Roles: admins,
+			Syntax: "firewall <interface> (allow|deny) <port:service> [from <sender>]", Roles: admins, Joins: true,
 			Help: "Add a rule that lets in or keeps out what comes for a port",
 			Detail: fmt.Sprintf("For example firewall a allow ssh from 192.0.2.0/24, or firewall a deny 80/tcp. Rules are asked in the order in which they were added, and the first that "+
 				"fits decides; up to %d for an interface. Answers to what this machine has asked, ping, neighbour discovery and DHCP always pass. ", config.MaxFirewallRules) + minutes,
 			Run: d.addRule,
 		},
 		{
-			Syntax: "firewall <interface> delete <tag:0..>", Roles: admins,
+			Syntax: "firewall <interface> delete <tag:0..>", Roles: admins, Joins: true,
 			Help:   "Delete a rule by its number",
 			Detail: "The other rules keep their numbers.",
 			Run: func(c *grammar.Call) error {
@@ -124,7 +124,7 @@ func (d Deps) firewallCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "firewall <interface> (enable|disable)", Roles: admins,
+			Syntax: "firewall <interface> (enable|disable)", Roles: admins, Joins: true,
 			Help:   "Put the rules of an interface in force, or none",
 			Detail: minutes,
 			Run: func(c *grammar.Call) error {
@@ -153,7 +153,7 @@ func (d Deps) firewallCommands() []grammar.Command {
 }
 
 func (d Deps) changeFirewall(c *grammar.Call, edit func(*config.Firewall) error) error {
-	if _, _, err := d.look(c); err != nil {
+	if err := d.hasPort(c, c.Arg("interface")); err != nil {
 		return err
 	}
 	return d.change(c, func(doc *config.Document) error {

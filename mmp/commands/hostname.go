@@ -19,7 +19,7 @@ func (d Deps) hostnameCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "hostname <name:hostname>", Roles: admins, Needs: "reboot",
+			Syntax: "hostname <name:hostname>", Roles: admins, Joins: true, Needs: "reboot",
 			Help:   "Set the host name",
 			Detail: "For example london1 or mybox.example.com; up to 64 characters.",
 			Run: func(c *grammar.Call) error {

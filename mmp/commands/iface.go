@@ -18,7 +18,7 @@ func (d Deps) ifaceCommands() []grammar.Command {
 			Run:    d.showIface,
 		},
 		{
-			Syntax: fmt.Sprintf("iface <interface> mtu <mtu:%d..%d>", config.MinMTU, config.MaxMTU), Roles: admins,
+			Syntax: fmt.Sprintf("iface <interface> mtu <mtu:%d..%d>", config.MinMTU, config.MaxMTU), Roles: admins, Joins: true,
 			Help:   "Set the largest packet of an interface in bytes",
 			Detail: fmt.Sprintf("IPv6 needs %d or more. It takes effect at once.", config.MinMTUIPv6),
 			Run: func(c *grammar.Call) error {

@@ -20,7 +20,7 @@ func (d Deps) ipv4Commands() []grammar.Command {
 			Run:  d.showIPv4,
 		},
 		{
-			Syntax: "ipv4 <interface> add <address:ipv4prefix> [<gateway:ipv4>]", Roles: admins,
+			Syntax: "ipv4 <interface> add <address:ipv4prefix> [<gateway:ipv4>]", Roles: admins, Joins: true,
 			Help: "Give an interface a static address, with the gateway of its subnet",
 			Detail: "For example ipv4 a add 10.1.2.3/24 10.1.2.1. It replaces the address before and switches DHCP off. " +
 				"On an interface that is not enabled yet, ipv4 <interface> enable follows. Any two interfaces must be in " +
@@ -39,7 +39,7 @@ func (d Deps) ipv4Commands() []grammar.Command {
 			Run:    d.deleteIPv4,
 		},
 		{
-			Syntax: "ipv4 <interface> enable", Roles: admins,
+			Syntax: "ipv4 <interface> enable", Roles: admins, Joins: true,
 			Help: "Enable IPv4 on an interface",
 			Run: func(c *grammar.Call) error {
 				return d.changeIPv4(c, func(i *config.IPv4) error {
@@ -60,7 +60,7 @@ func (d Deps) ipv4Commands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "ipv4 <interface> dhcp", Roles: admins,
+			Syntax: "ipv4 <interface> dhcp", Roles: admins, Joins: true,
 			Help:   "Enable IPv4 on an interface with an address by DHCP",
 			Detail: "A static address is kept and not used. ipv4 <interface> add switches DHCP off.",
 			Run: func(c *grammar.Call) error {
@@ -71,7 +71,7 @@ func (d Deps) ipv4Commands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "ipv4 <interface> default", Roles: admins,
+			Syntax: "ipv4 <interface> default", Roles: admins, Joins: true,
 			Help:   "Make this the interface of last resort, IPv4 and IPv6",
 			Detail: "What is neither in the subnet of an interface nor behind one of its static routes leaves by the gateway of this one.",
 			Run: func(c *grammar.Call) error {
@@ -82,7 +82,7 @@ func (d Deps) ipv4Commands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "ipv4 <interface> route (add|del) <route:ipv4prefix>", Roles: admins,
+			Syntax: "ipv4 <interface> route (add|del) <route:ipv4prefix>", Roles: admins, Joins: true,
 			Help:   "Add or remove a static route by the gateway of an interface",
 			Detail: fmt.Sprintf("For example ipv4 b route add 192.0.2.0/24; up to %d for an interface.", config.MaxRoutes),
 			Run:    d.changeRoute,

@@ -19,7 +19,7 @@ func (d Deps) ipv6Commands() []grammar.Command {
 			Run:  d.showIPv6,
 		},
 		{
-			Syntax: "ipv6 <interface> (enable|disable)", Roles: admins,
+			Syntax: "ipv6 <interface> (enable|disable)", Roles: admins, Joins: true,
 			Help:   "Enable IPv6 on an interface, or disable it and keep its settings",
 			Detail: "While it is enabled the interface has at least its link-local address.",
 			Run: func(c *grammar.Call) error {
@@ -30,7 +30,7 @@ func (d Deps) ipv6Commands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "ipv6 <interface> slaac (enable|disable)", Roles: admins,
+			Syntax: "ipv6 <interface> slaac (enable|disable)", Roles: admins, Joins: true,
 			Help: "Take addresses and routers from router advertisements, or do not",
 			Run: func(c *grammar.Call) error {
 				return d.changeIPv6(c, func(i *config.IPv6) error {
@@ -40,7 +40,7 @@ func (d Deps) ipv6Commands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "ipv6 <interface> add <address:ipv6prefix>", Roles: admins,
+			Syntax: "ipv6 <interface> add <address:ipv6prefix>", Roles: admins, Joins: true,
 			Help:   "Give an interface a static address",
 			Detail: fmt.Sprintf("For example ipv6 a add 2001:db8::10/64; up to %d for an interface.", config.MaxIPv6Addresses),
 			Run: func(c *grammar.Call) error {
@@ -51,13 +51,13 @@ func (d Deps) ipv6Commands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "ipv6 <interface> del <address:ipv6address>", Roles: admins,
+			Syntax: "ipv6 <interface> del <address:ipv6address>", Roles: admins, Joins: true,
 			Help:   "Remove a static address, with or without its prefix length",
 			Detail: "Routers that only this address could reach have to be removed first.",
 			Run:    d.deleteIPv6,
 		},
 		{
-			Syntax: "ipv6 <interface> router (add|del) <router:ipv6>", Roles: admins,
+			Syntax: "ipv6 <interface> router (add|del) <router:ipv6>", Roles: admins, Joins: true,
 			Help:   "Add or remove a static router",
 			Detail: fmt.Sprintf("By its link-local address, or one in the subnet of the interface; up to %d for an interface.", config.MaxIPv6Routers),
 			Run:    d.changeRouter,

@@ -29,7 +29,7 @@ func (d Deps) ntpCommands() []grammar.Command {
 			Run:  d.listNTP,
 		},
 		{
-			Syntax: "ntp server add <host> [<key:1..65535>]", Roles: admins,
+			Syntax: "ntp server add <host> [<key:1..65535>]", Roles: admins, Joins: true,
 			Help: "Keep the clock with an NTP server",
 			Detail: "For example ntp server add ntp1.example.com. Three or more find out one that is wrong. A key is the number of one in the file of ntp groupkey, by which the server's " +
 				"answers are signed.",
@@ -49,7 +49,7 @@ func (d Deps) ntpCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "ntp server del <host>", Roles: admins,
+			Syntax: "ntp server del <host>", Roles: admins, Joins: true,
 			Help: "Ask an NTP server no more",
 			Run: func(c *grammar.Call) error {
 				return d.changeNTP(c, func(n *config.NTP) error {

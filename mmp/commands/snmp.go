@@ -35,7 +35,7 @@ func (d Deps) snmpCommands() []grammar.Command {
 			Run:    d.showSNMP,
 		},
 		{
-			Syntax: "snmp (enable|disable)", Roles: admins,
+			Syntax: "snmp (enable|disable)", Roles: admins, Joins: true,
 			Help:   "Answer SNMP, or do not",
 			Detail: "UDP port 161 of every interface is answered, for the communities and users that there are; firewall commands say from where it can be reached. Nothing can be set by SNMP. Receivers of traps are told all the same.",
 			Run: func(c *grammar.Call) error {
@@ -52,7 +52,7 @@ func (d Deps) snmpCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "snmp community add <name:snmpsecret> [<from:snmpfrom>]", Roles: admins,
+			Syntax: "snmp community add <name:snmpsecret> [<from:snmpfrom>]", Roles: admins, Joins: true,
 			Help:   "Let those in who know a community, by SNMPv2c",
 			Detail: "For example snmp community add watchers 192.0.2.0/24. Without a network or an address everybody who knows the name may ask; the name goes over the network as it is. The same name may be added for several networks.",
 			Run: func(c *grammar.Call) error {
@@ -66,7 +66,7 @@ func (d Deps) snmpCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "snmp community del <name:snmpcommunity> [<from:snmpfrom>]", Roles: admins,
+			Syntax: "snmp community del <name:snmpcommunity> [<from:snmpfrom>]", Roles: admins, Joins: true,
 			Help:   "Let them in no more",
 			Detail: "Without a network the community is removed for all of them.",
 			Run: func(c *grammar.Call) error {
@@ -102,7 +102,7 @@ func (d Deps) snmpCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "snmp user del <name:snmpuser>", Roles: admins,
+			Syntax: "snmp user del <name:snmpuser>", Roles: admins, Joins: true,
 			Help: "Let a user in no more",
 			Run: func(c *grammar.Call) error {
 				return d.changeSNMP(c, func(s *config.SNMP) error {
@@ -116,14 +116,14 @@ func (d Deps) snmpCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "snmp trap (enable|disable) <host> [<community:snmpsecret>]", Roles: admins,
+			Syntax: "snmp trap (enable|disable) <host> [<community:snmpsecret>]", Roles: admins, Joins: true,
 			Help: "Tell a host what happens, or no more",
 			Detail: "With a community it is told by SNMPv2c, without one by SNMPv3, as the first user that snmp shows. Told are starts, links that come and go, guesses at " +
 				"communities and users, alarms and services. snmp trap disable without a community ends all that the host is told.",
 			Run: func(c *grammar.Call) error { return d.changeTrap(c, c.Has("enable"), false) },
 		},
 		{
-			Syntax: "snmp inform (enable|disable) <host> <community:snmpsecret>", Roles: admins,
+			Syntax: "snmp inform (enable|disable) <host> <community:snmpsecret>", Roles: admins, Joins: true,
 			Help:   "Tell a host what happens, and repeat it until it says that it has heard",
 			Detail: "By SNMPv2c; each is sent up to three times, with five seconds between.",
 			Run:    func(c *grammar.Call) error { return d.changeTrap(c, c.Has("enable"), true) },

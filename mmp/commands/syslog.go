@@ -32,7 +32,7 @@ func (d Deps) syslogCommands() []grammar.Command {
 			Run:    d.showSyslog,
 		},
 		{
-			Syntax: "syslog server add <host:syslogserver> [<port>]", Roles: admins,
+			Syntax: "syslog server add <host:syslogserver> [<port>]", Roles: admins, Joins: true,
 			Help: "Send the log to a server",
 			Detail: "For example syslog server add syslog01.example.com 514. The server has to take TCP; the port is 514 where none is given. With tls: before " +
 				"the host it is reached by TLS, at port 6514, and its certificate is verified: see tls syslog trust. Up to 8 servers get what is logged from now on, once syslog enable is given.",
@@ -41,14 +41,14 @@ func (d Deps) syslogCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "syslog server del <host:logserver> [<port>]", Roles: admins,
+			Syntax: "syslog server del <host:logserver> [<port>]", Roles: admins, Joins: true,
 			Help: "Send the log to a server no more",
 			Run: func(c *grammar.Call) error {
 				return d.changeSyslog(c, delServer(c, "syslog", func(s *config.Syslog) *[]config.SyslogServer { return &s.Servers }))
 			},
 		},
 		{
-			Syntax: "syslog (enable|disable)", Roles: admins,
+			Syntax: "syslog (enable|disable)", Roles: admins, Joins: true,
 			Help:   "Send the log to its servers, or to none",
 			Detail: "What is logged meanwhile is sent after syslog enable. The audit log goes to its own servers all the same.",
 			Run: func(c *grammar.Call) error {
@@ -70,7 +70,7 @@ func (d Deps) syslogCommands() []grammar.Command {
 			Run:  d.showAudit,
 		},
 		{
-			Syntax: "syslog audit add <servername:syslogserver> [<port>]", Roles: auditors,
+			Syntax: "syslog audit add <servername:syslogserver> [<port>]", Roles: auditors, Joins: true,
 			Help:   "Send the audit log to a server",
 			Detail: "For example syslog audit add audit-server.example.org, with the same ports and tls: as syslog server add. Only users of the role audit may say where the audit log goes.",
 			Run: func(c *grammar.Call) error {
@@ -78,7 +78,7 @@ func (d Deps) syslogCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "syslog audit del <servername:auditserver> [<port>]", Roles: auditors,
+			Syntax: "syslog audit del <servername:auditserver> [<port>]", Roles: auditors, Joins: true,
 			Help: "Send the audit log to a server no more",
 			Run: func(c *grammar.Call) error {
 				return d.changeSyslog(c, delServer(c, "audit", func(s *config.Syslog) *[]config.SyslogServer { return &s.Audit }))

@@ -58,6 +58,9 @@ type Command struct {
 	Help string
 	// Detail is for "help <command>" and the reference page: effects, limits, what needs a restart.
 	Detail string
+	// Joins says that the command does nothing but read the configuration and change it, whatever is in force meanwhile,
+	// and asks nothing: lines of a script that wait one behind the other may then be one change, see [Joint].
+	Joins bool
 	// Run does it. An error's text is printed as one line and gives exit status 1.
 	Run func(*Call) error
 }
@@ -87,6 +90,18 @@ type Terminal interface {
 	AskSecret(ctx context.Context, prompt string) (string, error)
 }
 
+// Joint is what several calls change together. Each call changes what the ones before have left, and nothing is in force
+// or stored before Commit.
+type Joint interface {
+	// Commit stores and applies all of it, and returns what there is to tell beyond what the calls have printed. After an
+	// error nothing has changed.
+	Commit(ctx context.Context) (note string, err error)
+}
+
+// ErrAlone is what a call returns that cannot be part of a [Joint]: it has done nothing, and is to be made again by itself
+// once the joint is in force.
+var ErrAlone = errors.New("this has to be done by itself")
+
 // ErrAborted is what a command returns whose question was not answered, or not by a capital Y.
 var ErrAborted = errors.New("aborted, nothing was changed")
 
@@ -99,6 +114,8 @@ type Call struct {
 	Words []string
 	// Out takes what the command says; lines end with \n, a terminal's carriage returns are added on the way.
 	Out io.Writer
+	// Joint is what the call is part of, nil if it is made by itself; only commands that declare [Command.Joins] get one.
+	Joint Joint
 
 	tree *Tree
 	args map[string]string

@@ -48,7 +48,7 @@ func (t *Tree) Parse(role Role, line string) (*Match, error) {
 	if len(words) == 0 {
 		return m, nil
 	}
-	set := closure(t.begin())
+	set := closure(t.begins(words[0]))
 	shown := make([]string, 0, len(words))
 	for i, w := range words {
 		next, secret, why := advance(set, w)

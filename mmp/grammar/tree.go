@@ -8,6 +8,9 @@ import (
 // Tree is all commands together. It is never changed once built.
 type Tree struct {
 	forms []*form
+	// byVerb has the forms that begin with a word, in the order of their declaration: most lines are of one of them, and need not be
+	// compared with all.
+	byVerb map[string][]state
 }
 
 // NewTree builds a tree. The kinds are added to [Kinds], or replace those of the same name. An error is a mistake in
@@ -17,7 +20,7 @@ func NewTree(kinds []Kind, commands []Command) (*Tree, error) {
 	for _, k := range append(Kinds(), kinds...) {
 		known[k.Name] = k
 	}
-	t := &Tree{}
+	t := &Tree{byVerb: map[string][]state{}}
 	seen := map[string]bool{}
 	for i := range commands {
 		cmd := commands[i]
@@ -35,6 +38,7 @@ func NewTree(kinds []Kind, commands []Command) (*Tree, error) {
 		}
 		seen[f.text] = true
 		t.forms = append(t.forms, f)
+		t.byVerb[f.verb()] = append(t.byVerb[f.verb()], state{form: f})
 	}
 	return t, nil
 }
@@ -53,6 +57,14 @@ type binding struct {
 	name, value string
 	many        bool
 	before      *binding
+}
+
+// begins is the state set before a first word: of the forms that begin with it, or of all if there are none.
+func (t *Tree) begins(word string) []state {
+	if set := t.byVerb[word]; set != nil {
+		return set
+	}
+	return t.begin()
 }
 
 // begin is the state set before the first word.

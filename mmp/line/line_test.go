@@ -308,6 +308,57 @@ func TestAPipeGivesItsLinesAndThenTheEnd(t *testing.T) {
 	}
 }
 
+// chunks is an input that comes in parts, each when it is asked for.
+type chunks struct {
+	parts []string
+	asked chan struct{}
+	more  chan struct{}
+}
+
+func (c *chunks) Read(b []byte) (int, error) {
+	if len(c.parts) == 0 {
+		return 0, io.EOF
+	}
+	c.asked <- struct{}{}
+	<-c.more
+	n := copy(b, c.parts[0])
+	if c.parts[0] = c.parts[0][n:]; c.parts[0] == "" {
+		c.parts = c.parts[1:]
+	}
+	return n, nil
+}
+
+func TestAPipeKnowsWhatHasCome(t *testing.T) {
+	c := &chunks{parts: []string{"one\ntwo\nthr", "ee\n"}, asked: make(chan struct{}), more: make(chan struct{})}
+	p := NewPipe(c, io.Discard)
+	defer p.Close()
+	read := func(want string) {
+		t.Helper()
+		if s, err := p.ReadLine(t.Context()); s != want || err != nil {
+			t.Fatalf("wanted %q, got %q, %v", want, s, err)
+		}
+	}
+	<-c.asked
+	if p.Waiting() {
+		t.Error("wanted nothing to wait before anything has come")
+	}
+	c.more <- struct{}{}
+	read("one")
+	if !p.Waiting() {
+		t.Error("wanted the second line to wait")
+	}
+	read("two")
+	<-c.asked
+	if p.Waiting() {
+		t.Error("wanted half a line not to wait")
+	}
+	c.more <- struct{}{}
+	read("three")
+	if p.Waiting() {
+		t.Error("wanted nothing to wait at the end")
+	}
+}
+
 // broken is an input that panics in the goroutine that reads it.
 type broken struct{}
 

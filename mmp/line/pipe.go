@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
+
+// readAhead bounds the lines that are read before somebody asks for them. What a script has sent is known by that.
+const readAhead = 256
 
 // Pipe is the conversation with a script, which writes its commands or its answers to standard input. Prompts of
 // questions are printed, since a person may read along; nothing is echoed.
@@ -18,16 +22,44 @@ type Pipe struct {
 	failed error
 	out    io.Writer
 	stop   chan struct{}
+
+	mu   sync.Mutex
+	cond *sync.Cond
+	// idle is whether the reading waits for bytes, or has ended: then no line follows by itself.
+	idle bool
 }
 
 // NewPipe reads lines from in until it ends. The owner closes in and calls [Pipe.Close] to end the reading early.
 func NewPipe(in io.Reader, out io.Writer) *Pipe {
-	p := &Pipe{lines: make(chan string), out: out, stop: make(chan struct{})}
+	p := &Pipe{lines: make(chan string, readAhead), out: out, stop: make(chan struct{})}
+	p.cond = sync.NewCond(&p.mu)
 	go func() {
+		defer p.rests(true)
 		defer close(p.lines)
-		p.failed = caught(func() error { return p.read(in) })
+		p.failed = caught(func() error { return p.read(attentive{in, p}) })
 	}()
 	return p
+}
+
+// attentive says when a reader has to wait.
+type attentive struct {
+	in   io.Reader
+	pipe *Pipe
+}
+
+// Read implements [io.Reader].
+func (a attentive) Read(b []byte) (int, error) {
+	a.pipe.rests(true)
+	defer a.pipe.rests(false)
+	return a.in.Read(b)
+}
+
+// rests records whether the reading waits, and wakes who wants to know.
+func (p *Pipe) rests(idle bool) {
+	p.mu.Lock()
+	p.idle = idle
+	p.mu.Unlock()
+	p.cond.Broadcast()
 }
 
 // read returns why it ended, [io.EOF] for the end of the input.
@@ -48,6 +80,8 @@ func (p *Pipe) read(in io.Reader) error {
 		}
 		select {
 		case p.lines <- s:
+			// By the lock, so that nobody falls asleep between a look at the lines and the wait for more.
+			p.rests(false)
 		case <-p.stop:
 			return io.EOF
 		}
@@ -56,6 +90,17 @@ func (p *Pipe) read(in io.Reader) error {
 
 // Close lets the reading end. What was not asked for is lost.
 func (p *Pipe) Close() { close(p.stop) }
+
+// Waiting says whether the next line is there already, so that [Pipe.ReadLine] does not wait for whoever sends. Only who reads the lines may
+// ask. It waits for bytes that have come to be taken apart, and for nothing else.
+func (p *Pipe) Waiting() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.lines) == 0 && !p.idle {
+		p.cond.Wait()
+	}
+	return len(p.lines) > 0
+}
 
 // ReadLine returns the next line, io.EOF after the last.
 func (p *Pipe) ReadLine(ctx context.Context) (string, error) {

@@ -31,6 +31,8 @@ type Shell struct {
 	// Ran, if not nil, is told what the audit log says of each command.
 	Ran func(verdict string)
 	Log *Log
+	// Join begins a change that several lines of a script make together; nil where each is made by itself.
+	Join func() grammar.Joint
 	// Hostname is asked for every prompt.
 	Hostname func() string
 	// Notice is the message of the day, without control characters but for \n; nil or "" means none.
@@ -212,32 +214,6 @@ func (sh *Shell) Exec(ctx context.Context, login *Login, command string, termina
 	})
 }
 
-// Script runs the lines of a pipe one after the other and returns the exit status of the last. The error is why the
-// session ended early.
-func (sh *Shell) Script(ctx context.Context, login *Login, pipe *line.Pipe, out, errOut io.Writer) (int, error) {
-	return sh.unattended(ctx, login, errOut, func(ctx context.Context) int {
-		s := &session{Shell: sh, login: login, out: out, terminal: pipe}
-		status := statusOK
-		for {
-			text, err := pipe.ReadLine(ctx)
-			switch {
-			case errors.Is(err, io.EOF):
-				return status
-			case err != nil && ctx.Err() != nil:
-				return statusFailed
-			case err != nil:
-				sh.logCrash(err)
-				fmt.Fprintf(errOut, "%v\n", err)
-				return statusFailed
-			}
-			var leave bool
-			if status, leave = s.run(ctx, text, nil); leave {
-				return status
-			}
-		}
-	})
-}
-
 // unattended frames what runs without a terminal. A login that has to set a new password is refused, since nobody can
 // be asked for it.
 func (sh *Shell) unattended(ctx context.Context, login *Login, errOut io.Writer, run func(context.Context) int) (int, error) {
@@ -259,57 +235,103 @@ func (sh *Shell) unattended(ctx context.Context, login *Login, errOut io.Writer,
 	return status, nil
 }
 
+// typed is a line that has been read.
+type typed struct {
+	// question is what stands before the question mark of a line that asks what may come next, empty for other lines.
+	question string
+	match    *grammar.Match
+	// err says why it is not run.
+	err error
+	// audited is whether the audit log has it.
+	audited bool
+}
+
+func (s *session) parse(text string) *typed {
+	l := new(typed)
+	if before, ok := grammar.Question(text); ok && before != "" {
+		l.question = before
+		return l
+	}
+	l.match, l.err = s.Tree.Parse(s.login.Role, text)
+	return l
+}
+
+// joins says whether a line may be part of a joint change: one that changes the configuration, or does nothing.
+func (l *typed) joins() bool {
+	return l.question == "" && (l.err != nil || l.match.Command == nil || l.match.Command.Joins)
+}
+
 // run runs one line. remember is told of a line that may be kept in a history.
 func (s *session) run(ctx context.Context, text string, remember func(string)) (status int, leave bool) {
-	if remember == nil {
-		remember = func(string) {}
-	}
-	caller := s.caller()
-	if before, ok := grammar.Question(text); ok && before != "" {
+	l := s.parse(text)
+	switch {
+	case remember == nil:
+	case l.question != "":
 		remember(text)
-		_, _ = io.WriteString(s.out, hints(s.Tree.Next(caller, before)))
-		return statusOK, false
-	}
-	m, err := s.Tree.Parse(s.login.Role, text)
-	if m.Secret {
+	case l.match.Secret:
 		// The line is gone once it has run.
-	} else if m.Command != nil || err != nil {
+	case l.match.Command != nil || l.err != nil:
 		remember(text)
 	}
+	return s.do(ctx, l, s.out, nil)
+}
+
+// do runs a line and prints its error.
+func (s *session) do(ctx context.Context, l *typed, out io.Writer, joint grammar.Joint) (status int, leave bool) {
+	status, leave, _ = s.perform(ctx, l, out, joint)
+	return status, leave
+}
+
+// perform runs a line. A line that is run once more leaves no second audit line.
+func (s *session) perform(ctx context.Context, l *typed, out io.Writer, joint grammar.Joint) (status int, leave bool, err error) {
+	caller := s.caller()
+	if l.question != "" {
+		_, _ = io.WriteString(out, hints(s.Tree.Next(caller, l.question)))
+		return statusOK, false, nil
+	}
+	err = l.err
 	switch {
 	case errors.Is(err, grammar.ErrDenied):
-		s.audit(m, "permission denied")
+		s.audit(l, "permission denied")
 	case err != nil:
-		s.audit(m, "syntax error")
-	case m.Command == nil:
-		return statusOK, false
+		s.audit(l, "syntax error")
+	case l.match.Command == nil:
+		return statusOK, false, nil
 	default:
-		s.audit(m, "permission granted")
-		err = s.call(m, m.Call(ctx, caller, s.out))
+		s.audit(l, "permission granted")
+		c := l.match.Call(ctx, caller, out)
+		c.Joint = joint
+		err = s.call(l.match, c)
 	}
 	switch {
 	case err == nil:
-		return statusOK, false
+		return statusOK, false, nil
 	case errors.Is(err, errLeave):
-		return statusOK, true
+		return statusOK, true, nil
+	case errors.Is(err, grammar.ErrAlone) && joint != nil:
+		return statusFailed, false, err
 	case errors.Is(context.Cause(ctx), ErrInterrupted):
-		return statusInterrupted, false
+		return statusInterrupted, false, err
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		// The session is over and says why itself.
-		return statusFailed, false
+		return statusFailed, false, err
 	}
-	fmt.Fprintf(s.out, "%s\n", oneLine(err.Error()))
-	return statusFailed, false
+	fmt.Fprintf(out, "%s\n", oneLine(err.Error()))
+	return statusFailed, false, err
 }
 
 // audit writes the line that the reference shows, blanks and all:
 //
 //	User admin from 10.1.1.1:63290 issued command < callbridge av1 enable>: permission granted
-func (s *session) audit(m *grammar.Match, verdict string) {
+func (s *session) audit(l *typed, verdict string) {
+	if l.audited {
+		return
+	}
+	l.audited = true
 	if s.Ran != nil {
 		s.Ran(verdict)
 	}
-	s.Log.Audit("User %s from %s issued command < %s>: %s", s.login.User, s.login.Source, m.Audit, verdict)
+	s.Log.Audit("User %s from %s issued command < %s>: %s", s.login.User, s.login.Source, l.match.Audit, verdict)
 }
 
 // call runs a command and turns a panic into an error. A goroutine that a command starts has to do the same itself.
