@@ -27,6 +27,7 @@ import (
 	"syscall"
 	"time"
 
+	"rotunda/init/callers"
 	"rotunda/init/control"
 	"rotunda/init/durable"
 	"rotunda/init/metrics"
@@ -39,6 +40,7 @@ import (
 	"rotunda/mmp/fips"
 	"rotunda/mmp/grammar"
 	"rotunda/mmp/identity"
+	"rotunda/mmp/pki/revocation"
 	"rotunda/mmp/sftpd"
 	"rotunda/mmp/shell"
 	"rotunda/mmp/sshd"
@@ -113,8 +115,9 @@ func parse(args []string) (options, error) {
 
 // verbs are the other programs in this file.
 var verbs = map[string]func(args []string) error{
-	"identity": identity.Main,
-	fips.Verb:  fips.Main,
+	"identity":      identity.Main,
+	fips.Verb:       fips.Main,
+	revocation.Verb: revocation.Main,
 }
 
 func main() {
@@ -164,10 +167,7 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 
 	disk := openDisk(o.accounts, log)
 	fileView, err := files.Open(files.Config{Stored: o.files, Transfer: o.transfer, Logs: o.logs, Machine: machine, Log: line,
-		API: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", o.api)
-		}}})
+		API: &http.Transport{DisableKeepAlives: true, DialContext: callers.Dial(o.api)}})
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func run(ctx context.Context, o options, stderr io.Writer, listening func(net.Ad
 	}
 	kinds, list := commands.All(commands.Deps{
 		Machine: machine, Accounts: store, Transfer: os.DirFS(o.transfer), Stored: fileView, Shelf: fileView, HostKeys: keys, Logs: o.logs, Keeper: fileView, Prober: probe.Prober{}, People: people, Notices: fileView,
-		Captures: fileView, Bundles: fileView,
+		Captures: fileView, Bundles: fileView, Revocation: revocation.Process{},
 	})
 	tree, err := grammar.NewTree(kinds, append(shell.Builtins(), list...))
 	if err != nil {
@@ -315,7 +315,7 @@ func serveAdmission(ctx context.Context, o options, store admission.Accounts, lo
 	server := &admission.Server{Accounts: store, Services: o.services, Log: line}
 	pause := 100 * time.Millisecond
 	for ctx.Err() == nil {
-		listener, err := admission.Listen(o.admission)
+		listener, err := callers.Listen(o.admission)
 		if err == nil {
 			once()
 			err = server.Serve(ctx, listener)

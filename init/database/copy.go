@@ -10,12 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"rotunda/init/callers"
 )
 
 const (
@@ -67,10 +68,7 @@ func (c Copy) ask(ctx context.Context) (*http.Response, error) {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives:  true,
 		DisableCompression: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var dialer net.Dialer
-			return dialer.DialContext(ctx, "unix", c.Socket)
-		},
+		DialContext:        callers.Dial(c.Socket),
 	}}
 	limit := time.After(c.Patience)
 	for {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"rotunda/init/callers"
 	"rotunda/mmp/grammar"
 	"rotunda/mmp/shell"
 )
@@ -62,7 +63,7 @@ func (b *book) LoggedIn(*shell.Login) {
 func serve(t *testing.T, services map[uint32]bool) (*Client, *book, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := Listen(path)
+	l, err := callers.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,17 +169,8 @@ func TestBadQuestionsAreRefused(t *testing.T) {
 	}
 }
 
-func TestASocketOfAnEarlierLifeIsReplaced(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	for range 2 {
-		l, err := Listen(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.(*net.UnixListener).SetUnlinkOnClose(false)
-		l.Close()
-	}
-	if _, err := NewClient(path).Check(t.Context(), Question{}); !errors.Is(err, ErrUnavailable) {
+func TestWithoutAShellNobodyIsAdmitted(t *testing.T) {
+	if _, err := NewClient(filepath.Join(t.TempDir(), "s")).Check(t.Context(), Question{}); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("nobody listens: want %v, got %v", ErrUnavailable, err)
 	}
 }

@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
+
+	"rotunda/init/callers"
 )
 
 // Client asks the shell. It is safe for concurrent use.
@@ -17,11 +18,7 @@ type Client struct{ http http.Client }
 // NewClient returns a client of the socket at a path.
 func NewClient(socket string) *Client {
 	return &Client{http.Client{Timeout: 45 * time.Second, Transport: &http.Transport{
-		MaxIdleConns: 4, IdleConnTimeout: time.Minute,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
+		MaxIdleConns: 4, IdleConnTimeout: time.Minute, DialContext: callers.Dial(socket),
 	}}}
 }
 

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
@@ -52,48 +51,20 @@ type notedLogin struct {
 	from          netip.Addr
 }
 
-// Listen makes the socket at a path, in place of one that an earlier life left. Every user may open it: the server asks
-// the kernel who it is.
-func Listen(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
-}
-
-type callerKey struct{}
-
 // Serve answers until the context ends. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /check", s.check)
-	server := &http.Server{
+	if err := callers.Serve(ctx, l, connectionsEach, &http.Server{
 		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if uid, ok := callers.UID(c); ok {
-				return context.WithValue(ctx, callerKey{}, uid)
-			}
-			return ctx
-		},
-	}
-	stop := context.AfterFunc(ctx, func() { server.Close() })
-	defer stop()
-	if err := server.Serve(callers.Listener(l, connectionsEach)); ctx.Err() == nil {
+	}); err != nil {
 		return fmt.Errorf("admission socket: %w", err)
 	}
 	return nil
 }
 
 func (s *Server) check(w http.ResponseWriter, r *http.Request) {
-	if uid, ok := r.Context().Value(callerKey{}).(uint32); !ok || !s.Services[uid] {
+	if uid, ok := callers.User(r.Context()); !ok || !s.Services[uid] {
 		s.Log(syslog.LOG_WARNING, "cli", fmt.Sprintf("user %d of this machine asked about a login and may not", uid))
 		http.Error(w, "only services may ask", http.StatusForbidden)
 		return

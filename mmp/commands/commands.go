@@ -54,6 +54,8 @@ type Deps struct {
 	Notices NoticeBoard
 	// People asks the directory, for ldap test; nil means that nobody can.
 	People People
+	// Revocation asks whether certificates were revoked, for pki verify; nil means that nobody can.
+	Revocation Revocation
 	// Location is the time zone that times are shown in; nil means the process's.
 	Location *time.Location
 }

@@ -127,10 +127,11 @@ func (d Deps) pkiCommands() []grammar.Command {
 			Run:    d.matchPKI,
 		},
 		{
-			Syntax: "pki verify <certificate:pkifile> <bundle:pkifile> [<ca:pkifile>] [host <name:host>] [for <usage:(server|client)>]", Roles: cryptos,
+			Syntax: "pki verify <certificate:pkifile> <bundle:pkifile> [<ca:pkifile>] [host <name:host>] [for <usage:(server|client)>] [ocsp]", Roles: cryptos,
 			Help: "Check the chain of a certificate, by a bundle and perhaps the certificate of the authority in a file of its own",
 			Detail: "It says which certificate is missing, has expired, or may not do what it does. With host it also checks that the certificate is for that " +
-				"name, and with for that servers or clients may use it. Revocation is not asked for.",
+				"name, and with for that servers or clients may use it. With ocsp it asks the responder that the certificate names, or else the one that its issuer names, whether it " +
+				"was revoked, and the same of the authorities between; no answer within 8 seconds is a failure.",
 			Run: d.verifyPKI,
 		},
 		{
@@ -545,6 +546,14 @@ func (d Deps) verifyPKI(c *grammar.Call) error {
 	for i, link := range f.Path {
 		c.Printf("%d  %s, expires %s\n", i, pki.Title(link), pki.TimeText(link.NotAfter))
 	}
+	also := ""
+	// Only who has issued a certificate can say whether it was revoked, so the chain comes first.
+	if c.Has("ocsp") && len(f.Wrong) == 0 {
+		if f.Wrong, err = d.notRevoked(c, f.Path); err != nil {
+			return err
+		}
+		also = ", and not revoked"
+	}
 	if len(f.Wrong) > 0 {
 		for _, w := range f.Wrong[1:] {
 			c.Printf("FAILURE: %s\n", w)
@@ -554,7 +563,7 @@ func (d Deps) verifyPKI(c *grammar.Call) error {
 	if ca != "" {
 		bundle += " and " + ca
 	}
-	c.Printf("SUCCESS: %s verified by %s\n", name, bundle)
+	c.Printf("SUCCESS: %s verified by %s%s\n", name, bundle, also)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"rotunda/init/config"
+	"rotunda/mmp/pki/revocation"
 )
 
 // issuer vouches for cards.
@@ -19,12 +20,12 @@ type issuer struct {
 	roots   *x509.CertPool
 	trouble error
 	ocsp    bool
-	asked   responder
+	asked   revocation.Asker
 }
 
 // newIssuer reads the settings. Each certificate of the bundle is trusted to issue, a root or not: agencies give out bundles of either.
 func newIssuer(s *config.IdentityService) issuer {
-	i := issuer{roots: x509.NewCertPool(), ocsp: s.CAC.OCSP.Enabled, asked: responder{url: s.CAC.OCSP.Responder}}
+	i := issuer{roots: x509.NewCertPool(), ocsp: s.CAC.OCSP.Enabled, asked: revocation.Asker{Responder: s.CAC.OCSP.Responder}}
 	if !s.CAC.Enabled {
 		i.trouble = errors.New("logins by cards are not enabled: use cac enable")
 		return i
@@ -33,14 +34,14 @@ func newIssuer(s *config.IdentityService) issuer {
 		i.trouble = errors.New("there are no certificates that issue cards: use cac issuer <bundle>")
 		return i
 	}
-	i.asked.secure = &tls.Config{RootCAs: i.roots, MinVersion: tls.VersionTLS12}
+	i.asked.TLS = &tls.Config{RootCAs: i.roots, MinVersion: tls.VersionTLS12}
 	if s.Key != "" {
 		pair, err := tls.X509KeyPair([]byte(s.Chain), []byte(s.Key))
 		if err != nil {
 			i.trouble = fmt.Errorf("key and certificate of cac ocsp certs: %w", err)
 			return i
 		}
-		i.asked.secure.Certificates = []tls.Certificate{pair}
+		i.asked.TLS.Certificates = []tls.Certificate{pair}
 	}
 	return i
 }
@@ -76,13 +77,25 @@ func (i issuer) check(ctx context.Context, chain [][]byte, now time.Time) (Holde
 		if len(paths[0]) < 2 {
 			return h, fmt.Errorf("%w: %s is in the bundle itself, and there is no issuer to ask", ErrWrong, h.Title)
 		}
-		ctx, cancel := context.WithTimeout(ctx, ocspPatience)
-		defer cancel()
-		if err := i.asked.check(ctx, leaf, paths[0][1], now); err != nil {
+		if err := i.notRevoked(ctx, leaf, paths[0][1], now); err != nil {
 			return h, fmt.Errorf("%w (%s)", err, h.Title)
 		}
 	}
 	return h, nil
+}
+
+// notRevoked asks the responder. No answer is an error, too.
+func (i issuer) notRevoked(ctx context.Context, leaf, by *x509.Certificate, now time.Time) error {
+	f := i.asked.Ask(ctx, leaf, by, now)
+	switch {
+	case f.Status == revocation.Good:
+		return nil
+	case f.Nobody():
+		return fmt.Errorf("%w: %w, and none is set (cac ocsp responder <URL>)", ErrUnavailable, f.Err())
+	case f.Status == revocation.Unanswered:
+		return fmt.Errorf("%w: %w", ErrUnavailable, f.Err())
+	}
+	return fmt.Errorf("%w: %w", ErrWrong, f.Err())
 }
 
 // title is a certificate in a line of the log.

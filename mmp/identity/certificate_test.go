@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,21 +9,17 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"math/big"
 	"net"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"rotunda/init/config"
+	"rotunda/mmp/pki/revocation/ocsptest"
 )
 
 // maker is an authority of cards.
@@ -146,69 +141,14 @@ func TestAnIssuerVouchesForItsCards(t *testing.T) {
 	}
 }
 
-// opensslResponder is `openssl ocsp` with an index of one good and one revoked card, until the test ends.
-func opensslResponder(t *testing.T, ca *maker, good, revoked *x509.Certificate) (port int) {
-	t.Helper()
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed: image/install-packages test")
-	}
-	dir := t.TempDir()
-	key, err := x509.MarshalPKCS8PrivateKey(ca.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stamp := func(at time.Time) string { return at.UTC().Format("060102150405Z") }
-	index := fmt.Sprintf("V\t%s\t\t%04X\tunknown\t/CN=jane\nR\t%s\t%s\t%04X\tunknown\t/CN=joe\n", stamp(good.NotAfter), good.SerialNumber,
-		stamp(revoked.NotAfter), stamp(time.Now().Add(-time.Minute)), revoked.SerialNumber)
-	for name, text := range map[string]string{"ca.pem": pemOf(ca.cert), "key.pem": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})), "index.txt": index} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port = l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	cmd := exec.Command("openssl", "ocsp", "-port", fmt.Sprint(port), "-index", "index.txt", "-CA", "ca.pem", "-rsigner", "ca.pem", "-rkey", "key.pem", "-nmin", "5")
-	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = cmd.Stdout
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	// It takes one connection after the other, so that one that only looks would be in the way.
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), "ACCEPT") {
-			go func() {
-				for lines.Scan() {
-				}
-			}()
-			return port
-		}
-	}
-	t.Fatal("openssl ocsp ended before it listened")
-	return 0
-}
-
 func TestARevokedCardIsFoundOutByOCSP(t *testing.T) {
 	ca := newMaker(t, "cards", nil)
 	good, _ := ca.issue(card("jane"), nil)
 	revoked, _ := ca.issue(card("joe"), nil)
 	unknown, _ := ca.issue(card("jim"), nil)
-	port := opensslResponder(t, ca, good, revoked)
+	responder := ocsptest.Responder{CA: ca.cert, Key: ca.key, Good: []*big.Int{good.SerialNumber}, Revoked: []*big.Int{revoked.SerialNumber}}.Start(t)
 	s := settings(pemOf(ca.cert))
-	s.CAC.OCSP = config.CACOCSP{Enabled: true, Responder: fmt.Sprintf("http://127.0.0.1:%d", port)}
+	s.CAC.OCSP = config.CACOCSP{Enabled: true, Responder: responder}
 	check := func(s *config.IdentityService, c *x509.Certificate) error {
 		_, err := newIssuer(s).check(t.Context(), [][]byte{c.Raw}, time.Now())
 		return err

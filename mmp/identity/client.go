@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
+
+	"rotunda/init/callers"
 )
 
 // Client asks the process. It is safe for concurrent use.
@@ -21,11 +22,7 @@ const patience = 40 * time.Second
 // NewClient returns a client of the socket at a path.
 func NewClient(socket string) *Client {
 	return &Client{http.Client{Timeout: patience, Transport: &http.Transport{
-		MaxIdleConns: 4, IdleConnTimeout: time.Minute,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
+		MaxIdleConns: 4, IdleConnTimeout: time.Minute, DialContext: callers.Dial(socket),
 	}}}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"rotunda/init/config"
+	"rotunda/mmp/pki/revocation"
 )
 
 const (
@@ -264,18 +265,7 @@ func (d directory) secure() (*tls.Config, error) {
 		return nil, errors.New("certificates are to be verified, and there is no trust bundle: use tls ldap trust <bundle>")
 	}
 	if d.tls.Verify == config.VerifyOCSP {
-		c.VerifyConnection = func(s tls.ConnectionState) error {
-			if len(s.VerifiedChains) == 0 || len(s.VerifiedChains[0]) < 2 {
-				return errors.New("the certificate has no issuer that could say whether it was revoked")
-			}
-			leaf, issuer := s.VerifiedChains[0][0], s.VerifiedChains[0][1]
-			if len(s.OCSPResponse) > 0 {
-				return judge(s.OCSPResponse, leaf, issuer, time.Now())
-			}
-			ctx, cancel := context.WithTimeout(context.Background(), ocspPatience)
-			defer cancel()
-			return responder{}.check(ctx, leaf, issuer, time.Now())
-		}
+		c.VerifyConnection = revocation.Asker{}.Connection
 	}
 	return c, nil
 }

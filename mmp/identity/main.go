@@ -2,24 +2,19 @@ package identity
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"rotunda/init/callers"
 	"rotunda/init/config"
 	"rotunda/init/notify"
 )
 
-const (
-	maxSettings   = 1 << 20
-	watchdogEvery = 5 * time.Second
-)
+const watchdogEvery = 5 * time.Second
 
 // Main is the verb "identity". It serves until SIGTERM; at SIGHUP it reads its settings anew.
 func Main(args []string) error {
@@ -42,13 +37,13 @@ func Main(args []string) error {
 
 // run serves until the context ends. log takes warnings.
 func run(ctx context.Context, settings, socket string, allowed uint32, reread <-chan os.Signal, log func(string)) error {
-	first, err := readSettings(settings)
+	first, err := config.ReadService[config.IdentityService](settings)
 	if err != nil {
 		return err
 	}
 	s := &server{allowed: allowed, log: log}
-	s.settings.Store(first)
-	l, err := listen(socket)
+	s.settings.Store(&first)
+	l, err := callers.Listen(socket)
 	if err != nil {
 		return err
 	}
@@ -65,32 +60,12 @@ func run(ctx context.Context, settings, socket string, allowed uint32, reread <-
 		case err := <-served:
 			return err
 		case <-reread:
-			next, err := readSettings(settings)
+			next, err := config.ReadService[config.IdentityService](settings)
 			if err != nil {
 				log("the settings stay as they are: " + err.Error())
 				continue
 			}
-			s.settings.Store(next)
+			s.settings.Store(&next)
 		}
 	}
-}
-
-func readSettings(file string) (*config.IdentityService, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("read settings: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
-	if err != nil {
-		return nil, fmt.Errorf("read settings: %w", err)
-	}
-	if len(text) > maxSettings {
-		return nil, errors.New("read settings: they are too long")
-	}
-	var s config.IdentityService
-	if err := json.Unmarshal(text, &s); err != nil {
-		return nil, fmt.Errorf("read settings: %w", err)
-	}
-	return &s, nil
 }

@@ -3,12 +3,10 @@ package identity
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -27,24 +25,6 @@ type server struct {
 	log     func(string)
 }
 
-// listen makes the socket, in place of one that an earlier life left. Every user may open it: the kernel says who it is.
-func listen(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
-}
-
-type callerKey struct{}
-
 // serve answers until the context ends. It closes l.
 func (s *server) serve(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
@@ -57,18 +37,9 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("POST /test", answering(s, func(ctx context.Context, q credentials) (report, error) {
 		return report{s.directory().test(ctx, q.User, q.Password)}, nil
 	}))
-	web := &http.Server{
+	if err := callers.Serve(ctx, l, connections, &http.Server{
 		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if uid, ok := callers.UID(c); ok {
-				return context.WithValue(ctx, callerKey{}, uid)
-			}
-			return ctx
-		},
-	}
-	stop := context.AfterFunc(ctx, func() { web.Close() })
-	defer stop()
-	if err := web.Serve(callers.Listener(l, connections)); ctx.Err() == nil {
+	}); err != nil {
 		return fmt.Errorf("identity socket: %w", err)
 	}
 	return nil
@@ -82,7 +53,7 @@ func (s *server) directory() directory {
 // answering makes a handler of a question. A panic ends the request alone: net/http recovers.
 func answering[Q, A any](s *server, answer func(context.Context, Q) (A, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if uid, ok := r.Context().Value(callerKey{}).(uint32); !ok || uid != s.allowed {
+		if uid, ok := callers.User(r.Context()); !ok || uid != s.allowed {
 			s.log(fmt.Sprintf("user %d of this machine asked about a person and may not", uid))
 			http.Error(w, "only the shell may ask", http.StatusForbidden)
 			return

@@ -19,6 +19,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"rotunda/init/callers"
 	"rotunda/init/metrics"
 	"rotunda/init/notify"
 	"rotunda/mmp/admission"
@@ -209,11 +210,7 @@ func listen(network, address string, mode os.FileMode) (net.Listener, error) {
 // pulse returns what asks the API on its socket, without a login, and returns when it has answered: then listener, scheduler and the
 // machinery of requests all work.
 func pulse(socket string) func() {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		}}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: callers.Dial(socket)}}
 	return func() {
 		answer, err := client.Get("http://callbridge/api/v1/system/status")
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"rotunda/init/callers"
 	"rotunda/mmp/admission"
 	"rotunda/mmp/grammar"
 	"rotunda/mmp/shell"
@@ -347,7 +348,7 @@ func TestLoginsAreThoseOfTheManagementShell(t *testing.T) {
 	if _, err := accounts.Check(t.Context(), "scripts", "right", "192.0.2.7"); err == nil || errors.Is(err, api.ErrRefused) {
 		t.Errorf("nobody answers: want an error that refuses nobody, got %v", err)
 	}
-	l, err := admission.Listen(path)
+	l, err := callers.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}

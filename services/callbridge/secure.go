@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"rotunda/init/config"
-	"rotunda/services/callbridge/directory"
+	"rotunda/mmp/pki/revocation"
 	"rotunda/services/callbridge/sip"
 )
 
@@ -38,7 +38,7 @@ func (c *certificates) read(s config.CallBridgeService) error {
 	} else {
 		client.RootCAs = roots
 		if s.SIP.Verify == config.VerifyOCSP {
-			client.VerifyConnection = directory.NotRevoked
+			client.VerifyConnection = revocation.Asker{}.Connection
 		}
 	}
 	var server *tls.Config
@@ -71,7 +71,7 @@ func verifyPeer(roots *x509.CertPool, revoked bool) func(tls.ConnectionState) er
 			return err
 		}
 		if state.VerifiedChains = chains; revoked {
-			return directory.NotRevoked(state)
+			return revocation.Asker{}.Connection(state)
 		}
 		return nil
 	}

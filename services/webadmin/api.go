@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"rotunda/init/callers"
 )
 
 const (
@@ -33,10 +34,7 @@ type bridge struct{ client *http.Client }
 // newTransport reaches the Call Bridge's socket, whatever the address of a request says.
 func newTransport(socket string) *http.Transport {
 	return &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
+		DialContext:         callers.Dial(socket),
 		MaxIdleConnsPerHost: 16,
 		// The Call Bridge may be restarted at any time; what is kept longer is more often dead.
 		IdleConnTimeout:       10 * time.Second,

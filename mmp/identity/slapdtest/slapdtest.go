@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +46,8 @@ const (
 type Options struct {
 	// SizeLimit is the most entries of one answer, for accounts but Admin; 0 for any number.
 	SizeLimit int
+	// Names are further names that the certificate is for.
+	Names []string
 	// OCSP is the responder that the certificate names.
 	OCSP string
 	// Referral is where the directory sends those who ask for what it does not hold.
@@ -60,7 +63,12 @@ type Directory struct {
 	Roots    *x509.CertPool
 	Leaf, CA *x509.Certificate
 	Key      *ecdsa.PrivateKey
+
+	end func()
 }
+
+// Stop ends the directory before the test does; whoever asks it then is refused a connection.
+func (d *Directory) Stop() { d.end() }
 
 // slapd is in sbin, which is not in everybody's path.
 func program(t testing.TB, name string) string {
@@ -174,10 +182,11 @@ func (d *Directory) run(slapd, config string) error {
 				for lines.Scan() {
 				}
 			}()
-			d.t.Cleanup(func() {
+			d.end = sync.OnceFunc(func() {
 				_ = cmd.Process.Signal(syscall.SIGINT)
 				_ = cmd.Wait()
 			})
+			d.t.Cleanup(d.end)
 			return d.listening()
 		}
 		said.WriteString(lines.Text() + "\n")
@@ -239,7 +248,7 @@ func (d *Directory) certificates(dir string, o Options) {
 		NotAfter: now.Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
 	d.CA = sign(t, ca, ca, &d.Key.PublicKey, d.Key)
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, NotBefore: now.Add(-time.Hour),
-		NotAfter: now.Add(24 * time.Hour), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotAfter: now.Add(24 * time.Hour), DNSNames: append([]string{"localhost"}, o.Names...), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	if o.OCSP != "" {
 		leaf.OCSPServer = []string{o.OCSP}

@@ -16,6 +16,7 @@ import (
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
+	"rotunda/mmp/pki/revocation"
 	"rotunda/services/callbridge/store"
 )
 
@@ -46,7 +47,7 @@ func (t TLS) config(host string) (*tls.Config, error) {
 		return nil, errors.New("certificates are to be verified, and there is no trust bundle: set one with `tls ldap trust <bundle>`")
 	}
 	if t.OCSP {
-		c.VerifyConnection = NotRevoked
+		c.VerifyConnection = revocation.Asker{}.Connection
 	}
 	return c, nil
 }
