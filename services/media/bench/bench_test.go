@@ -129,3 +129,18 @@ func TestAClipGoesFromOneLoadToAnother(t *testing.T) {
 		t.Errorf("totals %+v, want one stream of 30 packets or more, 20 frames, none lost", totals)
 	}
 }
+
+func TestATonesPartOfASoundIsFoundAtAnyRate(t *testing.T) {
+	for _, rate := range []int{8000, voiceRate} {
+		e := &ear{rate: rate, pcm: make([]int16, rate)}
+		for i := range e.pcm {
+			at := 2 * math.Pi * float64(i) / float64(rate)
+			e.pcm[i] = int16(3000*math.Sin(440*at) + 4000*math.Sin(1000*at))
+		}
+		for frequency, want := range map[float64]float64{440: 0.6, 1000: 0.8, 700: 0} {
+			if got := e.tone(frequency); math.Abs(got-want) > 0.01 {
+				t.Errorf("%.0f Hz are %.3f of a sound at %d a second: want %.1f", frequency, got, rate, want)
+			}
+		}
+	}
+}

@@ -159,7 +159,7 @@ func phoneHears(ctx context.Context, h *house, listener *wire.Far) error {
 		return err
 	}
 	defer d.Close()
-	e := &ear{decoder: d, frame: make([]int16, 6*voiceFrame)}
+	e := &ear{decoder: d, rate: d.Rate(), frame: make([]int16, 6*voiceFrame)}
 	var header rtp.Header
 	h.load.Do(func() {
 		listener.Tap = func(packet []byte, _ time.Time) {

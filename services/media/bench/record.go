@@ -153,7 +153,7 @@ func (b *bench) recorded(ctx context.Context, path string) error {
 			seen[n] = true
 		}
 	}
-	e := &ear{}
+	e := &ear{rate: voiceRate}
 	if e.pcm, err = decodeSound(ctx, path); err != nil {
 		return err
 	}

@@ -65,7 +65,8 @@ func newVoice(n, level int) (*wire.Clip, error) {
 
 // ear decodes what one listener gets.
 type ear struct {
-	decoder codec.AudioDecoder
+	decoder codec.AudioDecoder // nil where pcm comes from a file
+	rate    int
 	pcm     []int16
 	frame   []int16
 }
@@ -75,7 +76,7 @@ func newEar() (*ear, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ear{decoder: d, frame: make([]int16, 6*voiceFrame)}, nil
+	return &ear{decoder: d, rate: d.Rate(), frame: make([]int16, 6*voiceFrame)}, nil
 }
 
 func (e *ear) hear(payload []byte) {
@@ -86,7 +87,7 @@ func (e *ear) hear(payload []byte) {
 
 // tone is the level of a frequency in parts of the whole signal's root mean square.
 func (e *ear) tone(frequency float64) float64 {
-	w := 2 * math.Pi * frequency / float64(e.decoder.Rate())
+	w := 2 * math.Pi * frequency / float64(e.rate)
 	var s1, s2, power float64
 	for _, v := range e.pcm {
 		s1, s2 = float64(v)+2*math.Cos(w)*s1-s2, s1
