@@ -93,6 +93,7 @@ func (l *Leg) view() control.View {
 	v.SelfPane = k.setting("panePlacementSelfPaneMode")
 	if n := number(k.setting("panePlacementHighestImportance")); n != nil {
 		v.HighestImportance = int(min(*n, 1000))
+		v.MarkSpeaker = v.HighestImportance > 0 && k.setting("panePlacementActiveSpeakerMode") == "allow"
 	}
 	if l.seesPresentation() {
 		v.PresentationIn = l.rights.Text("presentationDisplayMode") == "singleStream" || !l.agreed.Presentation

@@ -113,6 +113,17 @@ func TestWhatElseIsInTheView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if alice.put().View.MarkSpeaker {
+		t.Error("the speaker is marked, and nobody asked for it")
+	}
+	for mode, want := range map[string]bool{"allow": true, "suppress": false, "": false} {
+		if err := w.calls.UpdateCall(t.Context(), w.only().ID, fields{"panePlacementActiveSpeakerMode": mode}); err != nil {
+			t.Fatal(err)
+		}
+		if got := alice.put().View.MarkSpeaker; got != want {
+			t.Errorf("panePlacementActiveSpeakerMode %q: want the speaker marked %t, got %t", mode, want, got)
+		}
+	}
 	if v := alice.put().View; v.HighestImportance != 2 || v.SelfPane != "self" {
 		t.Errorf("the view is %+v", v)
 	}

@@ -81,7 +81,7 @@ var CallProfile = declare(Object{
 		{Name: "sipStreamerUri", Kind: Text, Max: 2000, Check: Line, Since: "3.0", Help: "The address that is called to stream, and routed by the outbound rules."},
 		{Name: "passcodeMode", Kind: Choice, Values: []string{"required", "timeout"}, Fallback: "required", List: true, Help: "Where some ways in have a passcode and others none: whether a blank passcode is to be entered, or counts after a while."},
 		{Name: "passcodeTimeout", Kind: Number, Max: 3600, Fallback: "10", List: true, Help: "How many seconds after the end of the prompt a blank passcode counts."},
-		{Name: "gatewayAudioCallOptimization", Kind: Bool, Fallback: "false", Since: "2.3", Help: "Whether audio calls through a gateway are kept simple."},
+		{Name: "gatewayAudioCallOptimization", Kind: Bool, Fallback: "false", Since: "2.3", Help: "Whether the far side of a gateway call is called without pictures when the caller offers none."},
 		{Name: "lyncConferenceMode", Kind: Choice, Values: []string{"dualHomeCluster", "dualHomeCallBridge", "gateway"}, Fallback: "dualHomeCluster", Since: "2.3", Help: "Whether participants of one Lync conference share a meeting in the cluster, on each Call Bridge, or not at all."},
 		{Name: "muteBehavior", Kind: Choice, Values: []string{"separate", "linked"}, Fallback: "separate", Since: "3.2", Help: "Whether a mute by others and the participant's own one are one and the same."},
 		{Name: "messageBannerText", Kind: Text, Max: 60, Check: Line, Since: "3.2", Help: "A line above the picture of web app users."},

@@ -42,7 +42,7 @@ var CoSpace = declare(Object{
 		{Name: "meetingScheduler", Kind: Text, Max: 200, Since: "2.2", Help: "Shown as the owner's name of its meetings."},
 		{Name: "panePlacementHighestImportance", Kind: Number, Min: 1, Since: "2.4", Help: "Turns pane placement on, with importance from this number down to 1."},
 		{Name: "panePlacementSelfPaneMode", Kind: Choice, Values: []string{"skip", "self", "blank"}, Since: "2.7", Help: "What participants see where they would stand themselves."},
-		{Name: "panePlacementActiveSpeakerMode", Kind: Choice, Values: []string{"suppress", "allow"}, Since: "3.3", Help: "Whether the active speaker is marked in pane placement."},
+		{Name: "panePlacementActiveSpeakerMode", Kind: Choice, Values: []string{"suppress", "allow"}, Since: "3.3", Help: "Whether a border marks the active speaker in pane placement; suppress where nobody says it."},
 		{Name: "defaultAccessMethod", Kind: Reference, To: "accessMethods", Since: "3.2", Help: "The access method of invitations."},
 		{Name: "ldapSource", Kind: Reference, To: "ldapSources", Access: Internal, Help: "The source whose import made it for its owner."},
 		{Name: "cospaceBulkParameterSet", Kind: Reference, To: "cospaceBulkParameterSets", Access: Internal, Help: "The parameter set whose synchronisation made it."},

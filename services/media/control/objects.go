@@ -258,6 +258,8 @@ type View struct {
 	SelfPane string `json:"selfPane,omitempty"`
 	// HighestImportance N puts importance N..1 into panes 1..N; 0 is off.
 	HighestImportance int `json:"highestImportance,omitempty"`
+	// MarkSpeaker marks the active speaker where importance decides who sits where; elsewhere the layout says whether it does.
+	MarkSpeaker bool `json:"markSpeaker,omitempty"`
 	// Labels shows names; Counter is never, auto or always.
 	Labels  bool   `json:"labels,omitempty"`
 	Counter string `json:"counter,omitempty"`

@@ -168,7 +168,15 @@ func Show(view *control.View, room *Room, seating *Seating, viewer uint32, width
 
 func pane(who *Participant, view *control.View, seating *Seating) Pane {
 	return Pane{Source: who.Source, CameraOff: who.CameraOff, Name: clip(who.Name, maxName), Label: view.Labels,
-		Muted: who.Muted, Speaking: who.Source == seating.dominant && !seating.main}
+		Muted: who.Muted, Speaking: who.Source == seating.dominant && marks(view, seating)}
+}
+
+// marks says whether a border tells the active speaker from the others. The main pane does that by itself, unless its place goes by importance.
+func marks(view *control.View, seating *Seating) bool {
+	if view.HighestImportance > 0 {
+		return view.MarkSpeaker
+	}
+	return !seating.main
 }
 
 // The participant count: "auto" shows it when there are more than one sees.

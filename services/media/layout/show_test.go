@@ -147,6 +147,18 @@ func TestWhatIsWrittenOverThePicture(t *testing.T) {
 	if s.Still != Lobby || s.Title != "Weekly" || s.TitlePosition != Top || len(s.Panes) != 0 || s.Recording {
 		t.Errorf("want a lobby with its title and nothing of the meeting, got %+v", s)
 	}
+	room.Participants[0].Importance = 1
+	for _, layout := range []string{AllEqual, OnePlusFive} {
+		for _, mark := range []bool{true, false} {
+			s := show(control.View{Layout: layout, HighestImportance: 1, MarkSpeaker: mark}, room.spoke(5), 0, 1280, 720)
+			for _, p := range s.Panes {
+				if p.Speaking != (mark && p.Source == 5) {
+					t.Errorf("%s with placed panes, marks %t: the pane of %d is marked %t", layout, mark, p.Source, p.Speaking)
+				}
+			}
+		}
+	}
+	room.Participants[0].Importance = 0
 	if s = show(control.View{Layout: AllEqual}, room.spoke(5), 0, 1280, 720); !s.Panes[4].Speaking || s.Panes[3].Speaking {
 		t.Error("want a border around the speaker among equal panes")
 	}
