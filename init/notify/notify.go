@@ -36,6 +36,21 @@ func Watchdog(ctx context.Context, every time.Duration, alive func()) error {
 	}
 }
 
+// Alive is [Watchdog] for a service whose work is one loop: the loop receives from what is returned, and each time that it does is a sign
+// of life.
+func Alive(ctx context.Context, every time.Duration) <-chan struct{} {
+	alive := make(chan struct{})
+	go func() {
+		_ = Watchdog(ctx, every, func() {
+			select {
+			case alive <- struct{}{}:
+			case <-ctx.Done():
+			}
+		})
+	}()
+	return alive
+}
+
 func send(path, state string) error {
 	if path == "" {
 		return nil

@@ -48,6 +48,26 @@ func TestPID1HearsThatAServiceIsReadyAndLives(t *testing.T) {
 	}
 }
 
+func TestALoopGivesASignOfLifeEachTimeThatItComesRound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	alive := Alive(ctx, time.Millisecond)
+	for range 2 {
+		<-alive
+		b := make([]byte, 100)
+		if n, err := socket.Read(b); err != nil || string(b[:n]) != "WATCHDOG=1" {
+			t.Errorf("want WATCHDOG=1, got %q, %v", b[:n], err)
+		}
+	}
+}
+
 func TestWithoutPID1NobodyIsTold(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	if err := Ready(); err != nil {

@@ -109,16 +109,7 @@ func run(ctx context.Context, o options, reread <-chan os.Signal, log func(strin
 	if err := notify.Ready(); err != nil {
 		return err
 	}
-	// A sign of life is one of this loop.
-	alive := make(chan struct{})
-	go func() {
-		_ = notify.Watchdog(ctx, watchdogEvery, func() {
-			select {
-			case alive <- struct{}{}:
-			case <-ctx.Done():
-			}
-		})
-	}()
+	alive := notify.Alive(ctx, watchdogEvery)
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
 	for {

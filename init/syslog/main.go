@@ -81,16 +81,7 @@ func run(ctx context.Context, o options, reread <-chan os.Signal, log func(strin
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// A sign of life is one of this loop.
-	alive := make(chan struct{})
-	go func() {
-		_ = notify.Watchdog(ctx, watchdogEvery, func() {
-			select {
-			case alive <- struct{}{}:
-			case <-ctx.Done():
-			}
-		})
-	}()
+	alive := notify.Alive(ctx, watchdogEvery)
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
 	for {
