@@ -171,9 +171,9 @@ func (c *collector) accept() (net.Conn, *bufio.Reader) {
 	select {
 	case conn := <-c.conns:
 		c.t.Cleanup(func() { conn.Close() })
-		_ = conn.SetReadDeadline(time.Now().Add(15 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
 		return conn, bufio.NewReader(conn)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatal("nobody connects")
 		return nil, nil
 	}
