@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -50,6 +51,8 @@ type machine struct {
 	// undo is what an unconfirmed change is taken back to, nil for none, and undoing the timer that does it; changing guards both.
 	undo    *config.Undo
 	undoing *time.Timer
+	// stamps are what the settings of services that run were made of, by their names; changing guards them. See [machine.stamp].
+	stamps map[string]stamp
 	// undoAt is where a test has the file of the undo.
 	undoAt string
 
@@ -80,6 +83,7 @@ func newMachine() *machine {
 		journal: journal.New(),
 		ending:  make(chan string, 1),
 		alarms:  map[string]control.Alarm{},
+		stamps:  map[string]stamp{},
 		config:  control.Config{Document: config.FailSafe(), FailSafe: "the machine is starting"},
 	}
 }
@@ -168,9 +172,6 @@ func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Doc
 
 // setConfig is SetConfig for who holds changing.
 func (m *machine) setConfig(ctx context.Context, generation int, doc *config.Document) (control.Applied, error) {
-	if err := doc.Validate(); err != nil {
-		return control.Applied{}, control.Invalid(err)
-	}
 	if m.store == nil {
 		return control.Applied{}, control.Refuse(http.StatusServiceUnavailable, "the configuration cannot be stored: the data partition is not there")
 	}
@@ -188,6 +189,9 @@ func (m *machine) setConfig(ctx context.Context, generation int, doc *config.Doc
 		}
 	}
 	stored, err := m.store.Put(doc, generation)
+	if invalid := (config.Invalid{}); errors.As(err, &invalid) {
+		return control.Applied{}, control.Invalid(invalid)
+	}
 	if err != nil {
 		return control.Applied{}, fmt.Errorf("store configuration: %w", err)
 	}
@@ -199,16 +203,7 @@ func (m *machine) setConfig(ctx context.Context, generation int, doc *config.Doc
 		m.alarm(id, "")
 	}
 	m.info("configuration generation %d stored", stored)
-	a := control.Applied{Generation: stored}
-	if doc.Hostname != current.Document.Hostname {
-		a.RebootNeeded = append(a.RebootNeeded, "hostname")
-	}
-	if doc.Timezone != current.Document.Timezone {
-		a.RebootNeeded = append(a.RebootNeeded, "timezone")
-	}
-	if doc.FIPS != current.Document.FIPS {
-		a.RebootNeeded = append(a.RebootNeeded, "fips")
-	}
+	a := control.Applied{Generation: stored, RebootNeeded: config.NeedsReboot(current.Document, doc)}
 	guarded, problem := m.guard(doc)
 	if problem != "" {
 		a.Warnings = append(a.Warnings, problem)
@@ -218,7 +213,7 @@ func (m *machine) setConfig(ctx context.Context, generation int, doc *config.Doc
 			a.Warnings = append(a.Warnings, p.Text)
 		}
 	}
-	if err := m.applyServices(context.WithoutCancel(ctx), doc); err != nil {
+	if err := m.applyServices(doc); err != nil {
 		a.Warnings = append(a.Warnings, err.Error())
 	}
 	return a, nil

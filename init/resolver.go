@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 	"time"
@@ -73,7 +72,7 @@ func (m *machine) tellLeases() {
 		doc := m.config.Document
 		m.mu.Unlock()
 		for _, s := range []configured{resolver, timesyncing} {
-			if err := m.applyService(context.Background(), s, doc); err != nil {
+			if err := m.applyService(s, doc); err != nil {
 				m.warn("tell %s of new leases: %v", s.user.Name, err)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"syscall"
 
@@ -55,33 +56,39 @@ func settingsFile(u supervise.User) string { return filepath.Join(settingsFolder
 
 // applyServices makes the services what the document says: each is started, ended, or told that its settings have changed. What is
 // wrong with one keeps none of the others back. The caller holds changing.
-func (m *machine) applyServices(ctx context.Context, doc *config.Document) error {
+func (m *machine) applyServices(doc *config.Document) error {
 	var errs []error
 	for _, s := range configuredServices {
-		errs = append(errs, m.applyService(ctx, s, doc))
+		errs = append(errs, m.applyService(s, doc))
 	}
 	return errors.Join(errs...)
 }
 
-func (m *machine) applyService(ctx context.Context, s configured, doc *config.Document) error {
+func (m *machine) applyService(s configured, doc *config.Document) error {
 	_, services := m.parts()
 	if services == nil {
 		return nil
 	}
 	name := s.user.Name
 	if !s.wanted(doc) {
+		delete(m.stamps, name)
 		services.End(name)
 		if err := os.RemoveAll(settingsFolder(s.user)); err != nil {
 			return fmt.Errorf("remove settings of %s: %w", name, err)
 		}
 		return nil
 	}
+	now := m.stamp(s, doc)
+	if before, ok := m.stamps[name]; ok && services.Runs(name) && reflect.DeepEqual(now, before) {
+		return nil
+	}
+	delete(m.stamps, name)
 	if s.sockets {
 		runFolder(s.user)
 	} else if err := ownFolder(settingsFolder(s.user), 0o750, 0, s.user.GID); err != nil {
 		return fmt.Errorf("write settings of %s: %w", name, err)
 	}
-	settings, problem := m.gather(ctx, s, doc)
+	settings, problem := m.gather(s, doc)
 	changed, err := writeSettings(settingsFile(s.user), settings, s.user)
 	switch {
 	case err != nil:
@@ -91,11 +98,39 @@ func (m *machine) applyService(ctx context.Context, s configured, doc *config.Do
 	case changed:
 		problem = errors.Join(problem, services.Signal(name, syscall.SIGHUP))
 	}
+	if problem == nil {
+		// What was read may have changed since: the looks are those from before it was.
+		now.file = look(settingsFile(s.user))
+		m.stamps[name] = now
+	}
 	return problem
 }
 
+// stamp is what the settings of a service were made of, and the look of the file that has them: a service may take it away.
+type stamp struct {
+	settings any
+	file     string
+}
+
+// stamp gathers the settings of a service with the looks of files in the place of their contents. Most changes concern none or one of the
+// services, and the others have nothing to read, to encode and to compare.
+func (m *machine) stamp(s configured, doc *config.Document) stamp {
+	g := m.gatherer(s)
+	g.looks = true
+	return stamp{s.settings(g, doc), look(settingsFile(s.user))}
+}
+
+// look is a text that is another once a file has changed.
+func look(file string) string {
+	var st unix.Stat_t
+	if err := unix.Lstat(file, &st); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d %d %o %d %d %d", st.Dev, st.Ino, st.Mode, st.Size, st.Mtim.Nano(), st.Ctim.Nano())
+}
+
 // Restart ends a service and starts it anew, by its settings and files as they are now.
-func (m *machine) Restart(ctx context.Context, name string) error {
+func (m *machine) Restart(_ context.Context, name string) error {
 	i := slices.IndexFunc(configuredServices, func(s configured) bool { return s.user.Name == name })
 	if i < 0 {
 		return control.Refuse(http.StatusNotFound, "there is no service %q that can be restarted", name)
@@ -114,7 +149,8 @@ func (m *machine) Restart(ctx context.Context, name string) error {
 	}
 	m.info("%s is restarted", name)
 	services.End(name)
-	return m.applyService(context.WithoutCancel(ctx), configuredServices[i], doc)
+	delete(m.stamps, name)
+	return m.applyService(configuredServices[i], doc)
 }
 
 // gathering reads what settings name. It goes on after an error, so that a service gets what there is.
@@ -125,12 +161,20 @@ type gathering struct {
 	// devices are the kernel's names of the interfaces, by their own.
 	devices map[string]string
 	leased  leased
+	// looks says that the looks of files are enough; see [machine.stamp].
+	looks bool
 	// size of what was read so far.
 	size int
 	errs []error
 }
 
-func (m *machine) gather(ctx context.Context, s configured, doc *config.Document) (settings any, problem error) {
+func (m *machine) gather(s configured, doc *config.Document) (settings any, problem error) {
+	g := m.gatherer(s)
+	settings = s.settings(g, doc)
+	return settings, errors.Join(g.errs...)
+}
+
+func (m *machine) gatherer(s configured) *gathering {
 	g := &gathering{service: s.user.Name, devices: map[string]string{}}
 	if m.sets != nil {
 		g.files = m.sets.Path("files")
@@ -141,14 +185,16 @@ func (m *machine) gather(ctx context.Context, s configured, doc *config.Document
 	maps.Copy(g.devices, devicesOf(m.ports))
 	m.mu.Unlock()
 	g.leased = m.leases()
-	settings = s.settings(g, doc)
-	return settings, errors.Join(g.errs...)
+	return g
 }
 
 // file is the content of a file, nothing for no name.
 func (g *gathering) file(name string) []byte {
 	if name == "" || g.files == "" {
 		return nil
+	}
+	if g.looks {
+		return []byte(name + " " + look(filepath.Join(g.files, name)))
 	}
 	b, err := readStored(g.files, name)
 	if err == nil && g.size+len(b) > maxGathered {

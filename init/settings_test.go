@@ -117,7 +117,7 @@ func TestAServiceFollowsTheDocument(t *testing.T) {
 	t.Cleanup(func() { configuredServices = services })
 	apply := func(doc *config.Document) {
 		t.Helper()
-		if err := m.applyServices(t.Context(), doc); err != nil {
+		if err := m.applyServices(doc); err != nil {
 			t.Error(err)
 		}
 	}
@@ -140,15 +140,23 @@ func TestAServiceFollowsTheDocument(t *testing.T) {
 	pid := s.Services()[0].PID
 	// The same again is no news: the next line is that of the change after it.
 	apply(doc)
+	// One that has taken its settings away gets them again.
+	if err := os.Remove(settingsFile(user)); err != nil {
+		t.Fatal(err)
+	}
+	apply(doc)
+	if got := h.wait(t, 2); got != "reads 443 <nil>" {
+		t.Errorf("taken away: got %q", got)
+	}
 	doc.WebAdmin.Port = 445
 	apply(doc)
-	if got := h.wait(t, 2); got != "reads 445 <nil>" || s.Services()[0].PID != pid {
+	if got := h.wait(t, 3); got != "reads 445 <nil>" || s.Services()[0].PID != pid {
 		t.Errorf("changed: wanted the same process to read it anew, got %q", got)
 	}
 	if err := m.Restart(t.Context(), "standin"); err != nil {
 		t.Error(err)
 	}
-	if got := h.wait(t, 3); got != "reads 445 <nil>" {
+	if got := h.wait(t, 4); got != "reads 445 <nil>" {
 		t.Errorf("restarted: got %q", got)
 	}
 	<-ready
@@ -159,6 +167,38 @@ func TestAServiceFollowsTheDocument(t *testing.T) {
 	apply(doc)
 	if _, err := os.Stat(settingsFolder(user)); s.Runs("standin") || !os.IsNotExist(err) {
 		t.Errorf("disabled: wanted it ended and its settings gone, got %v", err)
+	}
+}
+
+func TestTheStampOfAServiceFollowsItsFiles(t *testing.T) {
+	folder := stored(t, map[string]string{"a.key": "KEY", "a.crt": "CERTIFICATE", "other.crt": "OTHER"})
+	stamped := func() config.WebAdminService {
+		doc := config.Factory()
+		doc.WebAdmin.Certificates = config.Certificates{Key: "a.key", Certificate: "a.crt"}
+		return webAdmin.settings(&gathering{files: folder, looks: true}, doc).(config.WebAdminService)
+	}
+	before := stamped()
+	if strings.Contains(before.Key+before.Chain, "CERTIFICATE") || before.Key == "" || before != stamped() {
+		t.Errorf("wanted the looks of the files and not their contents, got %+v", before)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "other.crt"), []byte("ANOTHER"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if before != stamped() {
+		t.Error("wanted a file of somebody else not to matter")
+	}
+	for _, change := range []func() error{
+		func() error { return os.WriteFile(filepath.Join(folder, "a.crt"), []byte("longer than it was"), 0o600) },
+		func() error { return os.Remove(filepath.Join(folder, "a.key")) },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if now := stamped(); now == before {
+			t.Errorf("wanted another stamp than %+v", now)
+		} else {
+			before = now
+		}
 	}
 }
 

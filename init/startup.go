@@ -254,7 +254,7 @@ func (m *machine) startServices(context.Context) (func(), error) {
 	m.mu.Lock()
 	doc := m.config.Document
 	m.mu.Unlock()
-	err := m.applyServices(context.Background(), doc)
+	err := m.applyServices(doc)
 	m.changing.Unlock()
 	m.strike()
 	return s.Stop, errors.Join(limits, err)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/miekg/dns"
 )
@@ -122,6 +123,40 @@ func parseRecord(s string) (dns.RR, error) {
 	return r, nil
 }
 
+// head is what a record is about.
+type head struct {
+	name string
+	kind uint16
+}
+
+// heads are those of records that were read before. Every line of a script validates the whole document, and reading a record takes ten
+// times as long as everything else that is looked at.
+var heads struct {
+	sync.Mutex
+	of map[string]head
+}
+
+// maxHeads is more than the records of the documents before and after a change.
+const maxHeads = 4 * MaxDNSRecords
+
+func readHead(text string) (head, error) {
+	heads.Lock()
+	defer heads.Unlock()
+	if h, ok := heads.of[text]; ok {
+		return h, nil
+	}
+	r, err := ParseRecord(text)
+	if err != nil {
+		return head{}, err
+	}
+	if heads.of == nil || len(heads.of) >= maxHeads {
+		heads.of = map[string]head{}
+	}
+	h := head{r.Header().Name, r.Header().Rrtype}
+	heads.of[text] = h
+	return h, nil
+}
+
 func (d DNS) validate() error {
 	if len(d.Zones) > MaxForwardZones {
 		return fmt.Errorf("more than %d forward zones", MaxForwardZones)
@@ -155,14 +190,14 @@ func (d DNS) validate() error {
 	// What the records so far have said, by name: each is read once, since every change of anything comes by here.
 	texts, names := map[string]bool{}, map[string][]uint16{}
 	for _, s := range d.Records {
-		r, err := ParseRecord(s)
+		r, err := readHead(s)
 		if err != nil {
 			return fmt.Errorf("custom DNS record: %w", err)
 		}
 		if texts[s] {
 			return fmt.Errorf("the custom DNS record %s is there twice", clip(s))
 		}
-		name, kind := r.Header().Name, r.Header().Rrtype
+		name, kind := r.name, r.kind
 		// RFC 1034, 3.6.2: a name with an alias has nothing else.
 		if there := names[name]; len(there) > 0 && (kind == dns.TypeCNAME || slices.Contains(there, dns.TypeCNAME)) {
 			return fmt.Errorf("%s has an alias (CNAME) and another record: leave one", name)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,20 +87,20 @@ func decodeGeneration(data []byte) (generation, error) {
 	return g, nil
 }
 
+// encodeGeneration writes a file around a document in its compact form, which is hundreds of kilobytes with thousands of rules: it is
+// neither indented nor read again.
 func encodeGeneration(schema, number int, saved time.Time, from *origin, document json.RawMessage) ([]byte, error) {
-	sum, compact, err := sumDocument(document)
+	sum := sha256.Sum256(document)
+	frame, err := json.Marshal(generation{Schema: schema, Generation: number, Saved: saved.UTC().Truncate(time.Second), Origin: from,
+		Document: json.RawMessage("0"), SHA256: hex.EncodeToString(sum[:])})
 	if err != nil {
 		return nil, err
 	}
-	g := generation{Schema: schema, Generation: number, Saved: saved.UTC().Truncate(time.Second), Origin: from, Document: compact, SHA256: sum}
-	data, err := json.MarshalIndent(g, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	if len(data) >= MaxSize {
+	before, after, _ := bytes.Cut(frame, []byte(`"document":0`))
+	if len(frame)+len(document) >= MaxSize {
 		return nil, fmt.Errorf("document is larger than %d bytes", MaxSize)
 	}
-	return append(data, '\n'), nil
+	return slices.Concat(before, []byte(`"document":`), document, after, []byte("\n")), nil
 }
 
 // sumDocument hashes a document in its compact form, so that indentation does not count.

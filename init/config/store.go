@@ -39,6 +39,10 @@ type Store struct {
 	// current is the generation that runs, 0 if none could be read.
 	current int
 	from    *origin
+	// numbers are the generations in the folder, the highest first, while listed says so: from the first one that was written on, and until
+	// something has gone wrong. Nobody else writes there.
+	numbers []int
+	listed  bool
 }
 
 // NewStore returns the store in a folder that exists, for example "sets/000001/config".
@@ -61,7 +65,7 @@ func OpenStore(folder string) (*Store, error) {
 func (s *Store) Load() (doc *Document, number int, warning string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current, s.from = 0, nil
+	s.current, s.from, s.listed = 0, nil, false
 
 	newest, warnings, err := s.newest(s.schema)
 	warning = strings.Join(warnings, "; ")
@@ -75,7 +79,15 @@ func (s *Store) Load() (doc *Document, number int, warning string, err error) {
 	case err != nil:
 		warning = strings.Join(append(warnings, err.Error()), "; ")
 	case older != nil:
-		if doc, err = s.store(older.Document, older.Origin); err != nil {
+		// A migration need not leave it in the compact form.
+		var compact json.RawMessage
+		if _, compact, err = sumDocument(older.Document); err == nil {
+			doc, err = Decode(compact)
+		}
+		if err == nil {
+			err = s.store(compact, older.Origin)
+		}
+		if err != nil {
 			return nil, 0, warning, fmt.Errorf("store migrated configuration: %w", err)
 		}
 		return doc, s.current, warning, nil
@@ -98,14 +110,20 @@ func (s *Store) storeFactory() (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.store(data, nil)
+	return Factory(), s.store(data, nil)
 }
 
+// Invalid is the error of a document that [Document.Validate] refuses.
+type Invalid struct{ error }
+
+// Unwrap returns what is wrong.
+func (e Invalid) Unwrap() error { return e.error }
+
 // Put stores a valid document as the next generation if the running one still is the given one, and returns its
-// number. After an error the running generation stands.
+// number; the error is [Invalid] for one that is not. After an error the running generation stands.
 func (s *Store) Put(doc *Document, running int) (int, error) {
 	if err := doc.Validate(); err != nil {
-		return 0, err
+		return 0, Invalid{err}
 	}
 	data, err := json.Marshal(doc)
 	if err != nil {
@@ -116,46 +134,58 @@ func (s *Store) Put(doc *Document, running int) (int, error) {
 	if running != s.current {
 		return 0, fmt.Errorf("%w: generation is %d, not %d", ErrConflict, s.current, running)
 	}
-	if _, err := s.store(data, s.from); err != nil {
+	if err := s.store(data, s.from); err != nil {
 		return 0, fmt.Errorf("store configuration: %w", err)
 	}
 	return s.current, nil
 }
 
-// store writes the next generation and makes it the current one. It returns the document as it would be read back.
-func (s *Store) store(document json.RawMessage, from *origin) (*Document, error) {
-	if err := s.makeFolder(); err != nil {
-		return nil, err
-	}
-	numbers, _, err := s.list(s.schema)
-	if err != nil {
-		return nil, err
+// store writes the next generation of a document in its compact form and makes it the current one.
+func (s *Store) store(document json.RawMessage, from *origin) error {
+	if err := s.prepare(); err != nil {
+		return err
 	}
 	next := 1
-	if len(numbers) > 0 {
-		next = numbers[0] + 1
+	if len(s.numbers) > 0 {
+		next = s.numbers[0] + 1
 	}
 	data, err := encodeGeneration(s.schema, next, s.now(), from, document)
 	if err != nil {
-		return nil, err
-	}
-	doc, err := Decode(document)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	name := path.Join(s.schemaFolder(s.schema), fileName(next))
 	if err := durable.WriteFile(s.fsys, name, data, 0o600, nil); err != nil {
 		// The file may have its name already and only the folder's flush went wrong: what was reported as failed
 		// must not come back at the next start.
+		s.listed = false
 		_ = s.fsys.Remove(name)
-		return nil, err
+		return err
 	}
 	s.current, s.from = next, from
-	for i := keep - 1; i < len(numbers); i++ {
-		// A generation too many does no harm, and the next Put tries again.
-		_ = s.fsys.Remove(path.Join(s.schemaFolder(s.schema), fileName(numbers[i])))
+	s.numbers = slices.Insert(s.numbers, 0, next)
+	for len(s.numbers) > keep {
+		last := len(s.numbers) - 1
+		if err := s.fsys.Remove(path.Join(s.schemaFolder(s.schema), fileName(s.numbers[last]))); err != nil {
+			// A generation too many does no harm, and the next Put tries again.
+			s.listed = false
+			break
+		}
+		s.numbers = s.numbers[:last]
 	}
-	return doc, nil
+	return nil
+}
+
+// prepare makes the folder and finds out what is in it, once: a flush of a folder takes as long as that of a file.
+func (s *Store) prepare() (err error) {
+	if s.listed {
+		return nil
+	}
+	if err := s.makeFolder(); err != nil {
+		return err
+	}
+	s.numbers, _, err = s.list(s.schema)
+	s.listed = err == nil
+	return err
 }
 
 func (s *Store) schemaFolder(schema int) string {
