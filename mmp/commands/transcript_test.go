@@ -17,6 +17,7 @@ import (
 	"rotunda/init/control"
 	"rotunda/init/durable/powercut"
 	"rotunda/mmp/accounts"
+	"rotunda/mmp/pki/revocation"
 )
 
 // The transcripts in testdata/transcripts are sessions on a machine that has everything, as an administrator sees them: lines that begin with
@@ -106,6 +107,7 @@ func newFullDesk(t *testing.T) *desk {
 		}
 	}
 	at := d.machine.clock
+	d.deps.Revocation = told{list: []revocation.Finding{{Status: revocation.Good, Responder: "http://ocsp.example.com", Since: at, Until: at}}}
 	status := fstest.MapFS{}
 	for name, s := range map[string]any{
 		control.TimeStatusFile: control.TimeStatus{At: at, Synchronized: true, Offset: -412 * time.Microsecond, Within: 7 * time.Millisecond, Servers: []control.TimeServer{
