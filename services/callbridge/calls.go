@@ -3,6 +3,7 @@ package callbridge
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
@@ -48,6 +49,7 @@ type calls struct {
 	network  network
 	trace    *sipTrace
 	mark     *mark
+	before   remains
 	// opened has the store when the database has answered for the first time.
 	opened chan *store.Store
 
@@ -59,9 +61,8 @@ type calls struct {
 // newCalls makes the parts; [calls.run] runs them.
 func (b *bridge) newCalls(o options) (*calls, error) {
 	c := &calls{b: b, network: network{ports: o.ports, log: b.log}, trace: newSIPTrace(b.log), opened: make(chan *store.Store, 1)}
-	var crashed bool
-	if c.mark, crashed = openMark(o.folder); crashed {
-		b.log.Error("the Call Bridge ended unexpectedly while calls were up: they are gone, and their far ends find out")
+	if c.mark, c.before = openMark(o.folder, b.log); c.before.crashed {
+		b.log.Error("the Call Bridge ended unexpectedly while calls were up: they are gone, and their far ends are told", "far ends", len(c.before.dialogs))
 		b.alarms.raise(restarted)
 		time.AfterFunc(restartedFor, func() { b.alarms.clear(restarted) })
 	}
@@ -98,7 +99,7 @@ func (b *bridge) newCalls(o options) (*calls, error) {
 	})
 	c.router = route.New(route.Options{Plan: c.rules, View: c.view, Machine: b.machine,
 		Tracing: func() bool { return b.traces.Remaining("sip") > 0 }, Log: b.log})
-	c.live = live.New(live.Options{Control: c.meetings, Stats: c.mixer.Stats, Modules: c.engine.Status, View: c.view,
+	c.live = live.New(live.Options{Control: c.meetings, Stats: c.mixer.Stats, Modules: c.engine.Status, Connected: c.engine.Connected, View: c.view,
 		Bridge: func() *store.Record { return live.Self(c.view()) }})
 	c.meter = cdr.NewMeter(func() []meeting.LegInfo { return c.meetings.Legs(meeting.ID{}) }, c.mixer.Stats, b.log)
 	c.records = cdr.New(cdr.Options{Control: c.meetings, Stats: c.meter.Figures, Log: b.log, CallBridge: c.name, Alarm: b.recordsAlarm})
@@ -194,6 +195,7 @@ func (c *calls) run(ctx context.Context) error {
 	var group parts
 	group.run(func() error { return c.agent.Serve(later) })
 	group.run(func() error { return c.follow(later) })
+	group.run(func() error { return c.bury(later, c.before.dialogs) })
 	group.run(func() error { return c.meter.Run(later) })
 	group.run(func() error { return c.events.Run(later) })
 	group.run(func() error { return c.trace.run(later) })
@@ -226,7 +228,7 @@ func (c *calls) run(ctx context.Context) error {
 	c.engine.Close()
 	c.names.Close()
 	c.prompts.Close()
-	return err
+	return errors.Join(err, c.mark.close())
 }
 
 // settleEvery is how often it is looked whether all far ends were told.

@@ -22,8 +22,9 @@ const (
 // figures are those of legs, kept for as long as they are fresh. One request is under way at a time; who comes meanwhile waits for it, and
 // asks for what it did not bring.
 type figures struct {
-	ask func(context.Context, ...string) (map[string]control.LegStats, error)
-	now func() time.Time
+	ask       func(context.Context, ...string) (map[string]control.LegStats, error)
+	connected func() bool
+	now       func() time.Time
 
 	asking chan struct{} // holds a token while a request is under way
 	mu     sync.Mutex
@@ -36,14 +37,14 @@ type figure struct {
 	there bool
 }
 
-func newFigures(ask func(context.Context, ...string) (map[string]control.LegStats, error), now func() time.Time) *figures {
-	return &figures{ask: ask, now: now, asking: make(chan struct{}, 1), kept: map[string]figure{}}
+func newFigures(ask func(context.Context, ...string) (map[string]control.LegStats, error), connected func() bool, now func() time.Time) *figures {
+	return &figures{ask: ask, connected: connected, now: now, asking: make(chan struct{}, 1), kept: map[string]figure{}}
 }
 
 // of returns the figures of legs by the names of their media. Those that the engine does not tell in time are left out.
 func (f *figures) of(ctx context.Context, names ...string) map[string]control.LegStats {
 	found, missing := f.look(names)
-	if len(missing) == 0 || f.ask == nil {
+	if len(missing) == 0 || f.ask == nil || !f.connected() {
 		return found
 	}
 	ctx, cancel := context.WithTimeout(ctx, askFor)

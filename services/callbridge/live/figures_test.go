@@ -13,6 +13,8 @@ import (
 	"rotunda/services/media/control"
 )
 
+func always() bool { return true }
+
 func TestFiguresAreAskedInBulkAndKeptForASecond(t *testing.T) {
 	now := time.Unix(1000, 0)
 	var asked [][]string
@@ -25,7 +27,7 @@ func TestFiguresAreAskedInBulkAndKeptForASecond(t *testing.T) {
 			}
 		}
 		return found, nil
-	}, func() time.Time { return now })
+	}, always, func() time.Time { return now })
 	if got := f.of(t.Context(), "a", "b", "unknown", ""); len(got) != 2 {
 		t.Errorf("want a and b, got %v", got)
 	}
@@ -60,7 +62,7 @@ func TestPollersWaitForOneQuestion(t *testing.T) {
 		atOnce--
 		mu.Unlock()
 		return map[string]control.LegStats{"a": {ID: "a"}}, nil
-	}, time.Now)
+	}, always, time.Now)
 	var group sync.WaitGroup
 	group.Go(func() { f.of(t.Context(), "a") })
 	<-begun
@@ -81,12 +83,42 @@ func TestPollersWaitForOneQuestion(t *testing.T) {
 func TestAnEngineThatDoesNotAnswerLeavesFiguresOut(t *testing.T) {
 	f := newFigures(func(context.Context, ...string) (map[string]control.LegStats, error) {
 		return nil, errors.New("away")
-	}, time.Now)
+	}, always, time.Now)
 	if got := f.of(t.Context(), "a"); len(got) != 0 {
 		t.Errorf("want nothing, got %v", got)
 	}
 	if len(f.kept) != 0 {
 		t.Error("what nobody has said is not kept")
+	}
+}
+
+func TestNobodyWaitsForAnEngineThatIsAway(t *testing.T) {
+	here := true
+	asked := 0
+	now := time.Unix(1000, 0)
+	f := newFigures(func(_ context.Context, legs ...string) (map[string]control.LegStats, error) {
+		asked++
+		return map[string]control.LegStats{"a": {ID: "a"}}, nil
+	}, func() bool { return here }, func() time.Time { return now })
+	f.of(t.Context(), "a")
+	here = false
+	if got := f.of(t.Context(), "a", "b"); len(got) != 1 || asked != 1 {
+		t.Errorf("want what is known of a and no question, got %v after %d questions", got, asked)
+	}
+	now = now.Add(fresh)
+	if got := f.of(t.Context(), "a"); len(got) != 0 || asked != 1 {
+		t.Errorf("want nothing and no question, got %v after %d questions", got, asked)
+	}
+	l := &Live{o: Options{Connected: func() bool { return here }, Modules: func(context.Context) ([]control.Module, error) {
+		asked++
+		return []control.Module{{Workers: []control.WorkerStatus{{Capacity: 100, Used: 50}}}}, nil
+	}}}
+	if got := l.Load(t.Context()); got != 0 || asked != 1 {
+		t.Errorf("want no load and no question, got %d after %d questions", got, asked)
+	}
+	here = true
+	if got := l.Load(t.Context()); got != 500 || asked != 2 {
+		t.Errorf("want the load that the engine tells, got %d after %d questions", got, asked)
 	}
 }
 

@@ -24,6 +24,9 @@ type Options struct {
 	Stats func(ctx context.Context, legs ...string) (map[string]control.LegStats, error)
 	// Modules are the media modules and their load (control.Service.Status); nil for none.
 	Modules func(context.Context) ([]control.Module, error)
+	// Connected says whether the engine can be asked (control.Client.Connected): where it cannot, answers are given at once with what is
+	// known. Nil for always.
+	Connected func() bool
 	// View is the objects now, nil while there are none.
 	View func() store.View
 	// Bridge is the callBridges object of this machine, nil for none ([Self]); Group its callBridgeGroup.
@@ -51,10 +54,13 @@ func New(o Options) *Live {
 	if o.Bridge == nil {
 		o.Bridge = func() *store.Record { return nil }
 	}
+	if o.Connected == nil {
+		o.Connected = func() bool { return true }
+	}
 	if o.View == nil {
 		o.View = func() store.View { return nil }
 	}
-	l := &Live{o: o, figures: newFigures(o.Stats, o.Now), history: newHistory(o.Now)}
+	l := &Live{o: o, figures: newFigures(o.Stats, o.Connected, o.Now), history: newHistory(o.Now)}
 	_, l.cancel = o.Control.Subscribe(func(c meeting.Change) {
 		l.totals.note(c)
 		l.history.note(c)

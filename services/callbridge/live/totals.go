@@ -34,7 +34,7 @@ type Totals struct {
 	AudioOut, AudioIn, VideoOut, VideoIn int64
 }
 
-// Totals counts. Where the media engine does not answer in time, the rates are 0.
+// Totals counts. Where the media engine is away or does not answer in time, the rates are 0.
 func (l *Live) Totals(ctx context.Context) Totals {
 	l.totals.mu.Lock()
 	t := Totals{Active: l.totals.active, Most: l.totals.most, Completed: l.totals.completed}
@@ -56,10 +56,11 @@ func (l *Live) Totals(ctx context.Context) Totals {
 	return t
 }
 
-// Load is how much of the media capacity of this machine is taken, in thousandths; 0 where there are no media workers. It is the greater one of
+// Load is how much of the media capacity of this machine is taken, in thousandths; 0 where there are no media workers
+// or the engine is away. It is the greater one of
 // what calls were admitted with and of what the cores do.
 func (l *Live) Load(ctx context.Context) int {
-	if l.o.Modules == nil {
+	if l.o.Modules == nil || !l.o.Connected() {
 		return 0
 	}
 	ctx, cancel := context.WithTimeout(ctx, askFor)

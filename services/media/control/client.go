@@ -80,6 +80,13 @@ func (c *Client) Close() {
 	c.wait.Wait()
 }
 
+// Connected says whether requests have somewhere to go now; without a connection they wait for one until their context ends.
+func (c *Client) Connected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peer != nil && !c.peer.Ended()
+}
+
 // connect keeps a connection until ctx ends.
 func (c *Client) connect(ctx context.Context) {
 	pause := redialFirst

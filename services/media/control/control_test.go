@@ -563,6 +563,9 @@ func TestWhatAServerForgotComesBackAsLost(t *testing.T) {
 	if got := again.engine.Legs("bridge"); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("after it was put again: want [a], got %v", got)
 	}
+	if !c.Connected() {
+		t.Error("a client that was answered says that it is not connected")
+	}
 }
 
 func TestARequestWithoutAServerEndsWithItsContext(t *testing.T) {
@@ -575,6 +578,9 @@ func TestARequestWithoutAServerEndsWithItsContext(t *testing.T) {
 	c.Close()
 	if _, err := c.Status(t.Context()); control.CodeOf(err) != control.CodeLost {
 		t.Errorf("closed client: want code %s, got %v", control.CodeLost, err)
+	}
+	if c.Connected() {
+		t.Error("a closed client says that it is connected")
 	}
 }
 
