@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/syslog"
 	"slices"
 	"strings"
 
@@ -189,12 +188,13 @@ func (s *Store) checkCardKey(ctx context.Context, user string, key ssh.PublicKey
 		}
 		holder, err := s.cfg.Identity.CheckCertificate(ctx, chain)
 		if err != nil {
-			s.event(syslog.LOG_WARNING, fmt.Sprintf("A card's key from %s is refused: %v", from, err))
+			// The far end has only named the key so far; the audit log tells of it all the same, as of every other login that fails.
+			_ = s.refuse(from, err.Error())
 			continue
 		}
 		// Whoever keeps certificates may put such a file, and must not become somebody else by it.
 		if !slices.ContainsFunc(holder.Names, func(name string) bool { return strings.EqualFold(name, user) }) {
-			s.event(syslog.LOG_WARNING, fmt.Sprintf("A card's key from %s is refused: %s in the file of %s is of %s", from, holder.Title, user, strings.Join(holder.Names, ", ")))
+			_ = s.refuse(from, holder.Title+" is in the file of a user that it does not name")
 			continue
 		}
 		login, err := s.admitCard(ctx, user, holder.Title, from)

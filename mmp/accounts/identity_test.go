@@ -237,6 +237,10 @@ func TestTheKeyOfACardIsAskedAboutAtEachLogin(t *testing.T) {
 	if check(key, "carol") == nil {
 		t.Error("the key of a revoked card was taken")
 	}
+	// In both logs, by the words that all logins that fail have.
+	if got := strings.Count(strings.Join(w.lines, "\n"), "Failed login from "+desk.String()+": not vouched for: revoked"); got != 2 {
+		t.Errorf("a revoked card is told %d times, want once in each of the logs:\n%s", got, strings.Join(w.lines, "\n"))
+	}
 	a.vouched, a.down = true, true
 	if check(key, "carol") == nil {
 		t.Error("the key was taken while nobody could be asked")
