@@ -2,6 +2,7 @@ package callbridge
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -9,13 +10,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"rotunda/services/callbridge/api/apitest"
+	"rotunda/services/callbridge/ledger"
 	"rotunda/services/callbridge/meeting"
+	"rotunda/services/callbridge/sip"
 	"rotunda/services/database/databasetest"
 	"rotunda/services/media/control"
 	"rotunda/services/media/control/controltest"
@@ -253,8 +257,8 @@ func TestAtItsEndTheCallBridgeTellsEveryFarEnd(t *testing.T) {
 	})
 	h.end()
 	wait()
-	if _, err := os.Stat(filepath.Join(h.options.folder, upFile)); !os.IsNotExist(err) {
-		t.Errorf("the next start would raise an alarm: %v", err)
+	if left := leftIn(t, h.options.folder); left.Legs != 0 || left.Notes != nil {
+		t.Errorf("the next start would raise an alarm: %+v", left)
 	}
 }
 
@@ -262,26 +266,47 @@ var legBegan, legOver = meeting.Change{Kind: meeting.LegBegan}, meeting.Change{K
 
 func TestAfterACrashWithCallsThereIsAnAlarm(t *testing.T) {
 	folder := t.TempDir()
-	m, crashed := openMark(folder)
-	if crashed {
+	log := slog.New(slog.DiscardHandler)
+	m, before := openMark(folder, log)
+	if before.crashed {
 		t.Error("a first start is no crash")
 	}
 	m.note(legBegan)
 	m.note(legBegan)
 	m.note(legOver)
-	if _, again := openMark(folder); !again {
-		t.Error("a leg was up, and the next start does not know")
+	// A process that is killed closes nothing.
+	m, before = openMark(folder, log)
+	if !before.crashed || before.dialogs != nil {
+		t.Errorf("a leg was up, and the next start knows %+v", before)
 	}
+	r := sip.Remains{CallID: "x", Local: "<sip:a@b>", LocalTag: "l", Remote: "<sip:c@d>", Target: "sip:c@d", Transport: sip.UDP}
+	over := m.keep(r)
+	m.keep(r)
+	over()
+	m, before = openMark(folder, log)
+	if want := (remains{crashed: true, dialogs: []sip.Remains{r}}); !reflect.DeepEqual(before, want) {
+		t.Errorf("want %+v, got %+v", want, before)
+	}
+	m.note(legBegan)
 	m.note(legOver)
-	if _, again := openMark(folder); again {
+	if _, before = openMark(folder, log); before.crashed {
 		t.Error("all legs had ended")
 	}
 	h := openAt(t, databasetest.New(t).Socket(), func(o *options) {
-		if err := os.WriteFile(filepath.Join(o.folder, upFile), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		m, _ := openMark(o.folder, log)
+		m.note(legBegan)
 	})
 	if body, _ := h.expect(http.MethodGet, "/api/v1/system/alarms", nil); !strings.Contains(body, "<type>"+restarted+"</type>") {
 		t.Errorf("want the alarm, got %s", body)
 	}
+}
+
+// leftIn is what a Call Bridge left in its folder.
+func leftIn(t *testing.T, folder string) ledger.Left {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(folder, upFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ledger.Parse(b)
 }

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -105,6 +104,33 @@ func (p *telephone) final() string {
 	}
 }
 
+// request waits for one, and returns its headers.
+func (p *telephone) request(method string) textproto.MIMEHeader {
+	p.t.Helper()
+	if err := p.conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		p.t.Fatal(err)
+	}
+	b := make([]byte, 65536)
+	for {
+		n, err := p.conn.Read(b)
+		if err != nil {
+			p.t.Fatalf("no %s: %v", method, err)
+		}
+		r := textproto.NewReader(bufio.NewReader(strings.NewReader(string(b[:n]))))
+		if line, err := r.ReadLine(); err != nil || !strings.HasPrefix(line, method+" ") {
+			continue
+		}
+		head, _ := r.ReadMIMEHeader()
+		return head
+	}
+}
+
+// answer answers a request with 200.
+func (p *telephone) answer(head textproto.MIMEHeader) {
+	fmt.Fprintf(p.conn, "SIP/2.0 200 OK\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\nContent-Length: 0\r\n\r\n",
+		head.Get("Via"), head.Get("From"), head.Get("To"), head.Get("Call-Id"), head.Get("Cseq"))
+}
+
 func TestAfterAKillFarEndsFindOutAndTheAlarmIsRaised(t *testing.T) {
 	h, _ := openWithMedia(t)
 	h.expect(http.MethodPost, "/api/v1/coSpaces", url.Values{"name": {"Weekly"}, "uri": {"88001"}})
@@ -126,8 +152,7 @@ func TestAfterAKillFarEndsFindOutAndTheAlarmIsRaised(t *testing.T) {
 	}
 	phone.send("ACK", "")
 	until(t, "the call is up", func() bool {
-		_, err := os.Stat(filepath.Join(h.options.folder, upFile))
-		return err == nil && h.read("system/status").At("callLegsActive") == "1"
+		return h.read("system/status").At("callLegsActive") == "1" && len(leftIn(t, h.options.folder).Notes) == 1
 	})
 	if err := first.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -140,6 +165,14 @@ func TestAfterAKillFarEndsFindOutAndTheAlarmIsRaised(t *testing.T) {
 	if n := h.read("calls").Attr("total"); n != "0" {
 		t.Errorf("want no call, got %s", n)
 	}
+	// Who was in the call is told, as the dialog is numbered.
+	bye := phone.request("BYE")
+	if bye.Get("Call-Id") != phone.id || !strings.HasSuffix(bye.Get("To"), ";tag=a") || !strings.HasSuffix(bye.Get("From"), ";tag="+phone.tag) ||
+		!strings.Contains(bye.Get("Reason"), "cause=500") {
+		t.Errorf("the far end is told %v", bye)
+	}
+	phone.answer(bye)
+	until(t, "the answer to it", func() bool { return strings.Contains(h.log.String(), "calls=1 told=1") })
 	phone.send("BYE", "")
 	if line := phone.final(); !strings.HasPrefix(line, "SIP/2.0 481 ") {
 		t.Errorf("a request of a call that the Call Bridge does not know any more: want 481, got %s", line)

@@ -19,7 +19,7 @@ import (
 func (c *calls) signalling() sip.Options {
 	return sip.Options{
 		TLS: c.b.serverTLS, DialTLS: c.b.clientTLS, Advertise: "Rotunda/" + c.b.version,
-		Targets: c.targets, Reached: c.reached, Log: c.b.log, Incoming: c.incoming,
+		Targets: c.targets, Reached: c.reached, Log: c.b.log, Incoming: c.incoming, Keep: c.mark.keep,
 	}
 }
 

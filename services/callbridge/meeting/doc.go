@@ -9,6 +9,6 @@
 // the network or the disk is done outside, in order, leg by leg. Observers hear every [Change] once, in order, after [Control] shows
 // it. A leg is in one call at a time, or in none (a menu). A call without legs ends, unless it is to stay when it is empty.
 //
-// Nothing is kept on a disk: when the process ends, its calls end, and far ends find out by their session timers. Source: deployment
+// Nothing is kept on a disk: when the process ends, its calls end; the next process tells the far ends (package callbridge). Source: deployment
 // guide chapters 2.10, 2.11, 6, 7 and 17.1.2; reference sections 2.3 to 2.6, 5.5 to 5.8.
 package meeting

@@ -71,6 +71,8 @@ type Options struct {
 	// [Agent.SetTrace].
 	Trace  func(Trace)
 	timers timers // of tests; zero: the usual ones
+	// Keep notes a dialog that is up so that it outlives this process ([Agent.Bury]); forget takes that back. Neither may wait. nil: nothing is noted.
+	Keep func(Remains) (forget func())
 	// Incoming is a new call. It must call [Call.Use] before it returns. 100 was sent, or will be when nothing else was within 200 ms.
 	Incoming func(*Call)
 }

@@ -76,6 +76,7 @@ type Call struct {
 	refers   refers
 	byeLater bool   // Hangup came before the ACK
 	byeCause string // Reason of that BYE
+	forget   func() // takes back what [Options.Keep] noted; nil for nothing
 	lastSDP  []byte // what we said last, for refreshes
 	theirSDP []byte
 }
@@ -259,6 +260,7 @@ func (c *Call) finish(e End) {
 // stop takes the call off the agent's books; c.mu is held.
 func (c *Call) stop() {
 	c.unhold()
+	c.unkeep()
 	for _, t := range [...]*time.Timer{c.ringTimer, c.session.timer, c.offering.backOff, c.rel.timer, c.refers.timer} {
 		if t != nil {
 			t.Stop()

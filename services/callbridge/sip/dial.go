@@ -502,6 +502,7 @@ func (c *Call) inviteAccepted(tx *clientTx, r *message) {
 	}
 	c.become(stateConfirmed)
 	c.remoteTag, c.target, c.routes = r.to.tag, target, routes
+	c.keep()
 	c.allow = strings.Join(r.values("Allow"), ", ")
 	body := sdpOf(r)
 	if e := d.early[r.to.tag]; e != nil {

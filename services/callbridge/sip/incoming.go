@@ -357,7 +357,9 @@ func (c *Call) acknowledged(m *message) {
 	if c.state == stateEnded {
 		return
 	}
-	c.become(stateConfirmed)
+	if c.become(stateConfirmed); !again {
+		c.keep()
+	}
 	c.invite = nil
 	if offered {
 		body := sdpOf(m)

@@ -96,7 +96,7 @@ func (c *Call) reinvited(m *message, tx *serverTx) {
 		return
 	}
 	if t := contactOf(m); t != "" {
-		c.target = t
+		c.retarget(t)
 	}
 	c.reply(tx, m, 100, "")
 	c.invite, c.inviteTx = m, tx
@@ -304,7 +304,7 @@ func (c *Call) reinviteAnswered(out *outgoing, f *fork, r *message, body []byte)
 			return // again, and not answered yet
 		}
 		if t := contactOf(r); t != "" {
-			c.target = t
+			c.retarget(t)
 		}
 		c.head = &message{headers: r.headers}
 		c.session.agreed(c, r, false)

@@ -173,7 +173,7 @@ func (c *Call) updated(again bool) func(*message) {
 		switch {
 		case r.code < 300:
 			if t := contactOf(r); t != "" {
-				c.target = t
+				c.retarget(t)
 			}
 			c.session.agreed(c, r, false)
 		case r.code == 422 && !again:
