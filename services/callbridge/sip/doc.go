@@ -14,7 +14,8 @@
 //   - What the network says of a datagram (ICMP) counts for a request that has heard nothing yet, and that it quotes; no call that is up ends by it.
 //
 // After a crash nothing is left but what [Options.Keep] noted: with that the next process sends a BYE to each far end ([Agent.Bury]). Those that it does not
-// reach end calls by their session timers (RFC 4028) and, as our answer to whatever they send in a dialog that nobody knows is 481, by their next request. Far ends that die are found by our session timers in the same way.
+// reach end calls by their session timers (RFC 4028) and, as our answer to whatever they send in a dialog that nobody knows is 481, by their next request. Far ends that
+// die are found by our session timers in the same way.
 //
 // Messages and transactions are our own and not those of emiago/sipgo, which is a far end in the package's tests. In its version 1.7.2 each message is
 // handled by a goroutine of its own, so that an ACK and the BYE behind it change places, and a flood is a flood of goroutines; a client transaction
