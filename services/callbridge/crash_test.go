@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rotunda/services/callbridge/sip"
 )
 
 // processArgs has the arguments of a test binary that is a Call Bridge, one a line.
@@ -187,5 +190,20 @@ func TestAfterAKillFarEndsFindOutAndTheAlarmIsRaised(t *testing.T) {
 	h.process("-sip", "0", "-sips", "0")
 	if e := h.read("system/alarms"); strings.Contains(fmt.Sprint(e), restarted) {
 		t.Errorf("after an orderly end: want no alarm, got %+v", e)
+	}
+}
+
+// What the notes of one call cost, from its first leg to its end.
+func BenchmarkNotesOfACall(b *testing.B) {
+	m, _ := openMark(b.TempDir(), slog.New(slog.DiscardHandler))
+	defer m.close()
+	r := sip.Remains{CallID: "6d1c9f0e-3b7c-4c0b-8a52-2f1d0a9b7e11@192.0.2.17", Local: "<sip:88001@meet.example.com>", LocalTag: "0123456789abcdef",
+		Remote: `"Anna Example" <sip:anna@example.com>`, RemoteTag: "fedcba98", Target: "sip:anna@192.0.2.17:5062;transport=tcp", Routes: []string{"<sip:192.0.2.1;lr;transport=tcp>"},
+		Transport: sip.TCP, Seq: 4}
+	for b.Loop() {
+		m.note(legBegan)
+		over := m.keep(r)
+		over()
+		m.note(legOver)
 	}
 }
