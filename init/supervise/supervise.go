@@ -294,7 +294,7 @@ func (v *service) live(ctx context.Context) (ready time.Duration, why string) {
 		return 0, fmt.Sprintf("start %s: %v", spec.Program, err)
 	}
 	v.s.mu.Lock()
-	v.pid = cmd.Process.Pid
+	v.pid, v.lastLine = cmd.Process.Pid, ""
 	v.s.mu.Unlock()
 
 	lines := make(chan struct{})
@@ -350,7 +350,9 @@ func (v *service) live(ctx context.Context) (ready time.Duration, why string) {
 		case <-calm:
 			v.setLoop(false)
 		case err := <-exited:
-			return since(readySince), v.ending(err)
+			lived := since(readySince)
+			v.hearOut(lines)
+			return lived, v.ending(err)
 		case <-limit.C:
 			why := fmt.Sprintf("not ready after %v", spec.ReadyWithin)
 			if !readySince.IsZero() {
@@ -358,12 +360,12 @@ func (v *service) live(ctx context.Context) (ready time.Duration, why string) {
 			}
 			// SIGABRT makes a Go program print where every goroutine stands.
 			_ = cmd.Process.Signal(syscall.SIGABRT)
-			v.finish(cmd, exited)
+			v.finish(cmd, exited, lines)
 			return since(readySince), why
 		case <-ctx.Done():
 			v.enter(Stopping, cmd.Process.Pid, "")
 			_ = cmd.Process.Signal(syscall.SIGTERM)
-			return since(readySince), v.finish(cmd, exited)
+			return since(readySince), v.finish(cmd, exited, lines)
 		}
 	}
 }
@@ -376,13 +378,14 @@ func since(t time.Time) time.Duration {
 }
 
 // finish waits for a process that was told to end, and kills its cgroup when the time is up.
-func (v *service) finish(cmd *exec.Cmd, exited <-chan error) string {
+func (v *service) finish(cmd *exec.Cmd, exited <-chan error, lines <-chan struct{}) string {
 	within := v.spec.StopWithin
 	if within == 0 {
 		within = defaultStop
 	}
 	select {
 	case err := <-exited:
+		v.hearOut(lines)
 		return v.ending(err)
 	case <-time.After(within):
 	}
@@ -390,6 +393,21 @@ func (v *service) finish(cmd *exec.Cmd, exited <-chan error) string {
 	_ = cmd.Process.Kill()
 	<-exited
 	return fmt.Sprintf("killed after %v", within)
+}
+
+// lastWords is how long the lines of a process that has ended may take to be read, on the slowest machine.
+const lastWords = 2 * time.Second
+
+// hearOut waits until all that a process has printed was read: what it says last is why it ended, and a trace of Go's is long. Others of
+// its cgroup would hold its output open, and end with it anyway.
+func (v *service) hearOut(lines <-chan struct{}) {
+	v.killCgroup()
+	late := time.NewTimer(lastWords)
+	defer late.Stop()
+	select {
+	case <-lines:
+	case <-late.C:
+	}
 }
 
 // ending says how a process ended, with the last line it printed: the line is most often the reason.

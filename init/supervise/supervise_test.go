@@ -33,6 +33,12 @@ func TestMain(m *testing.M) {
 	case "falls":
 		fmt.Println("the reason")
 		os.Exit(3)
+	case "talkative":
+		fmt.Println(os.Getpid())
+		for n := range traceLines {
+			fmt.Printf("goroutine %d of the trace of a crash, which is long\n", n)
+		}
+		os.Exit(3)
 	case "mute":
 		tell("READY=1")
 		select {}
@@ -129,7 +135,15 @@ func start(t *testing.T, shim string, spec Spec) (*Supervisor, *watcher) {
 	t.Helper()
 	w := newWatcher()
 	s, err := New(plainChildren{}, Report{
-		Line:  func(v, text string) { w.add("line", v, text) },
+		Line: func(v, text string) {
+			// A machine that is busy reads what was printed when who has printed it is gone.
+			if pid, err := strconv.Atoi(text); err == nil {
+				for unix.Kill(pid, 0) == nil {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			w.add("line", v, text)
+		},
 		Event: func(v, text string) { w.add("event", v, text) },
 		Alarm: func(id, text string) { w.add("alarm", id, text) },
 	}, shim, t.TempDir(), "")
@@ -203,6 +217,28 @@ func TestAServiceThatEndsAgainAndAgainRaisesAnAlarmWithItsLastLine(t *testing.T)
 	}
 	if err := s.Settled(); err == nil || !strings.Contains(err.Error(), "crash loop") {
 		t.Errorf("want a crash loop, got %v", err)
+	}
+}
+
+// traceLines is how many lines a talkative service prints; a pipe holds them.
+const traceLines = 500
+
+func TestAllThatAServiceSaysBeforeItEndsIsHeard(t *testing.T) {
+	_, w := start(t, "", Spec{Name: "talkative"})
+	w.wait(t, fmt.Sprintf("event talkative: backoff: exit status 3 (goroutine %d of the trace of a crash, which is long)", traceLines-1))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next := 0
+	for _, s := range w.said {
+		if strings.HasPrefix(s, "event talkative: backoff") {
+			break
+		}
+		if strings.HasPrefix(s, fmt.Sprintf("line talkative: goroutine %d of", next)) {
+			next++
+		}
+	}
+	if next != traceLines {
+		t.Errorf("want %d lines, got those up to %d", traceLines, next)
 	}
 }
 
