@@ -99,18 +99,15 @@ func callLegProfileUsage(c *Call) (Answer, error) {
 		use(func() Element { return Element{Name: "global"} })
 	}
 	for _, o := range []*schema.Object{schema.Tenants, schema.CoSpace, schema.CoSpaceUser, schema.AccessMethod} {
-		v.Each(o, func(r *store.Record) bool {
-			if r.Text("callLegProfile") == id {
-				use(func() Element {
-					e := Element{Name: o.Name, Attributes: idAttribute(r.ID())}
-					if o.Parent != nil {
-						e.add(Text(o.Parent.Name, r.Parent().String()))
-					}
-					return e
-				})
-			}
-			return true
-		})
+		for _, r := range v.Lookup(o, "callLegProfile", id) {
+			use(func() Element {
+				e := Element{Name: o.Name, Attributes: idAttribute(r.ID())}
+				if o.Parent != nil {
+					e.add(Text(o.Parent.Name, r.Parent().String()))
+				}
+				return e
+			})
+		}
 	}
 	root.Attributes = append(root.Attributes, Attribute{"total", strconv.Itoa(n)})
 	return answer(root)
