@@ -64,7 +64,9 @@ func (t *tab) leave(names ...string) {
 
 func (t *tab) arrived() {
 	t.Helper()
-	t.Await("the next page", "!window.left && document.readyState == 'complete'")
+	// What is to have the focus gets it when the page is drawn, which may be after it is complete.
+	t.Await("the next page", `!window.left && document.readyState == "complete" &&
+		(document.activeElement != document.body || !document.querySelector("[autofocus]:not(:disabled)"))`)
 	if broken := chromium.Eval[[]string](t.Tab, "window.violations || []"); len(broken) > 0 {
 		t.Errorf("%s breaks its own policy: %v", t.path(), broken)
 	}
