@@ -234,7 +234,8 @@ func (l *logins) ask(user, password, source string) error {
 	}
 	have, err := l.accounts.Check(ctx, user, password, source)
 	if errors.Is(err, ErrRefused) {
-		l.log.Warn(source + `: API login of user "` + user + `" refused`)
+		// The name that came may be a password in the wrong place; the management shell's line has the reason.
+		l.log.Warn(source + ": API login refused")
 		return ErrRefused
 	}
 	if err != nil {
