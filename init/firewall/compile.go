@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/google/nftables/expr"
@@ -51,26 +52,29 @@ func compile(doc *config.Document, devices map[string]string, own func(name stri
 // so that a rule for both need not ask: 2,000 rules of an administrator are 2,000 of the kernel.
 func ownChain(name string, f config.Firewall) Chain {
 	c := Chain{Name: name}
+	// Rules share what they have in common, which is then encoded once.
+	verdicts := map[bool]expr.Any{true: verdict(true), false: verdict(false)}
+	protocols := map[string][]expr.Any{config.TCP: protocol(unix.IPPROTO_TCP), config.UDP: protocol(unix.IPPROTO_UDP)}
+	senders := map[netip.Prefix][]expr.Any{}
+	read := load(expr.PayloadBaseTransportHeader, destinationPort, 2)
 	otherwise := Rule{Exprs: []expr.Any{verdict(f.Default == config.Allow)}, Comment: "default"}
 	if len(f.Rules) > 0 {
 		c.Rules = append(c.Rules, Rule{Exprs: slices.Concat(notProtocol(unix.IPPROTO_TCP), notProtocol(unix.IPPROTO_UDP), otherwise.Exprs),
 			Comment: "neither tcp nor udp"})
 	}
 	for _, r := range f.Rules {
-		var list []expr.Any
-		switch r.Proto {
-		case config.TCP:
-			list = append(list, protocol(unix.IPPROTO_TCP)...)
-		case config.UDP:
-			list = append(list, protocol(unix.IPPROTO_UDP)...)
-		}
+		list := make([]expr.Any, 0, 10)
+		list = append(list, protocols[r.Proto]...)
 		if r.From.IsValid() {
-			list = append(list, sender(r.From)...)
+			if senders[r.From] == nil {
+				senders[r.From] = sender(r.From)
+			}
+			list = append(list, senders[r.From]...)
 		}
 		if r.Port != 0 {
-			list = append(list, port(destinationPort, ports{r.Port, r.Port})...)
+			list = append(list, read, equal(number16(r.Port)))
 		}
-		c.Rules = append(c.Rules, Rule{Exprs: append(list, verdict(r.Allow)), Comment: fmt.Sprintf("rule %d", r.Tag)})
+		c.Rules = append(c.Rules, Rule{Exprs: append(list, verdicts[r.Allow]), Comment: fmt.Sprintf("rule %d", r.Tag)})
 	}
 	c.Rules = append(c.Rules, otherwise)
 	return c
