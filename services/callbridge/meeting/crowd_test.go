@@ -34,7 +34,7 @@ func TestACrowd(t *testing.T) {
 				}
 				l := legs[r.IntN(len(legs))]
 				call := anyOf(r, w.calls.Calls()).ID
-				switch r.IntN(9) {
+				switch r.IntN(12) {
 				case 0:
 					l.Ended(RemoteTeardown, true)
 				case 1:
@@ -53,6 +53,12 @@ func TestACrowd(t *testing.T) {
 					w.calls.DropLeg(ctx, anyOf(r, w.calls.Legs(call)).ID, APITeardown)
 				case 8:
 					w.calls.AddParticipant(ctx, call, fields{"remoteParty": "x@example.com"})
+				case 9:
+					w.calls.Refresh()
+				case 10:
+					w.calls.UpdateParticipant(ctx, anyOf(r, w.calls.Participants(call)).ID, fields{"needsActivation": text(r.IntN(2) == 0)})
+				case 11: // while somebody else moves its legs
+					w.mixer.Event(control.Event{Event: control.EventLost, Legs: []string{l.shownID()}, Conference: call.String(), Worker: "0.0"})
 				}
 			}
 		})

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"rotunda/services/callbridge/prompts/prompt"
 	"rotunda/services/callbridge/schema"
+	"rotunda/services/callbridge/store"
 	"rotunda/services/media/control"
 )
 
@@ -23,9 +25,12 @@ func TestHistories(t *testing.T) {
 	everything := fields{"callLockAllowed": "true", "muteOthersAllowed": "true", "changeJoinAudioMuteOverrideAllowed": "true", "recordingControlAllowed": "true",
 		"joinToneParticipantThreshold": "5", "leaveToneParticipantThreshold": "5"}
 	var ways []Target
+	var profiles []*store.Record
 	for i, mode := range []string{"deactivate", "disconnect", "remainActivated"} {
 		guest := fields{"needsActivation": "true", "deactivationMode": mode, "deactivationModeTime": fmt.Sprint(10 * i)}
-		s := space(t, fields{"tenant": tenant, "callLegProfile": profile(t, guest), "callProfile": callProfileOf(t, fields{"participantLimit": "5",
+		own := put(t, schema.CallLegProfile, ID{}, guest)
+		profiles = append(profiles, own)
+		s := space(t, fields{"tenant": tenant, "callLegProfile": own.ID().String(), "callProfile": callProfileOf(t, fields{"participantLimit": "5",
 			"lockMode": []string{"all", "needsActivation"}[i%2], "recordingMode": []string{"manual", "automatic", "disabled"}[i], "sipRecorderUri": "rec@example.com"})})
 		host := put(t, schema.AccessMethod, s.ID(), fields{"uri": uri(t), "callLegProfile": profile(t, with(everything, "needsActivation", "false"))})
 		code := put(t, schema.AccessMethod, s.ID(), fields{"uri": uri(t), "passcode": "11"})
@@ -33,7 +38,7 @@ func TestHistories(t *testing.T) {
 	}
 	ways = append(ways, Target{Any: true}, Target{Forward: &Dial{To: "far@example.com"}}, Target{Reject: RemoteRejected})
 	for seed := range uint64(*histories) {
-		h := &history{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 5)), ways: ways}
+		h := &history{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 5)), ways: ways, profiles: profiles}
 		for step := 0; step < 120 && !t.Failed(); step++ {
 			did := h.step()
 			h.settle()
@@ -57,13 +62,15 @@ func TestHistories(t *testing.T) {
 
 type history struct {
 	*world
-	r     *rand.Rand
-	ways  []Target
-	fars  []*far
-	seen  int // of changes
-	over  map[ID]bool
-	sinks int
-	model struct {
+	r    *rand.Rand
+	ways []Target
+	fars []*far
+	// profiles are those of the spaces, which change.
+	profiles []*store.Record
+	seen     int // of changes
+	over     map[ID]bool
+	sinks    int
+	model    struct {
 		calls        map[ID]CallInfo
 		participants map[ID]ParticipantInfo
 		legs         map[ID]LegInfo
@@ -110,7 +117,18 @@ func (h *history) step() string {
 		}
 		return "an arrival"
 	}
-	switch h.r.IntN(24) {
+	switch h.r.IntN(25) {
+	case 23:
+		change(h.t, anyOf(h.r, h.profiles), fields{anyOf(h.r, []string{"needsActivation", "rxAudioMute", "presentationContributionAllowed", "maxCallDurationTime", "participantLabels"}): ""})
+		p := anyOf(h.r, h.profiles)
+		f := anyOf(h.r, []string{"needsActivation", "needsActivation", "rxAudioMute", "maxCallDurationTime"})
+		v := flag
+		if f == "maxCallDurationTime" {
+			v = "20"
+		}
+		change(h.t, p, fields{f: v})
+		h.calls.Refresh()
+		return "a change of the profile " + f
 	case 0, 1:
 		f.leg.Answered(Identity{}, full)
 		return "an answer"
@@ -241,6 +259,35 @@ func follow[T any](h *history, what Kind, model map[ID]T, id ID, before, now *T)
 	}
 }
 
+// checkPrompts looks at what a leg hears, and is going to hear, over and over.
+func (h *history) checkPrompts(l *Leg) {
+	k, p := l.call, l.participant
+	about := map[prompt.Name]bool{}
+	if l.sounds.playing != "" {
+		about[l.sounds.about] = true
+	}
+	for _, s := range l.sounds.queue {
+		about[s.about] = true
+	}
+	switch {
+	case k.gateway != nil || !l.connected() || l.dialog != nil || !l.came:
+	case p.active:
+		if about[prompt.WaitingForHost] || about[prompt.WaitingForAdmission] || l.waits != "" {
+			h.t.Errorf("leg %s is in the meeting and hears %v, waits for %q", l.id, about, l.waits)
+		}
+		if about[prompt.OnlyParticipant] && k.inside > 1 {
+			h.t.Errorf("leg %s is one of %d and hears that it is alone", l.id, k.inside)
+		}
+	default:
+		if about[prompt.OnlyParticipant] {
+			h.t.Errorf("leg %s is in the lobby and hears that it is alone in the meeting", l.id)
+		}
+		if l.waits != p.waitsFor() || !l.agreed.Video && !about[l.waits] {
+			h.t.Errorf("leg %s waits for %s, heard of %q and hears %v", l.id, p.waitsFor(), l.waits, about)
+		}
+	}
+}
+
 // check looks at everything.
 func (h *history) check() {
 	t, c := h.t, h.calls
@@ -274,6 +321,9 @@ func (h *history) check() {
 					t.Errorf("leg %s of a participant is not in the call", l.id)
 				}
 				members++
+			}
+			for _, l := range p.legs {
+				h.checkPrompts(l)
 			}
 			if p.active && p.arrived() {
 				inside++

@@ -1,6 +1,11 @@
 package meeting
 
-import "rotunda/services/callbridge/schema"
+import (
+	"slices"
+
+	"rotunda/services/callbridge/profiles"
+	"rotunda/services/callbridge/schema"
+)
 
 // ProfileObjects are those that the rights of legs depend on: profiles, templates, and what they are attached to.
 var ProfileObjects = []*schema.Object{schema.CallLegProfile, schema.LayoutTemplate, schema.Profiles, schema.Tenants, schema.CoSpace, schema.AccessMethod, schema.CoSpaceUser}
@@ -23,8 +28,10 @@ func (c *Calls) Refresh() {
 func (l *Leg) refresh() {
 	before, muted := l.rights, l.mutes().RxAudio
 	l.resolve()
+	if !slices.EqualFunc(before.Levels(), l.rights.Levels(), func(a, b profiles.Level) bool { return a.Scope == b.Scope && a.Profile == b.Profile }) {
+		l.touch() // its trace says something else, even where the same is in force
+	}
 	if !l.rights.Equal(before) {
-		l.touch()
 		l.useRights()
 		if on := l.mutes().RxAudio; !l.over && on != muted && l.inMeeting() && l.sink == nil && l.gateway() == nil {
 			l.sayMuted(on)

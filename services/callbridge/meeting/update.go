@@ -375,6 +375,7 @@ func (l *Leg) useRights() {
 		if !p.active && p.call.door().lets(p.visitor()) {
 			p.activate(true)
 		}
+		p.call.explain()
 	}
 	l.checkFloor()
 }
