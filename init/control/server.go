@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -175,7 +176,9 @@ func (s *Server) answer(op operation, w http.ResponseWriter, r *http.Request) {
 	}
 	var arg json.RawMessage
 	if op.method != http.MethodGet {
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&arg); err != nil {
+		// What it says is looked at once, by the operation.
+		var err error
+		if arg, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
 			reply(w, nil, Refuse(http.StatusBadRequest, "read request: %v", err))
 			return
 		}

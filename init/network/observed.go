@@ -16,7 +16,7 @@ func (r *Reconciler) Observed(ctx context.Context) ([]control.Interface, error) 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o, err := r.observe()
+	o, err := r.look(nil)
 	if err != nil {
 		return nil, err
 	}

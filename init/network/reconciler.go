@@ -344,18 +344,25 @@ func (r *Reconciler) input() Input {
 
 // observe looks at the kernel and remembers the MTU that each port came up with.
 func (r *Reconciler) observe() (Observation, error) {
-	links := []string{"lo"}
 	var keys []string
 	for _, s := range commonSysctls {
 		keys = append(keys, s.key)
 	}
 	for _, port := range r.options.Ports {
-		links = append(links, port.Kernel)
 		for _, s := range sysctlsOf(port.Kernel, config.IPv6{}, false) {
 			keys = append(keys, s.key)
 		}
 	}
-	o, err := r.options.Kernel.Observe(links, keys)
+	return r.look(keys)
+}
+
+// look is observe with the sysctls that somebody wants to know.
+func (r *Reconciler) look(sysctls []string) (Observation, error) {
+	links := []string{"lo"}
+	for _, port := range r.options.Ports {
+		links = append(links, port.Kernel)
+	}
+	o, err := r.options.Kernel.Observe(links, sysctls)
 	if err != nil {
 		return o, err
 	}
