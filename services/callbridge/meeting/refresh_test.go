@@ -2,6 +2,7 @@ package meeting
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -112,5 +113,19 @@ func TestCallSettingsCountWhenTheyAreApplied(t *testing.T) {
 	w.calls.ApplySettings()
 	if alice.put().View.Labels {
 		t.Error("the call settings were applied, and names stand there")
+	}
+}
+
+func TestATemplateThatChangesCountsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	pane := func(w string) string { return `{"templates":[{"panes":[{"x":0,"y":0,"w":` + w + `,"h":10000}]}]}` }
+	template := put(t, schema.LayoutTemplate, ID{}, fields{"name": "one", "template": pane("5000")})
+	alice := w.joins("alice", space(t, fields{"callLegProfile": profile(t, fields{"layoutTemplate": template.ID().String()})}))
+	for _, want := range []int{5000, 10000} {
+		change(t, template, fields{"template": pane(fmt.Sprint(want))})
+		w.calls.Refresh()
+		if got := alice.put().View.Template; len(got) != 1 || got[0].W != want {
+			t.Errorf("want a pane of %d, got %+v", want, got)
+		}
 	}
 }
