@@ -51,7 +51,7 @@ func (b *book) CheckCard(_ context.Context, chain [][]byte, from shell.Source) (
 	if len(chain) != 1 || string(chain[0]) != "card" {
 		return nil, fmt.Errorf("%w: because", shell.ErrRefused)
 	}
-	return &shell.Login{User: "scripts", Role: grammar.API, Source: from}, nil
+	return &shell.Login{User: "scripts", Role: grammar.API, Source: from, Means: "certificate 1 of CN=scripts"}, nil
 }
 
 func (b *book) LoggedIn(*shell.Login) {
@@ -126,14 +126,18 @@ func TestALoginIsNotedOnceInAWhile(t *testing.T) {
 		{Source: netip.MustParseAddrPort("192.0.2.7:2"), Service: "API"},
 		{Source: netip.MustParseAddrPort("192.0.2.8:1"), Service: "API"},
 		{Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "Web Admin"},
+		{Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "Web Admin", Certificates: [][]byte{[]byte("card")}},
+		{Source: netip.MustParseAddrPort("192.0.2.7:2"), Service: "Web Admin", Certificates: [][]byte{[]byte("card")}},
 	} {
-		q.User, q.Password = "scripts", "right"
+		if q.Certificates == nil {
+			q.User, q.Password = "scripts", "right"
+		}
 		if _, err := c.Check(t.Context(), q); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if b.notes != 3 {
-		t.Errorf("want one note for each place and service, 3, got %d", b.notes)
+	if b.notes != 4 {
+		t.Errorf("want one note for each place, service and means, 4, got %d", b.notes)
 	}
 }
 

@@ -47,8 +47,8 @@ type Server struct {
 }
 
 type notedLogin struct {
-	user, service string
-	from          netip.Addr
+	user, service, means string
+	from                 netip.Addr
 }
 
 // Serve answers until the context ends. It closes l.
@@ -118,7 +118,7 @@ func (s *Server) admit(ctx context.Context, q Question) (a Account, reason strin
 	if login.MustChange != "" {
 		return Account{}, password, nil
 	}
-	if s.note(notedLogin{login.User, q.Service, source.Addr()}, time.Now()) {
+	if s.note(notedLogin{login.User, q.Service, login.Means, source.Addr()}, time.Now()) {
 		s.Accounts.LoggedIn(login)
 	}
 	return Account{User: login.User, Role: string(login.Role)}, "", nil
