@@ -211,8 +211,8 @@ func TestACallToASpaceIsShownAndEndedByTheAPI(t *testing.T) {
 		if s := h.read("system/status"); s.At("callLegsActive") != "1" {
 			t.Errorf("want one active leg, got %+v", s)
 		}
-		if _, err := os.Stat(filepath.Join(h.options.folder, upFile)); err != nil {
-			t.Errorf("nothing says that calls are up: %v", err)
+		if left := leftIn(t, h.options.folder); left.Legs != 1 || len(left.Notes) != 1 {
+			t.Errorf("the next process would not know of the call: %+v", left)
 		}
 		h.expect(http.MethodDelete, "/api/v1/calls/"+call, nil)
 		wait()
