@@ -126,6 +126,18 @@ func (f *Field) Bounds() string {
 	return ""
 }
 
+// Otherwise says what counts where nothing is typed, below an input; the empty choice of a list says it itself.
+func (f *Field) Otherwise() string {
+	value := f.Fallback
+	if f.Default != "" {
+		value = f.Default
+	}
+	if value == "" || f.Fixed || f.Required || f.Control() == "select" {
+		return ""
+	}
+	return "When empty: " + f.name(f.Names, value) + "."
+}
+
 // MaxLength is how many characters a browser takes; a character has at least one byte, so it never refuses what the API would take.
 func (f *Field) MaxLength() string {
 	if f.Kind != schema.Text {

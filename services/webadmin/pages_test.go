@@ -95,11 +95,18 @@ func accessible(t *testing.T, path string, p *seen) {
 	if n := len(p.find("h1", "", "")); n != 1 {
 		t.Errorf("%s: want one first heading, got %d", path, n)
 	}
+	regions := map[string]bool{}
 	for n := range p.root.Descendants() {
 		if n.Type != html.ElementNode || attribute(n, "aria-hidden") == "true" {
 			continue
 		}
 		name := attribute(n, "aria-label")
+		if attribute(n, "role") == "region" {
+			if name == "" || name == "List" || regions[name] {
+				t.Errorf("%s: the region %q does not say which of the page it is", path, name)
+			}
+			regions[name] = true
+		}
 		for _, id := range strings.Fields(attribute(n, "aria-labelledby") + " " + attribute(n, "aria-describedby")) {
 			if ids[id] == nil {
 				t.Errorf("%s: <%s> refers to %s, which is not there", path, n.Data, id)
@@ -316,6 +323,7 @@ func TestCallSettingsAreKept(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, startBridge(t))
 	v := s.signedIn("admin")
+	wants(t, "what counts before anybody sets it", v.get("/configuration/calls").main(), "When empty: 2500000.", "not set: 20 ms")
 	p := v.submit(v.get("/configuration/calls"), "save", "v.sipMediaEncryption", "required", "v.sipReceiveBandwidth", "4000000")
 	wants(t, "Call settings", p.main(), "Call settings: saved.")
 	if got := attribute(v.get("/configuration/calls").find("input", "id", "f-sipReceiveBandwidth")[0], "value"); got != "4000000" {

@@ -7,7 +7,7 @@ var yesNo = map[string]string{"true": "yes", "false": "no"}
 // outbound is Configuration > Outbound calls (guide 6.2.1).
 func (v *visit) outbound() {
 	v.tables("Outbound calls", "Rules are tried in the order of their priority, the highest first. A rule that matches decides where the call goes; when the call "+
-		"cannot be made there, the next one is tried, unless the rule says stop.",
+		"cannot be made there, it ends, unless the rule says Continue: then the next one is tried.",
 		&grid{object: schema.Of("outboundDialPlanRules"), One: "rule", None: "There are no rules: no outgoing call can be routed.", detail: true, CanFilter: true, rows: []row{
 			{name: "domain", label: "Domain", help: "The domain that is called: whole, such as example.com, or with a wildcard, such as *.com."},
 			{name: "sipProxy", label: "SIP proxy to use", help: "Host name or IP address, with a port if need be. Empty calls the domain directly."},
