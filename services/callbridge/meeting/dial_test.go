@@ -133,6 +133,7 @@ func TestConfirmation(t *testing.T) {
 				t.Fatalf("want to be asked %t, and the leg is in the meeting %t", c.asks, in)
 			}
 			if !c.asks {
+				bob.hears("cospace_outgoing_welcome cospace_join")
 				return
 			}
 			bob.hears("cospace_outgoing_welcome")
@@ -162,6 +163,30 @@ func TestConfirmation(t *testing.T) {
 	})
 }
 
+func TestAnInvitationIsHeardOnce(t *testing.T) {
+	w := newWorld(t)
+	hosts, _ := lobby(t, nil, nil)
+	w.joinsBy("host", hosts)
+	from := w.only().ID
+	bob := w.invites(fields{"deactivated": "true"})
+	bob.answers()
+	bob.hears("cospace_outgoing_welcome")
+	bob.played()
+	bob.hears("cospace_outgoing_welcome", "waiting_for_admission")
+	if err := w.calls.UpdateParticipant(t.Context(), bob.participant().ID, fields{"deactivated": "false"}); err != nil {
+		t.Fatal(err)
+	}
+	bob.hears("waiting_for_admission", "cospace_join")
+	carol := w.joins("carol", space(t, nil))
+	if _, err := w.calls.AddParticipant(t.Context(), carol.info().Call, fields{"movedParticipant": bob.participant().ID.String()}); err != nil {
+		t.Fatal(err)
+	}
+	bob.hears("cospace_join", "cospace_join")
+	if k, ok := w.calls.Call(from); !ok || k.Participants != 1 {
+		t.Errorf("the call that was left is %+v", k)
+	}
+}
+
 func TestACallWithoutSpace(t *testing.T) {
 	w := newWorld(t)
 	if _, err := w.calls.CreateCall(t.Context(), fields{}); err == nil || !strings.Contains(err.Error(), "name") {
@@ -178,7 +203,7 @@ func TestACallWithoutSpace(t *testing.T) {
 	bob := w.invites(nil)
 	bob.answers()
 	bob.played()
-	bob.hears("call_join", "only_participant")
+	bob.hears("call_outgoing_welcome call_join", "only_participant")
 	bob.hangsUp()
 	w.only() // it stays
 	if err := w.calls.UpdateCall(t.Context(), id, fields{"activeWhenEmpty": "false"}); err != nil {

@@ -187,6 +187,7 @@ func (l *Leg) askPasscode(entries []Entry) {
 
 // confirm asks somebody who was called.
 func (l *Leg) confirm() {
+	l.invited = true // the question begins with that
 	l.converse(attendant.NewConfirm(l.call.space != nil))
 }
 

@@ -71,10 +71,11 @@ type Leg struct {
 	hand    bool
 
 	// Signalling. line is nil while the dialer has not answered; untold is what it told before.
-	line   Line
-	dial   *dialling
-	untold []func()
-	shows  bool // it was told that somebody else presents
+	line    Line
+	dial    *dialling
+	untold  []func()
+	invited bool // it heard what it was called for
+	shows   bool // it was told that somebody else presents
 
 	// Media. mediaID is their name, which is known before they are; deaf ends what the leg hears of them.
 	media   *mixer.Leg

@@ -140,9 +140,11 @@ func (l *Leg) welcome() {
 		l.noticeSaid = false
 		l.say(prompt.NotCompliant)
 	}
-	names := []prompt.Name{prompt.CallJoin}
+	names := l.invitation()
 	if k.kind == SpaceCall {
-		names[0] = prompt.SpaceJoin
+		names = append(names, prompt.SpaceJoin)
+	} else {
+		names = append(names, prompt.CallJoin)
 	}
 	if k.sinks[recording].runs() {
 		names = append(names, prompt.MeetingRecorded)
@@ -152,6 +154,19 @@ func (l *Leg) welcome() {
 	}
 	l.say(names...)
 	l.alone()
+}
+
+// invitation is what somebody hears first who was called, and who does not know yet by what: once, be it before the question whether they want to join.
+func (l *Leg) invitation() []prompt.Name {
+	switch {
+	case l.dial == nil || l.invited:
+		return nil
+	case l.call.space != nil:
+		l.invited = true
+		return []prompt.Name{prompt.SpaceOutgoingWelcome}
+	}
+	l.invited = true
+	return []prompt.Name{prompt.CallOutgoingWelcome}
 }
 
 // alone tells who is the only one in the meeting.
@@ -190,6 +205,7 @@ func (l *Leg) waiting() {
 	l.hush()
 	l.showPresentation(false)
 	l.waits = l.participant.waitsFor()
+	l.say(l.invitation()...)
 	l.repeat(l.waits)
 }
 
