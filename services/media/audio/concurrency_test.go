@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,6 +99,54 @@ func TestTickerTicksEvery20Milliseconds(t *testing.T) {
 	}
 	if ticker.Late(0.999) <= 0 {
 		t.Error("lateness was not measured")
+	}
+}
+
+func TestATickerThatNobodyNeedsRestsUntilItIsWoken(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	due := make(chan time.Time, 10)
+	ticker := NewTicker(func(at time.Time) {
+		select {
+		case due <- at:
+		default:
+		}
+	})
+	var busy atomic.Bool
+	idle := make(chan struct{}, 10)
+	ticker.Rest(func() bool {
+		if busy.Load() {
+			return false
+		}
+		idle <- struct{}{}
+		return true
+	})
+	done := make(chan error, 1)
+	go func() { done <- ticker.Run(ctx) }()
+	first := <-due
+	<-idle
+	if len(due) != 0 {
+		t.Error("it went on though nobody needs it")
+	}
+	// One call each time, and at one of its moments.
+	ticker.Wake()
+	second := <-due
+	<-idle
+	if d := second.Sub(first); d <= 0 || d%(20*time.Millisecond) != 0 {
+		t.Errorf("woken, it ticked %v after the tick before", d)
+	}
+	busy.Store(true)
+	ticker.Wake()
+	for range 3 {
+		<-due
+	}
+	busy.Store(false)
+	<-idle
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := ticker.Skipped(); n != 0 {
+		t.Errorf("%d ticks count as left out, of which nobody had been waiting for any", n)
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 // too late helps nobody, and a bus makes a gap in the time stamps of it.
 type Ticker struct {
 	f       func(due time.Time)
+	idle    func() bool
+	woken   chan struct{}
 	late    histogram
 	skipped atomic.Uint64
 }
@@ -23,7 +25,18 @@ type Ticker struct {
 const maxBehind = 3
 
 // NewTicker makes a ticker for a function, which gets the moment it was due.
-func NewTicker(f func(due time.Time)) *Ticker { return &Ticker{f: f} }
+func NewTicker(f func(due time.Time)) *Ticker { return &Ticker{f: f, woken: make(chan struct{}, 1)} }
+
+// Rest has the ticker wait for [Ticker.Wake] after a call while idle says that nobody needs the next one. It is set before Run.
+func (t *Ticker) Rest(idle func() bool) { t.idle = idle }
+
+// Wake has a ticker that rests call at the next of its moments. Any thread may call it, after the change that idle looks at.
+func (t *Ticker) Wake() {
+	select {
+	case t.woken <- struct{}{}:
+	default:
+	}
+}
 
 // Run ticks on the calling goroutine, which it locks to its thread, until the context ends. Priority and affinity of
 // the thread are the caller's matter.
@@ -47,6 +60,16 @@ func (t *Ticker) Run(ctx context.Context) error {
 		late := time.Since(began) - next
 		t.late.add(late)
 		t.f(began.Add(next))
+		if t.idle != nil && t.idle() {
+			select {
+			case <-t.woken:
+			case <-ctx.Done():
+				return nil
+			}
+			// Moments that passed in a rest were not left out: nobody waited for them.
+			next = max(next, time.Since(began)/period*period) + period
+			continue
+		}
 		var skip int64
 		if next, skip = following(next, time.Since(began), period); skip > 0 {
 			t.skipped.Add(uint64(skip))

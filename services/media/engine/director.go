@@ -25,6 +25,8 @@ type director struct {
 
 	mu          sync.Mutex
 	conferences []*conference
+	// woken ends the rest that the director has while there are none.
+	woken chan struct{}
 
 	stages map[*conference]*stage
 	// Figures of the last beats: how late pictures were sent after they came in, and beats left out for want of time.
@@ -41,13 +43,25 @@ const (
 )
 
 func newDirector(e *Engine) *director {
-	return &director{engine: e, composer: picture.NewComposer(e.frames, e.letters, e.c.Log), stages: map[*conference]*stage{}, began: time.Now()}
+	return &director{engine: e, composer: picture.NewComposer(e.frames, e.letters, e.c.Log), stages: map[*conference]*stage{},
+		woken: make(chan struct{}, 1), began: time.Now()}
 }
 
 func (d *director) add(c *conference) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.conferences = append(slices.Clone(d.conferences), c)
+	select {
+	case d.woken <- struct{}{}:
+	default:
+	}
+}
+
+// idle tells whether there is no conference to draw, and none to clear away.
+func (d *director) idle() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.conferences)+len(d.stages) == 0
 }
 
 func (d *director) remove(c *conference) {
@@ -66,6 +80,7 @@ func (d *director) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	next := time.Now()
+	var woken chan struct{} // nil unless there is nothing to draw
 	for n := uint64(0); ; n++ {
 		select {
 		case <-ctx.Done():
@@ -74,9 +89,15 @@ func (d *director) run(ctx context.Context) error {
 			}
 			return ctx.Err()
 		case <-timer.C:
+		case <-woken:
+			next = time.Now()
 		}
 		now := time.Now()
 		d.beat(n, now)
+		if woken = nil; d.idle() {
+			woken = d.woken
+			continue
+		}
 		next = next.Add(beat)
 		if behind := time.Since(next); behind > beat {
 			// Pictures that would come too late are left out; those that come keep their pace.

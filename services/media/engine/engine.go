@@ -103,6 +103,7 @@ func New(c Config) (*Engine, error) {
 	e.cname = rtp.NewCNAME()
 	e.buses.Store(&[]*audio.Bus{})
 	e.ticker = audio.NewTicker(e.tick)
+	e.ticker.Rest(func() bool { return len(*e.buses.Load()) == 0 })
 	e.decoding = newDecoding(e)
 	e.director = newDirector(e)
 	e.reporter = newReporter(e)
@@ -142,11 +143,14 @@ func (e *Engine) tick(due time.Time) {
 	e.ticks.Add(1)
 }
 
-// repair has receivers ask for what is missing, and give up what does not come, in the network thread.
-func (e *Engine) repair(now time.Time) {
-	for _, y := range *e.receiving.Load() {
+// repair has receivers ask for what is missing, and give up what does not come, in the network thread. Without any there is
+// nothing to do until a packet comes.
+func (e *Engine) repair(now time.Time) bool {
+	receiving := *e.receiving.Load()
+	for _, y := range receiving {
 		y.receiver.Tick(now)
 	}
+	return len(receiving) > 0
 }
 
 // receive adds or removes a layer that comes.
@@ -163,6 +167,7 @@ func (e *Engine) receive(y *layer, on bool) {
 // Alive returns once the sound of all rooms has moved on; it is asked before each sign of life.
 func (e *Engine) Alive() {
 	for before := e.ticks.Load(); e.ticks.Load() == before; {
+		e.ticker.Wake()
 		time.Sleep(10 * time.Millisecond)
 	}
 }
@@ -179,6 +184,7 @@ func (e *Engine) newBus(onSpeaker func(uint32)) *audio.Bus {
 	defer e.mu.Unlock()
 	list := append(slices.Clone(*e.buses.Load()), b)
 	e.buses.Store(&list)
+	e.ticker.Wake()
 	return b
 }
 

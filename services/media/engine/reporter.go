@@ -25,6 +25,8 @@ const (
 	senderTick = 10 * time.Millisecond
 	// reportTicks are between two reports of a flow: once a second, as browsers do; RFC 3550's five seconds are for groups.
 	reportTicks = int(time.Second / senderTick)
+	// lookTicks are between two looks at which legs there are.
+	lookTicks = 10
 )
 
 func newReporter(e *Engine) *reporter {
@@ -34,16 +36,26 @@ func newReporter(e *Engine) *reporter {
 func (r *reporter) run(ctx context.Context) error {
 	t := time.NewTicker(senderTick)
 	defer t.Stop()
+	at := senderTick
 	var legs []*leg
-	for n := 0; ; n++ {
+	// While there is nobody to send to, only every look is a tick.
+	for n := 0; ; n += int(at / senderTick) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.C:
 		}
 		now := time.Now()
-		if n%10 == 0 {
+		if n%lookTicks == 0 {
 			legs = r.engine.allLegs()
+			pace := senderTick
+			if len(legs)+len(*r.engine.exchange.peers.Load()) == 0 {
+				pace = lookTicks * senderTick
+			}
+			if pace != at {
+				at = pace
+				t.Reset(at)
+			}
 		}
 		for _, l := range legs {
 			for which := range pictures {

@@ -37,8 +37,9 @@ type Config struct {
 	// Flood is how many packets a second one endpoint takes; 0 means DefaultFlood.
 	Flood int
 	// Tick is called on the loop's thread every [TickEvery], or later when packets keep it busy: for what must be done though
-	// no packet comes. Nil for nothing.
-	Tick func(now time.Time)
+	// no packet comes. It says whether there may be such a thing: if not, it is called again after the next packet, or after a
+	// second. Nil for nothing.
+	Tick func(now time.Time) bool
 }
 
 // TickEvery is the time between two calls of Config.Tick.
@@ -47,7 +48,7 @@ const TickEvery = 10 * time.Millisecond
 // Loop reads the sockets of all endpoints of a worker.
 type Loop struct {
 	flood       int
-	tick        func(now time.Time)
+	tick        func(now time.Time) bool
 	epoll       int
 	eventfd     int
 	certificate certificate
@@ -166,9 +167,15 @@ func (l *Loop) read(ctx context.Context) error {
 				l.receive(s, now)
 			}
 		}
-		if l.tick != nil && now.Sub(ticked) >= TickEvery {
-			ticked = now
-			l.tick(now)
+		if l.tick != nil {
+			wait = TickEvery
+			if now.Sub(ticked) >= TickEvery {
+				ticked = now
+				if !l.tick(now) {
+					// A worker without a call sleeps, instead of waking its processor a hundred times a second.
+					wait = time.Second
+				}
+			}
 		}
 		if now.Sub(second) >= time.Second {
 			second = now
