@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -49,7 +50,11 @@ type Left struct {
 // Open reads what was left at a path and begins anew there. A file that is not to be understood counts as none.
 func Open(path string) (*Ledger, Left, error) {
 	left := read(path)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	// Another file, and not the same one cut short: a process that should be gone, and is not yet, would die at its next store to what was cut off.
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, left, fmt.Errorf("begin the ledger of calls anew: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, left, fmt.Errorf("open the ledger of calls: %w", err)
 	}
