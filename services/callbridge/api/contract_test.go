@@ -361,6 +361,10 @@ func values(m *maker, o *schema.Object) {
 			refused(f.Values[0] + "x")
 			if !again {
 				right(strings.ToUpper(f.Values[0]), f.Values[0])
+				right(" "+f.Values[0]+"\r\n", f.Values[0])
+			}
+			if !f.Required {
+				right("unset", f.Default)
 			}
 		case schema.Bool:
 			right("True", "true")
@@ -369,7 +373,10 @@ func values(m *maker, o *schema.Object) {
 				for sent, want := range map[string]string{"true": "true", "False": "false", "FALSE": "false", "on": "true", "off": "false"} {
 					right(sent, want)
 				}
-				refused("2")
+				refused("2", " ")
+				if !f.Required {
+					right("unset", f.Default)
+				}
 			}
 		case schema.Number:
 			least, most := strconv.FormatInt(f.Min, 10), f.Max

@@ -17,8 +17,12 @@ type Check struct {
 	Look func(string) error
 }
 
-// Parse brings what a client sent into the form that is stored. An empty string is no value: it unsets. The error says
-// what would be right.
+// unset is the word for no value.
+const unset = "unset"
+
+// Parse brings what a client sent into the form that is stored. An empty string is no value: it unsets, and so does the word unset, which
+// references of the API list among the values of choices (panePlacementSelfPaneMode, chatAllowed). Blanks and line ends around what is no text come
+// from scripts that read lines of files. The error says what would be right.
 func (f *Field) Parse(s string) (string, error) {
 	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 		return "", fmt.Errorf("%s is not valid UTF-8 text", f.Name)
@@ -26,10 +30,18 @@ func (f *Field) Parse(s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
+	sent := s
+	switch f.Kind {
+	case Number, Bool, Choice, Reference, GUID:
+		s = strings.TrimSpace(s)
+	}
 	switch f.Kind {
 	case Number:
 		return f.number(s)
 	case Bool:
+		if strings.EqualFold(s, unset) {
+			return "", nil
+		}
 		switch strings.ToLower(s) {
 		// "on" and "off" are sent by deployed clients for mutes.
 		case "true", "on", "1", "yes":
@@ -37,7 +49,7 @@ func (f *Field) Parse(s string) (string, error) {
 		case "false", "off", "0", "no":
 			return "false", nil
 		}
-		return "", fmt.Errorf("%s is %s: use true or false", f.Name, clip(s))
+		return "", fmt.Errorf("%s is %s: use true or false", f.Name, clip(sent))
 	case Reference, GUID:
 		id, err := uuid.Parse(s)
 		if err != nil || len(s) != 36 {
@@ -46,6 +58,9 @@ func (f *Field) Parse(s string) (string, error) {
 		return id.String(), nil
 	case Choice:
 		i := slices.IndexFunc(f.Values, func(v string) bool { return strings.EqualFold(v, s) })
+		if i < 0 && strings.EqualFold(s, unset) {
+			return "", nil
+		}
 		if i < 0 {
 			return "", fmt.Errorf("%s is %s: use %s", f.Name, clip(s), strings.Join(f.Values, ", "))
 		}

@@ -32,6 +32,14 @@ func TestParse(t *testing.T) {
 		{schema.CoSpace, "nonMemberAccess", "True", "true", ""},
 		{schema.CoSpace, "nonMemberAccess", "off", "false", ""},
 		{schema.CoSpace, "nonMemberAccess", "maybe", "", `nonMemberAccess is "maybe": use true or false`},
+		{schema.CoSpace, "nonMemberAccess", " true\r\n", "true", ""},
+		{schema.CoSpace, "nonMemberAccess", " ", "", "use true or false"},
+		{schema.CoSpace, "panePlacementSelfPaneMode", "unset", "", ""},
+		{schema.CallProfile, "chatAllowed", "Unset", "", ""},
+		{schema.CallProfile, "participantLimit", "unset", "", "use a number"},
+		{schema.CallProfile, "participantLimit", "12\r", "12", ""},
+		{schema.CoSpace, "name", "unset", "unset", ""},
+		{schema.CoSpace, "tenant", id + "\r", id, ""},
 		{schema.CoSpace, "tenant", strings.ToUpper(id), id, ""},
 		{schema.CoSpace, "tenant", "{" + id + "}", "", "use an ID such as"},
 		{schema.CoSpace, "tenant", "17", "", "use an ID such as"},
@@ -138,7 +146,8 @@ func FuzzParse(f *testing.F) {
 			if again, err := field.Parse(got); err != nil || again != got {
 				t.Fatalf("%s.%s %q became %q, which became %q, %v", o.Name, field.Name, s, got, again, err)
 			}
-			if (got == "") != (s == "") {
+			word := (field.Kind == schema.Bool || field.Kind == schema.Choice) && strings.EqualFold(strings.TrimSpace(s), "unset")
+			if (got == "") != (s == "" || word) {
 				t.Fatalf("%s.%s %q became %q", o.Name, field.Name, s, got)
 			}
 			if field.Max != 0 && field.Kind == schema.Text && int64(len(got)) > field.Max {
