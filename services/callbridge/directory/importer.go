@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -181,7 +182,7 @@ func (im *Importer) carryOut(ctx context.Context, r *store.Record) error {
 	}
 	im.Log.Log(ctx, level, "LDAP synchronisation ends", "ldapSync", r.ID(), "failureReason", reason, "detail", detail, "users", x.imported, "sources", x.complete,
 		"new", x.created, "changed", x.changed, "removed", x.removed, "leftOut", x.skipped, "took", time.Since(began).Round(time.Millisecond))
-	return im.write(ctx, func(tx *store.Tx) error {
+	err := im.write(ctx, func(tx *store.Tx) error {
 		now := tx.Get(schema.LDAPSync, r.ID())
 		if now == nil {
 			return nil
@@ -193,7 +194,16 @@ func (im *Importer) carryOut(ctx context.Context, r *store.Record) error {
 		}
 		return end(tx, tx.Get(schema.LDAPSync, r.ID()), reason, detail)
 	})
+	if x.imported >= manyUsers {
+		// What the import took beside the objects goes back to the machine at once.
+		x.claimed, x.deferred = nil, nil
+		debug.FreeOSMemory()
+	}
+	return err
 }
+
+// manyUsers is from where on an import leaves so much behind that it is worth a look at all of memory.
+const manyUsers = 10_000
 
 // end writes the last state, or takes the object away where it was asked for.
 func end(tx *store.Tx, r *store.Record, reason, detail string) error {

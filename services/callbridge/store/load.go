@@ -17,7 +17,7 @@ import (
 // While a copy is loaded nearly everything that is allocated stays: a collector that looks after each 40 % would look at all of it again
 // and again. loadingLimit is from where on it looks more often all the same: both processes, this and the database, are to keep
 // within 1.5 GiB with 300,000 users. keptPercent is for afterwards: at Go's usual 100 % an import would need room for as much
-// garbage again.
+// garbage again. At 30 % one of 300,000 users takes 4 % less memory and a third more of the processors.
 const (
 	loadingPercent = 400
 	loadingLimit   = 600 << 20
