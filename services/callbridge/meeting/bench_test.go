@@ -67,3 +67,20 @@ func BenchmarkJoins(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRefresh: a profile has changed that none of a thousand legs in a hundred meetings has.
+func BenchmarkRefresh(b *testing.B) {
+	c, m := bench(b)
+	for range 100 {
+		s := space(b, fields{"callLegProfile": profile(b, fields{"participantLabels": "true", "qualityMain": "max720p30"})})
+		for range 10 {
+			arrive(c, m, s)
+		}
+	}
+	c.lines.settle()
+	c.tells.settle()
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Refresh()
+	}
+}
