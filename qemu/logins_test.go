@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -43,33 +44,35 @@ func TestPeopleLogInByDirectoryAndByCard(t *testing.T) {
 	m := boot(t, Options{NICs: []NIC{{Forward: []Forward{{Guest: 22}, {Guest: 443}}}, {Segment: network.cable}}})
 	m.firstLogin()
 	m.await("ipv4 a", "10.0.2.15/24")
+	admin := m.connected()
+	defer func() { admin.end() }()
 
 	m.in("names below a trust anchor are believed when they are signed", func(m *trial) {
-		m.commands("ipv4 b add 10.79.0.2/24", "ipv4 b enable", "dns add forwardzone signed.example 10.79.0.1", `dns add trustanchor "`+anchor+`"`)
+		admin.does(m, "ipv4 b add 10.79.0.2/24", "ipv4 b enable", "dns add forwardzone signed.example 10.79.0.1", `dns add trustanchor "`+anchor+`"`)
 		wantContains(m.t, "a signed name", m.await("dns lookup a www.signed.example", "IN A"), "www.signed.example. 300 IN A 192.0.2.1")
-		m.sshFails("dns lookup a none.signed.example", "there is no name none.signed.example")
-		m.sshFails("dns lookup a forged.signed.example", "SERVFAIL")
-		wantContains(m.t, "the log", m.ssh(`syslog search "trust anchor of"`),
+		admin.fails(m, "dns lookup a none.signed.example", "there is no name none.signed.example")
+		admin.fails(m, "dns lookup a forged.signed.example", "SERVFAIL")
+		wantContains(m.t, "the log", admin.does(m, `syslog search "trust anchor of"`),
 			"forged.signed.example. A is not signed as the trust anchor of signed.example. wants: a signature of forged.signed.example. A is wrong")
-		m.ssh(`dns del trustanchor "` + anchor + `"`)
-		wantContains(m.t, "the forged name without the anchor", m.ssh("dns lookup a forged.signed.example"), "IN A 192.0.2.66")
+		admin.does(m, `dns del trustanchor "`+anchor+`"`)
+		wantContains(m.t, "the forged name without the anchor", admin.does(m, "dns lookup a forged.signed.example"), "IN A 192.0.2.66")
 	})
 
 	certificate, key := selfSigned(t)
 	authority := file(t, "directory.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: people.CA.Raw}))
 	m.in("the directory is set up and tried", func(m *trial) {
-		m.sftp("put "+certificate, "put "+key, "put "+authority, "put "+cards.authority+" cards.crt")
-		m.commands("webadmin listen a 443", "webadmin certs web.key web.crt", "webadmin enable",
+		admin.puts(m, "put "+certificate, "put "+key, "put "+authority, "put "+cards.authority+" cards.crt")
+		admin.does(m, "webadmin listen a 443", "webadmin certs web.key web.crt", "webadmin enable",
 			`dns app add rr "`+directoryName+`. IN A 10.0.2.2"`,
 			fmt.Sprintf("ldap server %s %d", directoryName, people.TLSPort), "ldap base "+slapdtest.People, "ldap attribute uid",
 			"tls ldap trust cards.crt", "tls ldap verify enable")
-		m.answered(`ldap bind "`+slapdtest.Reader+`"`, slapdtest.Password)
+		admin.answers(m, `ldap bind "`+slapdtest.Reader+`"`, slapdtest.Password)
 		// Its certificate is not of those who issue cards.
-		m.sshFails("ldap test jane", "certificate signed by unknown authority")
-		m.commands("tls ldap trust directory.crt", "user add jane admin ldap", "ldap enable")
-		wantContains(m.t, "ldap test", m.answered("ldap test jane password", janePassword), "by TLS", "SUCCESS: log in as cn=Jane,"+slapdtest.People)
-		wantContains(m.t, "ldap", m.ssh("ldap"), "Enabled                 : true", "Server                  : "+directoryName, "Certificate verification: enabled")
-		wantContains(m.t, "user info", m.ssh("user info jane"), "Authentication         : LDAP")
+		admin.fails(m, "ldap test jane", "certificate signed by unknown authority")
+		admin.does(m, "tls ldap trust directory.crt", "user add jane admin ldap", "ldap enable")
+		wantContains(m.t, "ldap test", admin.answers(m, "ldap test jane password", janePassword), "by TLS", "SUCCESS: log in as cn=Jane,"+slapdtest.People)
+		wantContains(m.t, "ldap", admin.does(m, "ldap"), "Enabled                 : true", "Server                  : "+directoryName, "Certificate verification: enabled")
+		wantContains(m.t, "user info", admin.does(m, "user info jane"), "Authentication         : LDAP")
 	})
 
 	jane := m.SSH("jane", janePassword)
@@ -98,14 +101,14 @@ func TestPeopleLogInByDirectoryAndByCard(t *testing.T) {
 
 	first := cards.issue("jane-first", "jane")
 	m.in("the holder of a card comes in by its key and by its certificate", func(m *trial) {
-		m.sftp("put " + first.certificate + " jane.crt")
-		m.commands("cac issuer cards.crt", fmt.Sprintf("cac ocsp responder http://10.0.2.2:%d", cards.port), "cac ocsp enable", "cac enable")
+		admin.puts(m, "put "+first.certificate+" jane.crt")
+		admin.does(m, "cac issuer cards.crt", fmt.Sprintf("cac ocsp responder http://10.0.2.2:%d", cards.port), "cac ocsp enable", "cac enable")
 		m.entersBySSH(first.client(m))
 		m.entersPages(nil, first.pair(m.t))
 	})
 
 	m.in("strict takes passwords everywhere but on the console", func(m *trial) {
-		m.ssh("cac enable strict")
+		admin.does(m, "cac enable strict")
 		m.refusedBySSH(m.admin())
 		m.refusedBySSH(jane)
 		m.entersBySSH(first.client(m))
@@ -117,14 +120,14 @@ func TestPeopleLogInByDirectoryAndByCard(t *testing.T) {
 		m.login()
 		m.awaitRefusal("the API while cac is strict", "coSpaces")
 		wantContains(m.t, "cac enable", m.serial("cac enable"), "SUCCESS: cac enabled")
-		wantContains(m.t, "cac", m.ssh("cac"), "Strict                  : false", "OCSP                    : enabled")
+		wantContains(m.t, "cac", admin.does(m, "cac"), "Strict                  : false", "OCSP                    : enabled")
 	})
 
 	second := cards.issue("jane-second", "jane")
 	m.in("a lost card is revoked, and the next one opens", func(m *trial) {
 		cards.revoke(first)
 		// Both are there.
-		m.sftp("put " + second.certificate + " jane.pem")
+		admin.puts(m, "put "+second.certificate+" jane.pem")
 		m.refusedBySSH(first.client(m))
 		m.refusedPages(http.StatusUnauthorized, nil, first.pair(m.t))
 		m.entersBySSH(second.client(m))
@@ -139,14 +142,17 @@ func TestPeopleLogInByDirectoryAndByCard(t *testing.T) {
 				m.t.Errorf("openssl %q before FIPS mode: %v\n%s", arguments, err, said)
 			}
 		}
-		wantContains(m.t, "fips", m.ssh("fips"), "FIPS mode               : Disabled")
-		m.ssh("fips enable")
-		wantContains(m.t, "fips after fips enable", m.ssh("fips"), "FIPS mode               : Disabled", "a reboot is required")
+		wantContains(m.t, "fips", admin.does(m, "fips"), "FIPS mode               : Disabled")
+		admin.does(m, "fips enable")
+		wantContains(m.t, "fips after fips enable", admin.does(m, "fips"), "FIPS mode               : Disabled", "a reboot is required")
 		m.Serial.Drain()
 		m.typed("reboot\r")
 		m.login()
-		wantContains(m.t, "fips after the restart", m.await("fips", "FIPS mode"), "FIPS mode               : Enabled")
-		wantContains(m.t, "fips test", m.ssh("fips test"), "SUCCESS: integrity of the module", "FIPS self-test passed: ")
+		admin.end()
+		m.await("fips", "FIPS mode")
+		admin = m.connected()
+		wantContains(m.t, "fips after the restart", admin.does(m, "fips"), "FIPS mode               : Enabled")
+		wantContains(m.t, "fips test", admin.does(m, "fips test"), "SUCCESS: integrity of the module", "FIPS self-test passed: ")
 		for _, option := range unapprovedSSH {
 			m.refusesToNegotiate(option)
 		}
@@ -172,12 +178,12 @@ func TestPeopleLogInByDirectoryAndByCard(t *testing.T) {
 		people.Stop()
 		m.refusedBySSH(jane)
 		m.entersBySSH(m.admin())
-		wantContains(m.t, "the log", m.ssh(`syslog search "nobody can be asked"`),
+		wantContains(m.t, "the log", admin.does(m, `syslog search "nobody can be asked"`),
 			fmt.Sprintf("nobody can be asked: connect to %s:%d by TLS", directoryName, people.TLSPort), "connection refused")
 	})
 
 	m.in("the audit log tells of each login, and names nobody who failed", func(m *trial) {
-		audit := m.ssh("syslog audit tail 2000")
+		audit := admin.does(m, "syslog audit tail 2000")
 		for _, want := range []string{
 			`User jane logged in from 10\.0\.2\.2:\d+, role admin, by LDAP`,
 			`User jane logged in from serial console, role admin, by LDAP`,
@@ -197,7 +203,7 @@ func TestPeopleLogInByDirectoryAndByCard(t *testing.T) {
 				m.t.Errorf("the audit log has no %s", want)
 			}
 		}
-		logs := audit + m.ssh("syslog tail 5000")
+		logs := audit + admin.does(m, "syslog tail 5000")
 		failed := regexp.MustCompile(`Failed login|login refused|refused, source`)
 		for line := range strings.Lines(logs) {
 			// A certificate is no name that was typed, which might be a password in the wrong place.
@@ -237,35 +243,59 @@ func (c Client) with(options ...string) Client {
 	return c
 }
 
-// commands runs lines over one connection, which spares a login for each; they must succeed.
-func (m *trial) commands(lines ...string) {
+// connection is one login of the administrator for many commands: a login takes seconds in emulation.
+type connection struct {
+	client Client
+	end    func()
+}
+
+func (m *trial) connected() connection {
 	m.t.Helper()
 	dir, err := os.MkdirTemp("", "ssh") // the name of a socket is short
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	shared, end, err := m.admin().Share(m.within(time.Minute), filepath.Join(dir, "s"))
+	c, end, err := m.admin().Share(m.within(bootLimit), filepath.Join(dir, "s"))
 	if err != nil {
-		m.t.Fatal(err)
+		m.t.Fatal(errors.Join(err, os.RemoveAll(dir)))
 	}
-	defer func() { _ = end() }()
-	for _, line := range lines {
-		r, err := shared.Run(m.within(commandLimit), line, nil)
-		if err != nil || r.Status != 0 {
-			m.t.Fatalf("ssh %q: got status %d, %v; it printed %q and %q", line, r.Status, err, r.Stdout, r.Stderr)
-		}
-	}
+	return connection{c, func() { _ = errors.Join(end(), os.RemoveAll(dir)) }}
 }
 
-// answered runs a command that asks for a secret.
-func (m *trial) answered(line, secret string) string {
+// does runs commands, which must succeed, and returns what the last of them printed.
+func (c connection) does(m *trial, lines ...string) (said string) {
 	m.t.Helper()
-	r, err := m.admin().Run(m.within(commandLimit), line, strings.NewReader(secret+"\n"))
+	for _, line := range lines {
+		said = c.answers(m, line, "")
+	}
+	return said
+}
+
+// answers runs a command that asks for a secret.
+func (c connection) answers(m *trial, line, secret string) string {
+	m.t.Helper()
+	r, err := c.client.Run(m.within(commandLimit), line, strings.NewReader(secret+"\n"))
 	if err != nil || r.Status != 0 {
 		m.t.Fatalf("ssh %q: got status %d, %v; it printed %q and %q", line, r.Status, err, r.Stdout, r.Stderr)
 	}
 	return r.Stdout
+}
+
+// fails runs a command, which must fail with a text.
+func (c connection) fails(m *trial, line, text string) {
+	m.t.Helper()
+	r, err := c.client.Run(m.within(time.Minute), line, nil)
+	if err != nil || r.Status != 1 || !strings.Contains(r.Stdout+r.Stderr, text) {
+		m.t.Errorf("ssh %q: got status %d, %v, %q and %q, want status 1 and %q", line, r.Status, err, r.Stdout, r.Stderr, text)
+	}
+}
+
+// puts stores files.
+func (c connection) puts(m *trial, batch ...string) {
+	m.t.Helper()
+	if r, err := c.client.SFTP(m.within(time.Minute), batch...); err != nil || r.Status != 0 {
+		m.t.Fatalf("sftp %q: got status %d, %v; it printed %q and %q", batch, r.Status, err, r.Stdout, r.Stderr)
+	}
 }
 
 // awaitRefusal waits until the API refuses the administrator: it remembers a login that was right for 30 seconds.
@@ -292,7 +322,7 @@ func (m *trial) entersBySSH(c Client) {
 	m.t.Helper()
 	r, err := c.Run(m.within(commandLimit), "whoami", nil)
 	if err != nil || r.Status != 0 || !strings.Contains(r.Stdout, "User   : "+c.User+"\n") {
-		m.t.Errorf("ssh as %s: got status %d, %v, %q and %q, want a login; the log has\n%s", c.User, r.Status, err, r.Stdout, r.Stderr, m.ssh("syslog tail 30"))
+		m.t.Errorf("ssh as %s: got status %d, %v, %q and %q, want a login; the log has\n%s", c.User, r.Status, err, r.Stdout, r.Stderr, m.serial("syslog tail 20"))
 	}
 }
 
