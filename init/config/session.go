@@ -17,6 +17,27 @@ type Session struct {
 	Remote    netip.Addr
 }
 
+// Elsewhere says whether a change concerns none of what a session depends on that has come to an address of this machine, as far as documents
+// can tell: those of DHCP and IPv6 are not in them. Then it need not be found out which interface the session has come by.
+func Elsewhere(local netip.Addr, before, after *Document) bool {
+	if SameWay(before, after) {
+		return true
+	}
+	if local = local.Unmap(); !local.Is4() || before.DefaultInterface != after.DefaultInterface {
+		return false
+	}
+	for _, name := range InterfaceNames {
+		was, now := before.Interfaces[name], after.Interfaces[name]
+		if same(&was, &now) && before.Firewall[name].same(after.Firewall[name]) {
+			continue
+		}
+		if was.IPv4.Enabled && (was.IPv4.DHCP || was.IPv4.Address.Addr() == local) {
+			return false
+		}
+	}
+	return true
+}
+
 // Cut says why the session, or one like it that begins anew, would end with the change from one document to another; empty if it
 // would not. An established connection may outlive a rule for a while, which nobody should take for a proof.
 func (s Session) Cut(before, after *Document) string {

@@ -159,3 +159,32 @@ func TestAssuredChoosesTheOtherValues(t *testing.T) {
 		t.Error("wanted no value of the other family")
 	}
 }
+
+func TestAChangeElsewhereNeedsNoLookAtTheKernel(t *testing.T) {
+	here := netip.MustParseAddr("192.0.2.10")
+	for name, c := range map[string]struct {
+		local netip.Addr
+		edit  func(*Document)
+		want  bool
+	}{
+		"a host name":                {here, func(d *Document) { d.Hostname = "x" }, true},
+		"a host name, from anywhere": {netip.Addr{}, func(d *Document) { d.Hostname = "x" }, true},
+		"another interface":          {here, func(d *Document) { d.Interfaces["b"] = Interface{} }, true},
+		"its firewall":               {here, func(d *Document) { d.Firewall = Firewalls{"b": {Enabled: true, Default: Deny}} }, true},
+		"one that was not there":     {here, func(d *Document) { d.Interfaces["c"] = Interface{IPv4: IPv4{Enabled: true, DHCP: true}} }, true},
+		"this interface":             {here, func(d *Document) { d.Interfaces["a"] = Interface{} }, false},
+		"this firewall":              {here, func(d *Document) { d.Firewall = Firewalls{"a": {Enabled: true, Default: Deny}} }, false},
+		"the default interface":      {here, func(d *Document) { d.DefaultInterface = "b" }, false},
+		"a session by IPv6":          {netip.MustParseAddr("2001:db8::10"), func(d *Document) { d.Interfaces["b"] = Interface{} }, false},
+		"an address that was mapped": {netip.MustParseAddr("::ffff:198.51.100.10"), func(d *Document) { d.Interfaces["b"] = Interface{} }, false},
+		"one with a lease":           {here, func(d *Document) { d.Interfaces["d"] = Interface{} }, false},
+	} {
+		before := reachable()
+		before.Interfaces["d"] = Interface{IPv4: IPv4{Enabled: true, DHCP: true}}
+		after := before.Clone()
+		c.edit(after)
+		if got := Elsewhere(c.local, before, after); got != c.want {
+			t.Errorf("%s: wanted %v, got %v", name, c.want, got)
+		}
+	}
+}

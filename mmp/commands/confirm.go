@@ -68,7 +68,7 @@ func arrival(list []control.Interface, remote netip.Addr, fallback string) (name
 func (d Deps) submit(c *grammar.Call, running control.Config, doc *config.Document) (control.Applied, error) {
 	why := ""
 	// Most changes concern no way into the machine, and the kernel need not be asked which one this session came.
-	if !config.SameWay(running.Document, doc) {
+	if !config.Elsewhere(c.Caller.Local, running.Document, doc) {
 		if s, ok := d.session(c, running.Document); ok {
 			why = s.Cut(running.Document, doc)
 		}

@@ -153,15 +153,17 @@ func (d Deps) firewallCommands() []grammar.Command {
 }
 
 func (d Deps) changeFirewall(c *grammar.Call, edit func(*config.Firewall) error) error {
-	if err := d.hasPort(c, c.Arg("interface")); err != nil {
-		return err
-	}
 	return d.change(c, func(doc *config.Document) error {
 		if doc.Firewall == nil {
 			doc.Firewall = config.Firewalls{}
 		}
 		name := c.Arg("interface")
-		f := doc.Firewall[name]
+		f, ok := doc.Firewall[name]
+		if !ok {
+			if err := d.hasPort(c, name); err != nil {
+				return err
+			}
+		}
 		if err := edit(&f); err != nil {
 			return err
 		}

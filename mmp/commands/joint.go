@@ -84,7 +84,7 @@ func (j *joint) change(c *grammar.Call, edit func(*config.Document) error) error
 	if j.endsSomething(c, doc) || !j.onPorts(c, doc) {
 		return grammar.ErrAlone
 	}
-	if !config.SameWay(j.pending, doc) {
+	if !config.Elsewhere(c.Caller.Local, j.pending, doc) {
 		if s, ok := j.deps.session(c, j.pending); ok && s.Cut(j.pending, doc) != "" {
 			return grammar.ErrAlone
 		}

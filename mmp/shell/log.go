@@ -29,6 +29,13 @@ func NewLog(out io.Writer) *Log { return &Log{out: out} }
 // Audit records what somebody did.
 func (l *Log) Audit(format string, a ...any) { l.write(priorityAudit, format, a...) }
 
+// audits records what somebody did in several steps, in one write: each wakes PID 1, which writes it down.
+func (l *Log) audits(texts []string) {
+	if len(texts) > 0 {
+		l.Line(priorityAudit, "cli", strings.Join(texts, "\n"))
+	}
+}
+
 // Info records what happened by itself.
 func (l *Log) Info(format string, a ...any) { l.write(priorityInfo, format, a...) }
 

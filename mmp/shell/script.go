@@ -66,6 +66,13 @@ func (s *session) together(ctx context.Context, pipe *line.Pipe, text string) (s
 	joint := s.Join()
 	var done []*held
 	var last *typed
+	// Nothing is done before the joint change, so the audit log is in time if it has the lines before that.
+	s.holding = true
+	tell := func() {
+		s.Log.audits(s.audits)
+		s.holding, s.audits = false, nil
+	}
+	defer tell()
 	for size := 0; ; {
 		l := s.parse(text)
 		if !l.joins() {
@@ -89,6 +96,7 @@ func (s *session) together(ctx context.Context, pipe *line.Pipe, text string) (s
 			break
 		}
 	}
+	tell()
 	if len(done) > 0 {
 		if ctx.Err() != nil {
 			// It ends before anything of this was done.

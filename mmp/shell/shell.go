@@ -68,6 +68,9 @@ type session struct {
 	// out is where commands print.
 	out      io.Writer
 	terminal grammar.Terminal
+	// holding says that audit lines are kept in audits until what they are about is done; see [session.together].
+	holding bool
+	audits  []string
 }
 
 func (s *session) caller() *grammar.Caller {
@@ -331,7 +334,12 @@ func (s *session) audit(l *typed, verdict string) {
 	if s.Ran != nil {
 		s.Ran(verdict)
 	}
-	s.Log.Audit("User %s from %s issued command < %s>: %s", s.login.User, s.login.Source, l.match.Audit, verdict)
+	text := fmt.Sprintf("User %s from %s issued command < %s>: %s", s.login.User, s.login.Source, l.match.Audit, verdict)
+	if s.holding {
+		s.audits = append(s.audits, text)
+		return
+	}
+	s.Log.Audit("%s", text)
 }
 
 // call runs a command and turns a panic into an error. A goroutine that a command starts has to do the same itself.
