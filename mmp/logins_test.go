@@ -44,11 +44,11 @@ func TestMain(m *testing.M) {
 // configured is PID 1 as far as logins ask it.
 type configured struct {
 	control.Machine
-	doc atomic.Pointer[config.Document]
+	now atomic.Pointer[control.Config]
 }
 
 func (c *configured) Config(context.Context) (control.Config, error) {
-	return control.Config{Generation: 1, Document: c.doc.Load()}, nil
+	return *c.now.Load(), nil
 }
 
 // TestPeopleOfADirectoryAndHoldersOfCardsLogIn runs the shell and what asks for it as two processes' worth of program, with slapd and
@@ -107,11 +107,12 @@ func TestPeopleOfADirectoryAndHoldersOfCardsLogIn(t *testing.T) {
 		t.Fatalf("first word of identity: %q", got)
 	}
 
-	machine := &configured{}
+	machine, generation := &configured{}, 0
 	set := func(ldap, cards, strict bool) {
 		doc := config.Factory()
 		doc.LDAP.Enabled, doc.CAC.Enabled, doc.CAC.Strict = ldap, cards, strict
-		machine.doc.Store(doc)
+		generation++
+		machine.now.Store(&control.Config{Generation: generation, Document: doc})
 	}
 	set(true, true, false)
 	ctx, cancel := context.WithCancel(context.Background())

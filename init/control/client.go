@@ -11,6 +11,8 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"rotunda/init/callers"
@@ -20,6 +22,8 @@ import (
 // Client is a [Machine] at the other end of the socket. It is safe for concurrent use.
 type Client struct {
 	http http.Client
+	// last is the configuration that was read or made last, nil before. A generation never changes, so it is sent once.
+	last atomic.Pointer[Config]
 }
 
 // NewClient returns a client of the socket at path; nothing is connected until the first call.
@@ -83,11 +87,36 @@ func do(ctx context.Context, c *Client, method, path string, arg any) error {
 // The methods of [Machine].
 
 func (c *Client) Config(ctx context.Context) (Config, error) {
-	return ask[Config](ctx, c, "GET", "/config", nil)
+	last, path := c.last.Load(), "/config"
+	if last != nil {
+		path += "?" + url.Values{knownGeneration: {strconv.Itoa(last.Generation)}}.Encode()
+	}
+	now, err := ask[Config](ctx, c, "GET", path, nil)
+	switch {
+	case err != nil:
+	case now.Document == nil && last != nil && now.Generation == last.Generation:
+		now.Document = last.Document.Clone()
+	case now.Document == nil:
+		err = errors.New("read answer: no document")
+	default:
+		c.keep(now)
+	}
+	return now, err
+}
+
+// keep remembers a configuration, but for one that runs because none could be read.
+func (c *Client) keep(now Config) {
+	if now.FailSafe == "" {
+		c.last.Store(&Config{Generation: now.Generation, Document: now.Document.Clone()})
+	}
 }
 
 func (c *Client) SetConfig(ctx context.Context, generation int, doc *config.Document) (Applied, error) {
-	return ask[Applied](ctx, c, "PUT", "/config", setConfig{generation, doc})
+	a, err := ask[Applied](ctx, c, "PUT", "/config", setConfig{generation, doc})
+	if err == nil {
+		c.keep(Config{Generation: a.Generation, Document: doc})
+	}
+	return a, err
 }
 
 func (c *Client) TryConfig(ctx context.Context, generation int, doc *config.Document, from string) (Applied, error) {

@@ -21,6 +21,7 @@ import (
 type recorder struct {
 	Machine
 	generation int
+	failSafe   string
 	power      string
 	restarted  string
 	tried      string
@@ -28,7 +29,7 @@ type recorder struct {
 }
 
 func (r *recorder) Config(context.Context) (Config, error) {
-	return Config{Generation: r.generation, Document: config.Factory()}, nil
+	return Config{Generation: r.generation, Document: config.Factory(), FailSafe: r.failSafe}, nil
 }
 
 func (r *recorder) SetConfig(_ context.Context, g int, doc *config.Document) (Applied, error) {
@@ -106,6 +107,41 @@ func serve(t *testing.T, writers map[uint32]bool) (*recorder, *Client, *[]string
 		}
 	}
 	return r, NewClient(path), &logged
+}
+
+// A document with thousands of rules takes long to be read, and a change begins with it.
+func TestAConfigurationIsSentOnce(t *testing.T) {
+	ctx := t.Context()
+	r, c, _ := serve(t, map[uint32]bool{uint32(os.Getuid()): true})
+	first, err := c.Config(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := ask[Config](ctx, c, "GET", "/config?known=7", nil)
+	if err != nil || answer.Document != nil || answer.Generation != 7 {
+		t.Errorf("wanted the number alone, got %+v, %v", answer, err)
+	}
+	first.Document.Hostname = "changed"
+	again, err := c.Config(ctx)
+	if err != nil || again.Generation != 7 || !reflect.DeepEqual(again.Document, config.Factory()) {
+		t.Errorf("wanted the same document whatever became of the first answer, got %+v, %v", again, err)
+	}
+	again.Document.Hostname = "mine"
+	if _, err := c.SetConfig(ctx, 7, again.Document); err != nil {
+		t.Fatal(err)
+	}
+	again.Document.Hostname = "later"
+	if now, err := c.Config(ctx); err != nil || now.Generation != 8 || now.Document.Hostname != "mine" {
+		t.Errorf("wanted what was stored, got %+v, %v", now, err)
+	}
+	r.generation = 9
+	if now, err := c.Config(ctx); err != nil || now.Generation != 9 || now.Document.Hostname != "rotunda" {
+		t.Errorf("wanted what somebody else has stored, got %+v, %v", now, err)
+	}
+	r.failSafe = "nothing can be read"
+	if now, err := c.Config(ctx); err != nil || now.FailSafe == "" || now.Document.Hostname != "rotunda" {
+		t.Errorf("wanted the fail-safe configuration whole, got %+v, %v", now, err)
+	}
 }
 
 func TestAWriterChangesAndOthersRead(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"rotunda/init/callers"
@@ -63,7 +64,13 @@ type (
 // operations is the whole interface, once. [Client] names the same paths.
 var operations = []operation{
 	// The document holds credentials of services; each service gets its own part as a file.
-	{"GET", "/config", false, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Config(ctx) }},
+	{"GET", "/config", false, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) {
+		c, err := m.Config(ctx)
+		if known, ok := ctx.Value(knownKey{}).(string); ok && err == nil && c.FailSafe == "" && known == strconv.Itoa(c.Generation) {
+			c.Document = nil
+		}
+		return c, err
+	}},
 	{"PUT", "/config", false, with(func(ctx context.Context, m Machine, a setConfig) (any, error) {
 		if a.Document == nil {
 			return nil, Refuse(http.StatusBadRequest, "no document")
@@ -138,7 +145,13 @@ func (s *Server) Serve(ctx context.Context, path string) error {
 	return nil
 }
 
-type answerKey struct{}
+type (
+	answerKey struct{}
+	knownKey  struct{}
+)
+
+// knownGeneration is a word of the query: who has that generation of the configuration already is told its number alone.
+const knownGeneration = "known"
 
 // hasBegun is the interim answer of what takes as long as it is wanted (RFC 2518 section 10.1; RFC 9110 section 15.2 lets any number of
 // them come before the answer).
@@ -183,7 +196,11 @@ func (s *Server) answer(op operation, w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	result, err := op.run(context.WithValue(r.Context(), answerKey{}, w), s.Machine, arg)
+	ctx := context.WithValue(r.Context(), answerKey{}, w)
+	if r.URL.RawQuery != "" {
+		ctx = context.WithValue(ctx, knownKey{}, r.URL.Query().Get(knownGeneration))
+	}
+	result, err := op.run(ctx, s.Machine, arg)
 	reply(w, result, err)
 }
 
