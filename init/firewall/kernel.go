@@ -234,24 +234,21 @@ func (n NFTables) rules() (map[string][]Rule, error) {
 		return nil, err
 	}
 	defer c.Close()
-	said, err := c.Execute(netlink.Message{
+	d := decoder{known: map[string]expr.Any{}}
+	rules := map[string][]Rule{}
+	err = dump(c, netlink.Message{
 		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: netlink.Request | netlink.Dump},
 		Data:   append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, attribute(unix.NFTA_RULE_TABLE, name(TableName))...),
+	}, func(b []byte) error {
+		if len(b) < 4 {
+			return errShort
+		}
+		chain, r, err := d.rule(b[4:])
+		rules[chain] = append(rules[chain], r)
+		return err
 	})
 	if err != nil {
 		return nil, err
-	}
-	d := decoder{known: map[string]expr.Any{}}
-	rules := map[string][]Rule{}
-	for _, m := range said {
-		if len(m.Data) < 4 {
-			return nil, errShort
-		}
-		chain, r, err := d.rule(m.Data[4:])
-		if err != nil {
-			return nil, err
-		}
-		rules[chain] = append(rules[chain], r)
 	}
 	return rules, nil
 }

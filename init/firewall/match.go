@@ -76,6 +76,11 @@ func sender(p netip.Prefix) []expr.Any {
 	if p.Bits() == 0 {
 		return list
 	}
+	if p.Bits()%8 == 0 {
+		// Whole bytes are compared as they are, and nft shows them as a prefix.
+		length = uint32(p.Bits() / 8)
+		return append(list, load(expr.PayloadBaseNetworkHeader, offset, length), equal(p.Masked().Addr().AsSlice()[:length]))
+	}
 	list = append(list, load(expr.PayloadBaseNetworkHeader, offset, length))
 	if p.Bits() < p.Addr().BitLen() {
 		list = append(list, &expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: length,

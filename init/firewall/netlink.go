@@ -1,11 +1,13 @@
 package firewall
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,6 +31,70 @@ func attribute(kind int, value []byte) []byte {
 		b = append(b, 0)
 	}
 	return b
+}
+
+// largest is what the kernel puts into one answer at most, twice. It puts in as much as it has seen a reader to have room for, and goes
+// through all rules from the first one for each answer; the library asks for 4 KiB, twice.
+const largest = 64 << 10
+
+// dump asks and calls visit with what follows the header of each answer.
+func dump(c *netlink.Conn, question netlink.Message, visit func([]byte) error) error {
+	sent, err := c.Send(question)
+	if err != nil {
+		return err
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	b := make([]byte, largest)
+	for {
+		var n int
+		var failed error
+		if err := raw.Read(func(fd uintptr) bool {
+			n, _, failed = unix.Recvfrom(int(fd), b, 0)
+			return failed != unix.EAGAIN && failed != unix.EINTR
+		}); err != nil {
+			return err
+		}
+		if failed != nil {
+			return failed
+		}
+		if done, err := answers(b[:n], sent.Header.Sequence, visit); done || err != nil {
+			return err
+		}
+	}
+}
+
+// answers takes apart what was received at once; done says that it was the last.
+func answers(b []byte, sequence uint32, visit func([]byte) error) (done bool, err error) {
+	for len(b) > 0 {
+		if len(b) < unix.SizeofNlMsghdr {
+			return false, errShort
+		}
+		n, kind := int(binary.NativeEndian.Uint32(b)), binary.NativeEndian.Uint16(b[4:])
+		if n < unix.SizeofNlMsghdr || n > len(b) {
+			return false, errShort
+		}
+		body := b[unix.SizeofNlMsghdr:n]
+		switch {
+		case binary.NativeEndian.Uint32(b[8:]) != sequence:
+			// It is the answer to something else.
+		case kind == unix.NLMSG_ERROR || kind == unix.NLMSG_DONE:
+			if len(body) >= 4 {
+				if number := int32(binary.NativeEndian.Uint32(body)); number < 0 {
+					return false, unix.Errno(-number)
+				}
+			}
+			return true, nil
+		default:
+			if err := visit(body); err != nil {
+				return false, err
+			}
+		}
+		b = b[min((n+3)&^3, len(b)):]
+	}
+	return false, nil
 }
 
 // name is a string as the kernel takes it.
@@ -82,7 +148,7 @@ func (d decoder) rule(b []byte) (chain string, r Rule, err error) {
 				x, ok := d.known[string(element)]
 				if !ok {
 					var err error
-					if x, err = expression(element); err != nil {
+					if x, err = expression(bytes.Clone(element)); err != nil {
 						return err
 					}
 					d.known[string(element)] = x

@@ -2,6 +2,8 @@ package firewall
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"slices"
 	"testing"
 
@@ -53,6 +55,51 @@ func TestAnExpressionThatIsNotOursMakesAnotherRule(t *testing.T) {
 	if err != nil || len(got.Exprs) != len(want.Exprs)+1 || sameExprs(want.Exprs, got.Exprs) || sameExprs(other.Exprs, got.Exprs) {
 		t.Errorf("wanted a rule that is no other, got %+v, %v", got, err)
 	}
+}
+
+// answer is a message of netlink.
+func answer(kind uint16, sequence uint32, body []byte) []byte {
+	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = binary.NativeEndian.AppendUint16(b, 0)
+	b = binary.NativeEndian.AppendUint32(b, sequence)
+	return append(binary.NativeEndian.AppendUint32(b, 0), body...)
+}
+
+func TestAnswersEndAsTheKernelSays(t *testing.T) {
+	refusal := binary.NativeEndian.AppendUint32(nil, ^uint32(unix.ENOENT)+1)
+	for name, c := range map[string]struct {
+		received []byte
+		seen     string
+		done     bool
+		err      error
+	}{
+		"two and the end": {slices.Concat(answer(100, 7, []byte("one ")), answer(100, 7, []byte("two ")), answer(unix.NLMSG_DONE, 7, []byte{0, 0, 0, 0})), "one two ", true, nil},
+		"more to come":    {answer(100, 7, []byte("one ")), "one ", false, nil},
+		"of another":      {answer(100, 6, []byte("one ")), "", false, nil},
+		"a refusal":       {answer(unix.NLMSG_ERROR, 7, refusal), "", false, unix.ENOENT},
+		"cut short":       {answer(100, 7, []byte("one "))[:17], "", false, errShort},
+		"half a header":   {[]byte{1, 2, 3}, "", false, errShort},
+	} {
+		seen := ""
+		done, err := answers(c.received, 7, func(b []byte) error { seen += string(b); return nil })
+		if seen != c.seen || done != c.done || !errors.Is(err, c.err) {
+			t.Errorf("%s: got %q, %v, %v", name, seen, done, err)
+		}
+	}
+}
+
+func FuzzAnswers(f *testing.F) {
+	f.Add(answer(100, 7, []byte("one ")))
+	f.Add(answer(unix.NLMSG_DONE, 7, nil))
+	f.Add(append(answer(100, 7, []byte("x")), answer(unix.NLMSG_ERROR, 7, []byte{1, 2, 3, 255})...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		total := 0
+		_, _ = answers(b, 7, func(body []byte) error { total += len(body); return nil })
+		if total > len(b) {
+			t.Fatalf("%d bytes of %d", total, len(b))
+		}
+	})
 }
 
 func FuzzRule(f *testing.F) {
