@@ -276,7 +276,7 @@ func (f *form) check(create bool) bool {
 			continue
 		}
 		if _, err := field.Parse(field.Value); err != nil {
-			field.Error = upper(err.Error()) + "."
+			field.Error = field.says(err.Error())
 			good = false
 		}
 	}
@@ -292,9 +292,29 @@ func (f *form) refuse(err error) {
 	}
 	fields, others := r.place(f.object, func(name string) bool { return f.field(name) != nil })
 	for name, text := range fields {
-		f.field(name).Error = text
+		f.field(name).Error = f.field(name).says(text)
 	}
 	f.errors = append(f.errors, others...)
+}
+
+// says puts what is wrong with a field into the words of the page: the API begins with its own name of the field, and the error stands below
+// the label already.
+func (f *Field) says(text string) string {
+	if n := len(f.Name); len(text) > n && strings.EqualFold(text[:n], f.Name) {
+		switch rest := text[n:]; {
+		case strings.HasPrefix(rest, ": "):
+			text = rest[len(": "):]
+		case rest[0] == ' ':
+			text = f.Label + rest
+		}
+	}
+	if !strings.HasPrefix(text, f.Label) {
+		text = upper(text)
+	}
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
 }
 
 func (f *form) field(name string) *Field {

@@ -176,7 +176,7 @@ func TestASpaceIsMadeChangedFoundAndDeletedOnItsPage(t *testing.T) {
 	}
 
 	p = v.submit(p, "add", "v.uri", "with space", "v.callId", "abc")
-	wants(t, "two slips at once", p.main(), "white space", "use the digits 0 to 9 alone")
+	wants(t, "two slips at once", p.main(), "white space", "Use the digits 0 to 9 alone")
 
 	p = v.get("/configuration/spaces?filter=call")
 	edit := ""

@@ -153,6 +153,27 @@ func TestFailuresFindTheirFields(t *testing.T) {
 	}
 }
 
+func TestAnErrorBelowAFieldIsInTheWordsOfThePage(t *testing.T) {
+	page := newForm(schema.CoSpace, "", true, row{name: "callId", label: "Call ID"}, row{name: "passcode", label: "Passcode"}).fields
+	explorer := newForm(schema.CoSpace, "", true).field("tenant")
+	for _, c := range []struct {
+		field      *Field
+		said, want string
+	}{
+		{page[0], "callId: use the digits 0 to 9 alone", "Use the digits 0 to 9 alone."},
+		{page[0], "CallId has 30 bytes: use 0 to 24", "Call ID has 30 bytes: use 0 to 24."},
+		{page[0], "callIdentifier is none", "CallIdentifier is none."},
+		{page[0], "Another space already uses this call ID.", "Another space already uses this call ID."},
+		{page[1], "passcode", "Passcode."},
+		{page[1], "", "."},
+		{explorer, `tenant is "x": use an ID`, `tenant is "x": use an ID.`},
+	} {
+		if got := c.field.says(c.said); got != c.want {
+			t.Errorf("%q: want %q, got %q", c.said, c.want, got)
+		}
+	}
+}
+
 func FuzzParseNode(f *testing.F) {
 	f.Add(`<?xml version="1.0"?><coSpaces total="1"><coSpace id="x"><name>a &amp; b</name></coSpace></coSpaces>`)
 	f.Add(`<failureDetails><parameterError parameter="uri" error="invalidValue" /></failureDetails>`)

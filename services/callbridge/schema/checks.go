@@ -55,10 +55,10 @@ var Line = Check{Name: "one line", Look: func(s string) error {
 }}
 
 // Domain is the domain of an address, or the address of a host that stands in its place.
-var Domain = Check{Name: "domain", Look: func(s string) error { return domain(s, false) }}
+var Domain = Check{Name: "domain", Look: func(s string) error { return domain(s, false, "domain") }}
 
 // DomainPattern is a domain, or one with wildcards such as *.com.
-var DomainPattern = Check{Name: "domain, * for any part", Look: func(s string) error { return domain(s, true) }}
+var DomainPattern = Check{Name: "domain, * for any part", Look: func(s string) error { return domain(s, true, "domain") }}
 
 // ForwardPattern is a domain with wildcards anywhere. One that matches every domain would forward calls to ourselves for ever
 // (guide 6.2.3).
@@ -66,25 +66,26 @@ var ForwardPattern = Check{Name: "domain, * for any part, not * alone", Look: fu
 	if strings.Trim(s, "*") == "" {
 		return errors.New("a pattern that matches every domain makes calls go round in circles: name a part of the domain, such as exa*.com")
 	}
-	return domain(s, true)
+	return domain(s, true, "domain")
 }}
 
-func domain(s string, wild bool) error {
+// domain looks at what stands for a host or many; what is the word for it in messages.
+func domain(s string, wild bool, what string) error {
 	if strings.ContainsAny(s, "@/?;<>\"\\,") {
-		return errors.New("give the domain alone, without user part and scheme")
+		return errors.New("give the " + what + " alone, without user part and scheme")
 	}
 	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-		return errors.New("a domain has no white space")
+		return errors.New("a " + what + " has no white space")
 	}
 	if !wild && strings.Contains(s, "*") {
-		return errors.New("a wildcard cannot stand here: give the whole domain")
+		return errors.New("a wildcard cannot stand here: give the whole " + what)
 	}
 	return nil
 }
 
 // HostPort is a host with an optional port: a name, an IPv4 address, or an IPv6 address, which has brackets where a port follows.
 var HostPort = Check{Name: "host, or host:port", Look: func(s string) error {
-	if err := domain(s, false); err != nil {
+	if err := domain(s, false, "host"); err != nil {
 		return err
 	}
 	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
@@ -110,7 +111,7 @@ var HostPort = Check{Name: "host, or host:port", Look: func(s string) error {
 
 // Host is a name or an address without a port.
 var Host = Check{Name: "host", Look: func(s string) error {
-	if err := domain(s, false); err != nil {
+	if err := domain(s, false, "host"); err != nil {
 		return err
 	}
 	if _, err := netip.ParseAddr(s); err != nil && strings.Contains(s, ":") {

@@ -70,6 +70,7 @@ func TestParse(t *testing.T) {
 		{schema.LDAPServer, "portNumber", "636", "636", ""},
 		{schema.LDAPServer, "portNumber", "0", "", "1 to 65535"},
 		{schema.LDAPServer, "address", "ldap.example.com:636", "", "without a port"},
+		{schema.LDAPServer, "address", "ldaps://ldap.example.com", "", "give the host alone, without user part and scheme"},
 		{schema.LDAPServer, "address", "2001:db8::1", "2001:db8::1", ""},
 		{schema.BulkParameterSet, "coSpaceUriMapping", "room$index$", "room$index$", ""},
 		{schema.BulkParameterSet, "coSpaceUriMapping", "room$index$@x", "", "without @"},
