@@ -85,7 +85,7 @@ type Line struct {
 	cameraOf *Line
 
 	exchange exchange
-	// again: offer once more when the exchange is over; more: with what was not there before, too.
+	// again: offer once more when the exchange is over; more: with what the settings did not have before, too.
 	again, more bool
 	// refused counts how often in a row the far end refused ports without which there are no media.
 	refused int
@@ -204,9 +204,12 @@ func (l *Line) conform() {
 	if l.stage != up || reflect.DeepEqual(l.policy, policy) {
 		return
 	}
+	concerned := l.session.Concerns(policy)
 	l.policy = policy
 	l.session.SetPolicy(l.policy)
-	l.offer(true)
+	if concerned {
+		l.offer(true)
+	}
 }
 
 // wanted is the policy of a session that begins now.

@@ -82,7 +82,7 @@ func (l *Line) write(how describe) ([]byte, error) {
 	return how(state, l.ports())
 }
 
-// offer offers the far end what there is now, as soon as no other exchange is under way. more adds what it did not take, or was not there.
+// offer offers the far end what there is now, as soon as no other exchange is under way. more adds what the settings did not have before.
 func (l *Line) offer(more bool) {
 	if l.stage == over || l.ctx.Err() != nil {
 		return
@@ -93,7 +93,7 @@ func (l *Line) offer(more bool) {
 	}
 	l.again, l.more = false, false
 	if more {
-		l.session.PrepareAll()
+		l.session.PrepareMore()
 	} else {
 		l.session.Prepare()
 	}

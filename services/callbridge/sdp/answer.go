@@ -34,7 +34,8 @@ func (s *Session) ReadAnswer(b []byte) error {
 			continue
 		}
 		if i >= len(d.media) {
-			l.reject() // lines that are left out are taken for rejected
+			next.lacks[l.role] = true // lines that are left out are taken for rejected
+			l.reject()
 			continue
 		}
 		m := d.media[i]
@@ -43,6 +44,7 @@ func (s *Session) ReadAnswer(b []byte) error {
 		}
 		bundled := l.bundled && l.mid != "" && slices.Contains(bundle, l.mid)
 		if m.port == 0 {
+			next.lacks[l.role] = true
 			l.reject()
 			continue
 		}

@@ -45,6 +45,8 @@ type state struct {
 	rekey bool
 	// theirs: the far end made the last offer.
 	theirs bool
+	// lacks are the roles that the far end has shown to have no use for: its offer had nothing for them, or its answer refused them.
+	lacks [cameraRole + 1]bool
 }
 
 func (s *state) clone() *state {

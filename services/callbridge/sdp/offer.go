@@ -76,6 +76,7 @@ func (a *arrangement) arrange() error {
 		}
 	}
 	a.state.content = slices.ContainsFunc(a.d.media, func(m *media) bool { return m.has("content") })
+	a.state.lacks = a.missing()
 	a.take(audioRole, func(m *media) bool { return m.kind == "audio" })
 	if s.policy.Video && s.videoShare(s.policy.sendBandwidth()) > 0 {
 		a.take(mainRole, func(m *media) bool { return m.kind == "video" && !slides(m) })
@@ -100,6 +101,27 @@ func (a *arrangement) arrange() error {
 	}
 	a.share()
 	return nil
+}
+
+// missing are the roles that nothing in the offer is for, whatever the policy would make of it.
+func (a *arrangement) missing() (roles [cameraRole + 1]bool) {
+	var sounds, pictures, floors, cameras int
+	for _, m := range a.d.media {
+		switch {
+		case !a.there(m):
+		case m.kind == "audio":
+			sounds++
+		case m.kind == "video":
+			pictures++
+		case strings.HasSuffix(m.proto, "/BFCP"):
+			floors++
+		case m.kind == "application" && protectionOf(m.proto) != foreign:
+			cameras++
+		}
+	}
+	roles[audioRole], roles[mainRole], roles[screenRole] = sounds == 0, pictures == 0, pictures < 2
+	roles[floorRole], roles[cameraRole] = floors == 0, cameras == 0
+	return roles
 }
 
 // slides tells a presentation by a=content (RFC 4796).

@@ -9,16 +9,22 @@ import (
 
 // Prepare decides what our next offer has: everything that the policy wants when there is no session yet, otherwise what was agreed on (with
 // Hold and the policy's refusals). Call it before the Apply of an offer.
-func (s *Session) Prepare() { s.prepare(len(s.now.lines) == 0) }
+func (s *Session) Prepare() {
+	all := len(s.now.lines) == 0
+	s.prepare(func(role) bool { return all })
+}
 
-// PrepareAll is Prepare, but also offers again what was refused or not there: for a re-INVITE without a body (RFC 3261, 14.2), and when
-// the policy has more than before.
-func (s *Session) PrepareAll() { s.prepare(true) }
+// PrepareMore is Prepare for a policy that has more than before: it also offers what there is no agreement on yet, unless the far end has shown
+// that it has no use for it. A gateway of telephones answers an offer of pictures with 488.
+func (s *Session) PrepareMore() { s.prepare(func(r role) bool { return !s.now.lacks[r] }) }
+
+// PrepareAll is Prepare, but also offers again what was refused or not there: for a re-INVITE without a body (RFC 3261, 14.2).
+func (s *Session) PrepareAll() { s.prepare(func(role) bool { return true }) }
 
 // Rollback forgets an offer of either side that came to nothing; what was agreed on before is in force again.
 func (s *Session) Rollback() { s.next, s.offering = nil, false }
 
-func (s *Session) prepare(all bool) {
+func (s *Session) prepare(too func(role) bool) {
 	next := s.now.clone()
 	next.theirs = false
 	if next.rekey {
@@ -38,11 +44,9 @@ func (s *Session) prepare(all bool) {
 			s.revise(next, l)
 		}
 	}
-	if all {
-		for r := audioRole; r <= cameraRole; r++ {
-			if wanted[r] {
-				s.propose(next, r)
-			}
+	for r := audioRole; r <= cameraRole; r++ {
+		if wanted[r] && too(r) {
+			s.propose(next, r)
 		}
 	}
 	s.next, s.offering = next, true

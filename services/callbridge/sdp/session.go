@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"reflect"
 	"strings"
 )
 
@@ -65,8 +66,21 @@ func New(p Policy, random io.Reader) *Session {
 }
 
 // SetPolicy changes what is wanted from the next description on. Streams that are no longer wanted are rejected by it; new ones need
-// [Session.PrepareAll].
+// [Session.PrepareMore].
 func (s *Session) SetPolicy(p Policy) { s.policy = p }
+
+// Concerns tells whether another policy makes a difference to what a new description would be about. What it says of pictures makes none to a far
+// end that has shown to have no use for any.
+func (s *Session) Concerns(p Policy) bool {
+	relevant := func(p Policy) Policy {
+		if s.now.lacks[mainRole] && s.now.find(mainRole) == nil {
+			p.Video, p.Presentation, p.Camera, p.Floor, p.FloorTCP = false, false, false, "", false
+			p.VideoCodecs, p.Main, p.Screen, p.H264PayloadType, p.BasicH264 = nil, Quality{}, Quality{}, 0, false
+		}
+		return p
+	}
+	return !reflect.DeepEqual(relevant(s.policy), relevant(p))
+}
 
 // Hold has our next description say that no media shall flow (on: a=inactive) or that it shall again.
 func (s *Session) Hold(on bool) { s.held = on }

@@ -703,3 +703,53 @@ func TestFormatsThatAnAnswerLeavesOut(t *testing.T) {
 		t.Errorf("we understand %+v, want PCMU first and all others that were offered", s.leg.Audio.Receive)
 	}
 }
+
+// TestMoreIsOfferedToThoseWhoCanHaveIt is about policies that have pictures later than the first description.
+func TestMoreIsOfferedToThoseWhoCanHaveIt(t *testing.T) {
+	sound := Policy{}
+	more := func(s *side) string {
+		t.Helper()
+		s.SetPolicy(video)
+		s.PrepareMore()
+		return s.written()
+	}
+
+	telephone := newSide(t, sound)
+	telephone.answer(text(phone))
+	if telephone.Concerns(video) {
+		t.Error("pictures concern a telephone")
+	}
+	if !telephone.Concerns(Policy{Audio: []string{control.PCMU}}) {
+		t.Error("its codecs do not concern a telephone")
+	}
+	if o := more(telephone); strings.Count(o, "m=") != 1 {
+		t.Errorf("a telephone is offered more than sound:\n%s", o)
+	}
+	telephone.Rollback()
+
+	offer := stored(t, "offers/cisco-ce-none")
+	endpoint := newSide(t, sound)
+	endpoint.answer(offer)
+	if !endpoint.Concerns(video) {
+		t.Error("pictures do not concern an endpoint that has a camera")
+	}
+	if o := more(endpoint); strings.Count(o, "\nm=") != strings.Count(string(offer), "\nm=") || strings.Contains(o, "m=video 0") || strings.Contains(o, "m=application 0 UDP/BFCP") || strings.Contains(o, "m=application 0 RTP") {
+		t.Errorf("what it offered is not offered to it:\n%s", o)
+	}
+
+	// A call of ours: what was refused is not offered again, what was never offered is.
+	called := newSide(t, Policy{Video: true})
+	if o := called.offer(); strings.Count(o, "m=") != 2 {
+		t.Fatalf("an offer of sound and pictures:\n%s", o)
+	}
+	called.take(string(edit(t, text(phone), "(?s)$", "m=video 0 RTP/AVP 97\r\n")))
+	if called.Concerns(video) {
+		t.Error("a presentation concerns a telephone that was called")
+	}
+	called = newSide(t, sound)
+	called.offer()
+	called.take(string(text(phone)))
+	if o := more(called); strings.Count(o, "m=video") != 2 {
+		t.Errorf("who was never asked is not offered pictures:\n%s", o)
+	}
+}
