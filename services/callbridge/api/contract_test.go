@@ -313,100 +313,119 @@ func (m *maker) listed(o *schema.Object, many, one string) {
 	}
 }
 
-// values looks at every value that a choice has, at each way to write yes and no, and at the ends of what numbers and texts may be.
+// values looks at every value that a choice has, at each way to write yes and no, and at the ends of what numbers and texts may be: in rounds,
+// each with another value of every field at once.
 func values(m *maker, o *schema.Object) {
 	many := m.collection(o)
 	one := ""
-	send := func(name, value string) (a reply, path string) {
+	send := func(v url.Values) (a reply, path string) {
 		if o.Methods&schema.Update != 0 {
 			if one == "" {
 				one = m.make(many, m.minimum(o))
 			}
-			return m.api(http.MethodPut, one, url.Values{name: {value}}), one
+			return m.api(http.MethodPut, one, v), one
 		}
-		v := m.minimum(o)
-		v.Set(name, value)
+		for name, value := range m.minimum(o) {
+			if !v.Has(name) {
+				v[name] = value
+			}
+		}
 		a = m.api(http.MethodPost, many, v)
 		return a, strings.TrimPrefix(a.location, "/api/v1/")
 	}
-	first := map[schema.Kind]bool{}
+	right, wrong := map[*schema.Field][][2]string{}, map[*schema.Field][]string{}
 	settable(o, true, func(f *schema.Field) {
 		m.saw("values", o, f.Name)
-		right := func(sent, want string) {
-			a, path := send(f.Name, sent)
-			if a.status != http.StatusOK {
-				m.t.Errorf("%s=%.60s: want 200, got %d %s", f.Name, sent, a.status, a.body)
-			} else if have := m.shows(path, f.Name); f.Access != schema.Hidden && have != want {
-				m.t.Errorf("%s=%.60s: want %.60q, got %.60q", f.Name, sent, want, have)
-			}
-			if o.Methods&schema.Update == 0 && a.status == http.StatusOK {
-				// There may be only so many.
-				m.api(http.MethodDelete, path, nil)
-			}
-		}
-		refused := func(sent ...string) {
-			for _, bad := range sent {
-				a, _ := send(f.Name, bad)
-				m.fails(a, http.StatusBadRequest, f.Name+":invalidValue")
-			}
-		}
-		// How values are written is looked at once for each type; what a field takes, for each field.
-		again := first[f.Kind]
-		first[f.Kind] = true
-		switch f.Kind {
-		case schema.Choice:
-			for _, v := range f.Values {
-				right(v, v)
-			}
-			refused(f.Values[0] + "x")
-			if !again {
-				right(strings.ToUpper(f.Values[0]), f.Values[0])
-				right(" "+f.Values[0]+"\r\n", f.Values[0])
-			}
-			if !f.Required {
-				right("unset", f.Default)
-			}
-		case schema.Bool:
-			right("True", "true")
-			right("false", "false")
-			if !again {
-				for sent, want := range map[string]string{"true": "true", "False": "false", "FALSE": "false", "on": "true", "off": "false"} {
-					right(sent, want)
-				}
-				refused("2", " ")
-				if !f.Required {
-					right("unset", f.Default)
-				}
-			}
-		case schema.Number:
-			least, most := strconv.FormatInt(f.Min, 10), f.Max
-			if most == 0 {
-				most = schema.MaxNumber
-			}
-			right(least, least)
-			right(strconv.FormatInt(most, 10), strconv.FormatInt(most, 10))
-			refused(strconv.FormatInt(f.Min-1, 10), strconv.FormatInt(most+1, 10))
-			if !again {
-				refused("9999999999999999999999", "1.5", "0x10")
-			}
-		case schema.Text:
-			most := f.Max
-			if most == 0 {
-				most = schema.MaxText
-			}
-			m.n++
-			long := strconv.Itoa(m.n)
-			long += strings.Repeat("1", int(most)-len(long))
-			// What a Check asks for cannot be as long as one likes; package schema looks at the checks.
-			if v, err := f.Parse(long); err == nil {
-				right(long, v)
-			}
-			refused(long + "1")
-			if !again {
-				refused("a\x00b", "\xff")
-			}
-		}
+		right[f], wrong[f] = m.tries(f)
 	})
+	for round := 0; ; round++ {
+		v, want := url.Values{}, map[*schema.Field]string{}
+		for f, values := range right {
+			if round < len(values) {
+				v.Set(f.Name, values[round][0])
+				want[f] = values[round][1]
+			}
+		}
+		if len(want) == 0 {
+			break
+		}
+		a, path := send(v)
+		if a.status != http.StatusOK {
+			m.t.Fatalf("%v: want 200, got %d %s", v, a.status, a.body)
+		}
+		root := m.read(path, nil)
+		for f, value := range want {
+			if have, _ := root.get(f.Name); f.Access != schema.Hidden && have != value {
+				m.t.Errorf("%s=%.60q: want %.60q, got %.60q", f.Name, v.Get(f.Name), value, have)
+			}
+		}
+		if o.Methods&schema.Update == 0 {
+			// There may be only so many.
+			m.api(http.MethodDelete, path, nil)
+		}
+	}
+	for round := 0; ; round++ {
+		v := url.Values{}
+		var failures []string
+		for f, values := range wrong {
+			if round < len(values) {
+				v.Set(f.Name, values[round])
+				failures = append(failures, f.Name+":invalidValue")
+			}
+		}
+		if len(failures) == 0 {
+			break
+		}
+		a, _ := send(v)
+		m.fails(a, http.StatusBadRequest, failures...)
+	}
+}
+
+// tries are values that a field takes, each with what it is then, and such as it never takes.
+func (m *maker) tries(f *schema.Field) (right [][2]string, wrong []string) {
+	as := func(sent, want string) { right = append(right, [2]string{sent, want}) }
+	switch f.Kind {
+	case schema.Choice:
+		for _, v := range f.Values {
+			as(v, v)
+		}
+		as(strings.ToUpper(f.Values[0]), f.Values[0])
+		as(" "+f.Values[0]+"\r\n", f.Values[0])
+		if !f.Required {
+			as("unset", f.Default)
+		}
+		wrong = []string{f.Values[0] + "x"}
+	case schema.Bool:
+		for _, sent := range []string{"true", "False", "True", "FALSE", "on", "off"} {
+			as(sent, strconv.FormatBool(strings.EqualFold(sent, "true") || sent == "on"))
+		}
+		if !f.Required {
+			as("unset", f.Default)
+		}
+		wrong = []string{"2", " "}
+	case schema.Number:
+		least, most := strconv.FormatInt(f.Min, 10), f.Max
+		if most == 0 {
+			most = schema.MaxNumber
+		}
+		as(least, least)
+		as(strconv.FormatInt(most, 10), strconv.FormatInt(most, 10))
+		wrong = []string{strconv.FormatInt(f.Min-1, 10), strconv.FormatInt(most+1, 10), "9999999999999999999999", "1.5", "0x10", "unset"}
+	case schema.Text:
+		most := f.Max
+		if most == 0 {
+			most = schema.MaxText
+		}
+		m.n++
+		long := strconv.Itoa(m.n)
+		long += strings.Repeat("1", int(most)-len(long))
+		// What a Check asks for cannot be as long as one likes; package schema looks at the checks.
+		if v, err := f.Parse(long); err == nil {
+			as(long, v)
+		}
+		wrong = []string{long + "1", "a\x00b", "\xff"}
+	}
+	return right, wrong
 }
 
 // shows is the value of a field as an object shows it.
