@@ -3,6 +3,7 @@ package sip
 import (
 	"crypto/md5"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -21,6 +22,8 @@ type realm struct {
 	challenge
 	proxy bool
 	count uint32
+	// cnonce is ours while the nonce is the same, for the algorithms whose key is made from the first one (RFC 7616 3.4.2); "" before.
+	cnonce string
 }
 
 // maxRealms bounds who may ask within one call.
@@ -37,10 +40,11 @@ const maxTries = 5
 
 // challenge is a WWW-Authenticate or Proxy-Authenticate value.
 type challenge struct {
-	realm, nonce, opaque, algorithm string
-	auth                            bool // qop has auth
-	anyQop                          bool
-	stale                           bool
+	realm, nonce, opaque string
+	algorithm            string // as it was spelled
+	auth                 bool   // qop has auth
+	anyQop               bool
+	stale                bool
 }
 
 // parseChallenge reads one; false for schemes and algorithms that we do not have.
@@ -62,7 +66,7 @@ func parseChallenge(s string) (challenge, bool) {
 		case "opaque":
 			c.opaque = v
 		case "algorithm":
-			c.algorithm = strings.ToUpper(v)
+			c.algorithm = v
 		case "stale":
 			c.stale = equalFold(v, "true")
 		case "qop":
@@ -74,12 +78,52 @@ func parseChallenge(s string) (challenge, bool) {
 			}
 		}
 	}
-	switch c.algorithm {
-	case "", "MD5", "SHA-256":
-	default:
-		return c, false
+	hash, session := c.hash()
+	if hash == nil || session && !c.auth {
+		return c, false // the key of a session needs a cnonce, which there is none of without qop
 	}
 	return c, c.nonce != "" && (c.auth || !c.anyQop) && !hasControl(c.realm+c.nonce+c.opaque)
+}
+
+// digests are the hash functions that we have, from the weakest to the strongest (RFC 8760 2.1).
+var digests = [...]struct {
+	name string
+	hash func(string) string
+}{
+	{"MD5", func(s string) string { b := md5.Sum([]byte(s)); return hex.EncodeToString(b[:]) }},
+	{"SHA-256", func(s string) string { b := sha256.Sum256([]byte(s)); return hex.EncodeToString(b[:]) }},
+	{"SHA-512-256", func(s string) string { b := sha512.Sum512_256([]byte(s)); return hex.EncodeToString(b[:]) }},
+}
+
+// strength tells which of digests is asked for, -1 for none of them. session: its key is made once for a nonce.
+func (ch challenge) strength() (strength int, session bool) {
+	name := strings.ToUpper(ch.algorithm)
+	name, session = strings.CutSuffix(name, "-SESS")
+	if name == "" && !session {
+		return 0, false // RFC 7616 3.3
+	}
+	for i := range digests {
+		if digests[i].name == name {
+			return i, session
+		}
+	}
+	return -1, session
+}
+
+// hash is the function that is asked for, nil for one that we do not have.
+func (ch challenge) hash() (hash func(string) string, session bool) {
+	i, session := ch.strength()
+	if i < 0 {
+		return nil, session
+	}
+	return digests[i].hash, session
+}
+
+// stronger: RFC 8760 2.4 leaves the choice to us. The order of the headers is not taken, since a far end that lists MD5 first wins nothing by it.
+func (ch challenge) stronger(than challenge) bool {
+	a, _ := ch.strength()
+	b, _ := than.strength()
+	return a > b
 }
 
 // challenged remembers what an answer asks for. false: nothing that could be answered, or answered better than before. Both headers count, whatever
@@ -100,8 +144,7 @@ func (a *credentials) challenged(r *message, t *tries) bool {
 			switch same := find(now, one); {
 			case same == nil && len(now) < maxRealms:
 				now = append(now, one)
-			// The strongest that both have (RFC 8760 2.4).
-			case same != nil && ch.algorithm == "SHA-256" && same.algorithm != "SHA-256":
+			case same != nil && ch.stronger(same.challenge):
 				*same = one
 			}
 		}
@@ -122,6 +165,9 @@ func (a *credentials) challenged(r *message, t *tries) bool {
 		} else {
 			if old.nonce == one.nonce {
 				one.count = old.count
+				if strings.EqualFold(old.algorithm, one.algorithm) {
+					one.cnonce = old.cnonce
+				}
 			}
 			*old = one
 		}
@@ -151,7 +197,14 @@ func (a *credentials) headers(method, uri string) []Header {
 		if r.proxy {
 			name = "Proxy-Authorization"
 		}
-		l = append(l, Header{name, r.answer(a.user, a.password, method, uri, random(16), r.count)})
+		cnonce := r.cnonce
+		if cnonce == "" {
+			cnonce = random(16)
+		}
+		if _, session := r.hash(); session {
+			r.cnonce = cnonce
+		}
+		l = append(l, Header{name, r.answer(a.user, a.password, method, uri, cnonce, r.count)})
 	}
 	if method == "INVITE" {
 		a.invite = l
@@ -161,15 +214,11 @@ func (a *credentials) headers(method, uri string) []Header {
 
 // answer writes the credentials.
 func (ch challenge) answer(user, password, method, uri, cnonce string, count uint32) string {
-	hash := func(s string) string {
-		if ch.algorithm == "SHA-256" {
-			b := sha256.Sum256([]byte(s))
-			return hex.EncodeToString(b[:])
-		}
-		b := md5.Sum([]byte(s))
-		return hex.EncodeToString(b[:])
-	}
+	hash, session := ch.hash()
 	a1, a2 := hash(user+":"+ch.realm+":"+password), hash(method+":"+uri)
+	if session {
+		a1 = hash(a1 + ":" + ch.nonce + ":" + cnonce)
+	}
 	nc := fmt.Sprintf("%08x", count)
 	response := ""
 	if ch.auth {

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -133,5 +134,107 @@ func TestAFarEndThatAlwaysAsks(t *testing.T) {
 	}
 	if n := len(e.wire.branches("INVITE")); n != maxTries+1 {
 		t.Errorf("%d INVITEs were sent", n)
+	}
+}
+
+// TestDigestsOfTheRFC has the examples of RFC 7616 3.9; that of SHA-512-256 as its erratum 4897 has it.
+func TestDigestsOfTheRFC(t *testing.T) {
+	t.Parallel()
+	const first = `Digest realm="http-auth@example.org", qop="auth, auth-int", nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", ` +
+		`opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS", algorithm=`
+	const second = `Digest realm="api@example.org", qop="auth", nonce="5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", ` +
+		`opaque="HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS", charset=UTF-8, userhash=true, algorithm=`
+	for _, c := range []struct{ challenge, user, password, uri, cnonce, response string }{
+		{first + "MD5", "Mufasa", "Circle of Life", "/dir/index.html", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", "8ca523f5e9506fed4657c9700eebdbec"},
+		{first + "SHA-256", "Mufasa", "Circle of Life", "/dir/index.html", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+			"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"},
+		{second + "SHA-512-256", "J\u00e4s\u00f8n Doe", "Secret, or not?", "/doe.json", "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
+			"3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"},
+	} {
+		ch, ok := parseChallenge(c.challenge)
+		if !ok {
+			t.Errorf("%s cannot be answered", c.challenge)
+			continue
+		}
+		if got := digestOf(ch.answer(c.user, c.password, "GET", c.uri, c.cnonce, 1)); got["response"] != c.response || got["algorithm"] != ch.algorithm {
+			t.Errorf("%s is answered %v, wanted %s", c.challenge, got, c.response)
+		}
+	}
+}
+
+func TestChallengesThatCannotBeAnswered(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[string]bool{
+		`Digest realm="r", nonce="n"`:                                     true,
+		`Digest realm="r", nonce="n", algorithm=md5`:                      true,
+		`Digest realm="r", nonce="n", algorithm=SHA-512-256`:              true,
+		`Digest realm="r", nonce="n", algorithm=SHA-256-sess, qop="auth"`: true,
+		// Without qop there is no cnonce to make the key from.
+		`Digest realm="r", nonce="n", algorithm=MD5-sess`:              false,
+		`Digest realm="r", nonce="n", algorithm=-sess, qop="auth"`:     false,
+		`Digest realm="r", nonce="n", algorithm=SHA-512, qop="auth"`:   false,
+		`Digest realm="r", nonce="n", algorithm=MD5, qop="auth-int"`:   false,
+		`Digest realm="r", nonce="n", algorithm=AKAv1-MD5, qop="auth"`: false,
+	} {
+		if _, got := parseChallenge(v); got != want {
+			t.Errorf("%s: %t, wanted %t", v, got, want)
+		}
+	}
+}
+
+func TestTheStrongestDigestIsTaken(t *testing.T) {
+	t.Parallel()
+	for _, order := range [][]string{{"MD5", "SHA-256", "SHA-512-256"}, {"SHA-512-256", "SHA-256", "MD5"}, {"SHA-256", "SHA-512-256", "MD5-sess"}, {"AKAv1-MD5", "SHA-512-256", "X"}} {
+		r := &message{}
+		for _, a := range order {
+			r.headers = append(r.headers, Header{"WWW-Authenticate", `Digest realm="r", nonce="` + a + `", qop="auth", algorithm=` + a})
+		}
+		a := credentials{user: "bridge", password: "secret"}
+		if !a.challenged(r, &tries{}) {
+			t.Errorf("%v is not answered", order)
+			continue
+		}
+		l := a.headers("INVITE", "sip:far")
+		if len(l) != 1 {
+			t.Errorf("%v is answered with %d headers", order, len(l))
+			continue
+		}
+		if d := digestOf(l[0].Value); d["algorithm"] != "SHA-512-256" || d["nonce"] != "SHA-512-256" || len(d["response"]) != 64 {
+			t.Errorf("%v is answered %v", order, d)
+		}
+	}
+}
+
+// TestKeysOfASession: the key is made from the first cnonce of a nonce, so that stays (RFC 7616 3.4.2).
+func TestKeysOfASession(t *testing.T) {
+	t.Parallel()
+	sha := func(s string) string { b := sha256.Sum256([]byte(s)); return hex.EncodeToString(b[:]) }
+	a := credentials{user: "bridge", password: "secret"}
+	var seen []string
+	ask := func(nonce string) {
+		r := &message{headers: []Header{{"WWW-Authenticate", `Digest realm="r", nonce="` + nonce + `", qop="auth", stale=true, algorithm=SHA-256-sess`}}}
+		if !a.challenged(r, &tries{}) {
+			t.Fatalf("%s is not answered", nonce)
+		}
+	}
+	wants := func(nonce, nc string) {
+		t.Helper()
+		d := digestOf(a.headers("INFO", "sip:far")[0].Value)
+		key := sha(sha("bridge:r:secret") + ":" + nonce + ":" + d["cnonce"])
+		if want := sha(key + ":" + nonce + ":" + nc + ":" + d["cnonce"] + ":auth:" + sha("INFO:sip:far")); d["response"] != want || d["nc"] != nc || d["nonce"] != nonce {
+			t.Errorf("%v, wanted nonce %s, nc %s, response %s", d, nonce, nc, want)
+		}
+		if d["algorithm"] != "SHA-256-sess" {
+			t.Errorf("the algorithm is spelled %q", d["algorithm"])
+		}
+		seen = append(seen, d["cnonce"])
+	}
+	ask("n1")
+	wants("n1", "00000001")
+	wants("n1", "00000002")
+	ask("n2")
+	wants("n2", "00000001")
+	if seen[0] != seen[1] || seen[1] == seen[2] {
+		t.Errorf("cnonces are %q: the first two belong to one nonce, the third to another", seen)
 	}
 }

@@ -26,6 +26,10 @@ type contact struct {
 const maxContacts = 16
 
 // redirected takes an answer that names contacts; c.mu is held. false: it is not followed.
+//
+// 305 and 380 are failures. A 305 (RFC 3261 21.3.4) would have the call repeated by way of a proxy that the answer names, which then sees and may change
+// all of it: which proxies a call passes is for the dial plan to say. What a 380 offers instead is in its body, in a format that no RFC
+// defines (21.3.5).
 func (c *Call) redirected(r *message) bool {
 	d := &c.dialing
 	if r.code != 300 && r.code != 301 && r.code != 302 || d.redirects.left <= 0 {
