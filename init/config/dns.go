@@ -123,38 +123,51 @@ func parseRecord(s string) (dns.RR, error) {
 	return r, nil
 }
 
-// head is what a record is about.
-type head struct {
-	name string
-	kind uint16
+// recordList is what a list of records has said so far.
+type recordList struct {
+	records []string
+	texts   map[string]bool
+	// names have the types of their records.
+	names map[string][]uint16
 }
 
-// heads are those of records that were read before. Every line of a script validates the whole document, and reading a record takes ten
-// times as long as everything else that is looked at.
-var heads struct {
-	sync.Mutex
-	of map[string]head
-}
-
-// maxHeads is more than the records of the documents before and after a change.
-const maxHeads = 4 * MaxDNSRecords
-
-func readHead(text string) (head, error) {
-	heads.Lock()
-	defer heads.Unlock()
-	if h, ok := heads.of[text]; ok {
-		return h, nil
-	}
+// add takes the next record, or refuses it and stays as it is.
+func (l *recordList) add(text string) error {
 	r, err := ParseRecord(text)
 	if err != nil {
-		return head{}, err
+		return fmt.Errorf("custom DNS record: %w", err)
 	}
-	if heads.of == nil || len(heads.of) >= maxHeads {
-		heads.of = map[string]head{}
+	if l.texts[text] {
+		return fmt.Errorf("the custom DNS record %s is there twice", clip(text))
 	}
-	h := head{r.Header().Name, r.Header().Rrtype}
-	heads.of[text] = h
-	return h, nil
+	name, kind := r.Header().Name, r.Header().Rrtype
+	// RFC 1034, 3.6.2: a name with an alias has nothing else.
+	if there := l.names[name]; len(there) > 0 && (kind == dns.TypeCNAME || slices.Contains(there, dns.TypeCNAME)) {
+		return fmt.Errorf("%s has an alias (CNAME) and another record: leave one", name)
+	}
+	l.records, l.texts[text], l.names[name] = append(l.records, text), true, append(l.names[name], kind)
+	return nil
+}
+
+// judged is the list that was found to be right last. Every change of anything, and every line of a script, validates the whole document, and
+// reading the records takes ten times as long as everything else; most lists are the same, or have one record more.
+var judged struct {
+	sync.Mutex
+	recordList
+}
+
+func validateRecords(records []string) error {
+	judged.Lock()
+	defer judged.Unlock()
+	if known := len(judged.records); judged.texts == nil || len(records) < known || !slices.Equal(records[:known], judged.records) {
+		judged.recordList = recordList{texts: map[string]bool{}, names: map[string][]uint16{}}
+	}
+	for _, text := range records[len(judged.records):] {
+		if err := judged.add(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d DNS) validate() error {
@@ -187,22 +200,8 @@ func (d DNS) validate() error {
 	if len(d.Records) > MaxDNSRecords {
 		return fmt.Errorf("more than %d custom DNS records", MaxDNSRecords)
 	}
-	// What the records so far have said, by name: each is read once, since every change of anything comes by here.
-	texts, names := map[string]bool{}, map[string][]uint16{}
-	for _, s := range d.Records {
-		r, err := readHead(s)
-		if err != nil {
-			return fmt.Errorf("custom DNS record: %w", err)
-		}
-		if texts[s] {
-			return fmt.Errorf("the custom DNS record %s is there twice", clip(s))
-		}
-		name, kind := r.name, r.kind
-		// RFC 1034, 3.6.2: a name with an alias has nothing else.
-		if there := names[name]; len(there) > 0 && (kind == dns.TypeCNAME || slices.Contains(there, dns.TypeCNAME)) {
-			return fmt.Errorf("%s has an alias (CNAME) and another record: leave one", name)
-		}
-		texts[s], names[name] = true, append(names[name], kind)
+	if err := validateRecords(d.Records); err != nil {
+		return err
 	}
 	if len(d.Anchors) > MaxTrustAnchors {
 		return fmt.Errorf("more than %d trust anchors", MaxTrustAnchors)

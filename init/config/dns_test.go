@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -54,4 +55,32 @@ func FuzzParseRecord(f *testing.F) {
 			t.Fatalf("%q: %v became %v", s, r, again)
 		}
 	})
+}
+
+// What was found to be right before must not hide what is wrong now.
+func TestRecordsAreJudgedWhateverWasJudgedBefore(t *testing.T) {
+	one, two, alias := "a.example.com. 60 IN A 192.0.2.1", "b.example.com. 60 IN A 192.0.2.1", "a.example.com. 60 IN CNAME c.example.com."
+	for _, step := range []struct {
+		records []string
+		want    string
+	}{
+		{[]string{one}, ""},
+		{[]string{one, two}, ""},
+		{[]string{one, two, one}, "is there twice"},
+		{[]string{one, two}, ""},
+		{[]string{one, two, alias}, "has an alias (CNAME) and another record"},
+		{[]string{one, two, "nonsense"}, "the record"},
+		{[]string{two}, ""},
+		{[]string{two, alias}, ""},
+		{[]string{two, alias, one}, "has an alias (CNAME) and another record"},
+		{nil, ""},
+		{[]string{alias, two}, ""},
+		{[]string{one, alias}, "has an alias (CNAME) and another record"},
+		{[]string{one, two}, ""},
+	} {
+		err := DNS{Records: step.records}.validate()
+		if got := fmt.Sprint(err); (step.want == "") != (err == nil) || err != nil && !strings.Contains(got, step.want) {
+			t.Errorf("%q: wanted %q, got %v", step.records, step.want, err)
+		}
+	}
 }
