@@ -333,13 +333,22 @@ func serveAdmission(ctx context.Context, o options, store admission.Accounts, lo
 	}
 }
 
-// makeSlowKeys runs at the lowest priority, since it takes seconds of the processor right after the start.
+// slowKeysAfter a start without them they are made, though no client asked: so that ssh server_key list can tell their
+// fingerprints. By then nobody waits for anything else of the first start.
+const slowKeysAfter = 10 * time.Minute
+
+// makeSlowKeys runs at the lowest priority, since it takes seconds of the processor.
 func makeSlowKeys(ctx context.Context, keys *sshd.HostKeys, log *shell.Log) {
 	defer func() {
 		if p := recover(); p != nil {
 			log.Error("making host keys crashed: %v", p)
 		}
 	}()
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(slowKeysAfter):
+	}
 	lowPriority()
 	if err := keys.Complete(ctx); err != nil {
 		log.Error("%v", err)

@@ -722,7 +722,7 @@ func TestServerKeysAreListedByTheNamesOfTheGuide(t *testing.T) {
 		"ssh_host_ecdsa_key.pub    256   ECDSA    "+ssh.FingerprintSHA256(ec)+"\n"+
 		"ssh_host_ed25519_key.pub  256   ED25519  "+ssh.FingerprintSHA256(ed)+"\n"+
 		"ssh_host_key.pub          -     -        none, SSH version 1 is too weak to be offered\n"+
-		"ssh_host_rsa_key.pub      -     -        none yet, it is being made\n", "ssh server_key list")
+		"ssh_host_rsa_key.pub      -     -        none yet, it is made for the first client that asks for it\n", "ssh server_key list")
 	rsaPrivate, err := rsa.GenerateKey(rand.Reader, 2048)
 	r := add(&rsaPrivate.PublicKey, err)
 	d.deps.HostKeys = keys

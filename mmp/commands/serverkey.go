@@ -17,7 +17,7 @@ var serverKeys = []struct{ file, algorithm, kind, absent string }{
 	{file: "ssh_host_ecdsa_key.pub", algorithm: ssh.KeyAlgoECDSA256, kind: "ECDSA", absent: "none"},
 	{file: "ssh_host_ed25519_key.pub", algorithm: ssh.KeyAlgoED25519, kind: "ED25519", absent: "none"},
 	{file: "ssh_host_key.pub", absent: "none, SSH version 1 is too weak to be offered"},
-	{file: "ssh_host_rsa_key.pub", algorithm: ssh.KeyAlgoRSA, kind: "RSA", absent: "none yet, it is being made"},
+	{file: "ssh_host_rsa_key.pub", algorithm: ssh.KeyAlgoRSA, kind: "RSA", absent: "none yet, it is made for the first client that asks for it"},
 }
 
 func (d Deps) serverKeyCommands() []grammar.Command {

@@ -26,7 +26,7 @@ const rsaBits = 3072
 // keyTypes are the host keys in the order in which clients are offered them.
 var keyTypes = []struct {
 	name string
-	// slow keys take seconds to make, many under emulation, and come after the first connections if need be.
+	// slow keys take seconds to make, many under emulation: they come when a client asks for one (see [late]), or with Complete.
 	slow bool
 	make func() (crypto.Signer, error)
 }{
@@ -48,6 +48,8 @@ type HostKeys struct {
 
 	mu   sync.Mutex
 	keys map[string]ssh.Signer
+	// making is held while a slow key is made, which mu must not be: that no two of a type are made.
+	making sync.Mutex
 }
 
 // OpenHostKeys reads or makes the keys that are quick to make. Without a disk the keys live until the process ends.
@@ -71,18 +73,35 @@ func OpenHostKeys(disk durable.FS, log *shell.Log) (*HostKeys, error) {
 
 // Complete makes the keys that are slow to make. It returns early with nil if the context ends.
 func (h *HostKeys) Complete(ctx context.Context) error {
-	for _, t := range keyTypes {
-		h.mu.Lock()
-		_, there := h.keys[t.name]
-		h.mu.Unlock()
-		if there || ctx.Err() != nil {
-			continue
+	for i := range keyTypes {
+		if ctx.Err() != nil {
+			return nil
 		}
-		if err := h.generate(t.name, t.make); err != nil {
+		if _, err := h.need(i); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// need returns the key of keyTypes[i], which it makes if there is none.
+func (h *HostKeys) need(i int) (ssh.Signer, error) {
+	h.making.Lock()
+	defer h.making.Unlock()
+	t := keyTypes[i]
+	if key := h.key(t.name); key != nil {
+		return key, nil
+	}
+	if err := h.generate(t.name, t.make); err != nil {
+		return nil, err
+	}
+	return h.key(t.name), nil
+}
+
+func (h *HostKeys) key(keyType string) ssh.Signer {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.keys[keyType]
 }
 
 func fileName(keyType string) string { return "ssh_host_" + keyType + "_key" }
@@ -143,14 +162,16 @@ func (h *HostKeys) add(keyType string, key ssh.Signer) {
 	h.keys[keyType] = key
 }
 
-// signers returns the keys that there are now.
+// signers returns the keys that there are now, and stand-ins for those that are still to be made.
 func (h *HostKeys) signers() []ssh.Signer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var list []ssh.Signer
-	for _, t := range keyTypes {
+	for i, t := range keyTypes {
 		if key := h.keys[t.name]; key != nil {
 			list = append(list, key)
+		} else if t.slow {
+			list = append(list, late{h, i})
 		}
 	}
 	return list
@@ -158,9 +179,13 @@ func (h *HostKeys) signers() []ssh.Signer {
 
 // Public returns the public keys that there are now.
 func (h *HostKeys) Public() []ssh.PublicKey {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	var list []ssh.PublicKey
-	for _, key := range h.signers() {
-		list = append(list, key.PublicKey())
+	for _, t := range keyTypes {
+		if key := h.keys[t.name]; key != nil {
+			list = append(list, key.PublicKey())
+		}
 	}
 	return list
 }

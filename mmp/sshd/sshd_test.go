@@ -675,6 +675,56 @@ func TestHostKeysAreMadeOnceAndKept(t *testing.T) {
 	}
 }
 
+func TestAClientThatTakesOnlyRSAHasTheKeyMade(t *testing.T) {
+	keys, err := OpenHostKeys(memoryDisk(t), shell.NewLog(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	for _, algorithm := range []string{ssh.KeyAlgoED25519, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512} {
+		served := make(chan error, 1)
+		go func() {
+			near, err := listener.Accept()
+			if err != nil {
+				served <- err
+				return
+			}
+			defer near.Close()
+			config := &ssh.ServerConfig{NoClientAuth: true}
+			for _, key := range keys.signers() {
+				config.AddHostKey(key)
+			}
+			_, _, _, err = ssh.NewServerConn(near, config)
+			served <- err
+		}()
+		far, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shown ssh.PublicKey
+		_, _, _, err = ssh.NewClientConn(far, "far", &ssh.ClientConfig{HostKeyAlgorithms: []string{algorithm},
+			HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error { shown = key; return nil }})
+		if err := errors.Join(err, <-served); err != nil {
+			t.Fatalf("%s: %v", algorithm, err)
+		}
+		public := keys.Public()
+		want := 3
+		if algorithm == ssh.KeyAlgoED25519 {
+			want = 2
+		}
+		if len(public) != want {
+			t.Errorf("after a client with %s there are %d keys, want %d", algorithm, len(public), want)
+		} else if want == 3 && !bytes.Equal(shown.Marshal(), public[2].Marshal()) {
+			t.Errorf("%s: the key that was shown is not the one that is kept", algorithm)
+		}
+		far.Close()
+	}
+}
+
 func TestADamagedHostKeyIsReplaced(t *testing.T) {
 	folder := t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, fileName("ed25519")), []byte("-----BEGIN"), 0o600); err != nil {
