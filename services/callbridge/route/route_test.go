@@ -260,6 +260,22 @@ func TestGuide84UsersAndTheirOtherClients(t *testing.T) {
 	})
 }
 
+// TestGuide82OneCallByBothDomains: endpoints of one call control dial one domain, those of another one the other, and meet.
+func TestGuide82OneCallByBothDomains(t *testing.T) {
+	b := open(t)
+	b.space(map[string]string{"name": "Call 001", "uri": "call.001", "callId": "88001"})
+	b.rules(schema.InboundDialPlanRule,
+		map[string]string{"domain": "meetingserver.example.com", "resolveTocoSpaces": "true", "priority": "100"},
+		map[string]string{"domain": "example.com", "resolveTocoSpaces": "true"})
+	b.settle("sip:88001@elsewhere.example.com", "refused: unknownDestination")
+	b.wants([][2]string{
+		{"sip:88001@meetingserver.example.com", "space Call 001"},
+		{"sip:88001@example.com", "space Call 001"},
+		{"sip:call.001@example.com", "space Call 001"},
+		{"sip:88001@sub.example.com", "refused: unknownDestination"},
+	})
+}
+
 func TestSpacesAreFoundByAllTheirAddresses(t *testing.T) {
 	b := open(t)
 	user := b.put(schema.User, store.ID{}, map[string]string{"userJid": "anna@vc.example.com"})
