@@ -203,13 +203,17 @@ func (f *finder) tenant(r *store.Record, c dialplan.Candidate) store.ID {
 	return c.Tenant
 }
 
+// user finds the user with the called address, or else the only one with its part before the @: a call that came as far as here may name any
+// domain (guide chapter 8.4).
 func (f *finder) user(c dialplan.Candidate) bool {
-	if f.to.Domain == "" {
+	if c.User == "" {
 		return false
 	}
 	user := spaces.UserByJID(f.v, strings.ToLower(c.User+"@"+f.to.Domain))
 	if user == nil || !belongs(f.v, user, c.Tenant) {
-		return false
+		if user = f.namesake(c); user == nil {
+			return false
+		}
 	}
 	target, ok := f.r.o.Reach(user)
 	if !ok {
@@ -218,6 +222,22 @@ func (f *finder) user(c dialplan.Candidate) bool {
 	}
 	f.found, f.what = target, "user "+user.ID().String()
 	return true
+}
+
+// namesake is the one user of the tenant whose address has the part before the @; nil for none, and for several, of whom none is meant more than another.
+func (f *finder) namesake(c dialplan.Candidate) (one *store.Record) {
+	f.v.Starting(schema.User, c.User+"@", func(r *store.Record) bool {
+		switch {
+		case !belongs(f.v, r, c.Tenant):
+			return true
+		case one != nil:
+			one = nil
+			return false
+		}
+		one = r
+		return true
+	})
+	return one
 }
 
 // space finds a space by its URIs and those of its access methods, or else by a call ID, which guide chapter 8.2 dials.

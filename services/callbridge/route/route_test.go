@@ -260,6 +260,34 @@ func TestGuide84UsersAndTheirOtherClients(t *testing.T) {
 	})
 }
 
+// TestGuide84WithoutRulesTheDomainIsIgnored: the trap of the chapter, which its rules are there to avoid.
+func TestGuide84WithoutRulesTheDomainIsIgnored(t *testing.T) {
+	b := open(t)
+	b.put(schema.User, store.ID{}, map[string]string{"userJid": "fred@example.com"})
+	for _, jid := range []string{"gina@example.com", "gina@example.org", "fre@example.com", "frederic@example.com"} {
+		b.put(schema.User, store.ID{}, map[string]string{"userJid": jid})
+	}
+	b.router.o.Reach = func(user *store.Record) (meeting.Target, bool) {
+		return meeting.Target{Entries: []meeting.Entry{{Space: user}}}, true
+	}
+	for _, c := range [][2]string{
+		{"sip:fred@lync.example.com", "fred@example.com"},
+		{"sip:FRED@192.0.2.1", "fred@example.com"},
+		{"sip:gina@example.org", "gina@example.org"},
+		// Several have the name, and none is meant more than another.
+		{"sip:gina@lync.example.com", ""},
+		{"sip:fr@example.com", ""},
+	} {
+		got := ""
+		if target, _ := b.router.decide(Call{Called: c[0]}); len(target.Entries) == 1 {
+			got = target.Entries[0].Space.Text("userJid")
+		}
+		if got != c[1] {
+			t.Errorf("%s reaches %q, want %q", c[0], got, c[1])
+		}
+	}
+}
+
 // TestGuide82OneCallByBothDomains: endpoints of one call control dial one domain, those of another one the other, and meet.
 func TestGuide82OneCallByBothDomains(t *testing.T) {
 	b := open(t)
@@ -456,3 +484,5 @@ func FuzzTarget(f *testing.F) {
 type nothing struct{ store.View }
 
 func (nothing) Find(string, string) []*store.Record { return nil }
+
+func (nothing) Starting(*schema.Object, string, func(*store.Record) bool) {}

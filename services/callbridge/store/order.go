@@ -33,6 +33,22 @@ func compareFold(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
+// startsFold is strings.HasPrefix of what fold makes of both.
+func startsFold(s, start string) bool {
+	for start != "" {
+		if s == "" {
+			return false
+		}
+		x, n := utf8.DecodeRuneInString(s)
+		y, m := utf8.DecodeRuneInString(start)
+		if unicode.ToLower(x) != unicode.ToLower(y) {
+			return false
+		}
+		s, start = s[n:], start[m:]
+	}
+	return true
+}
+
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'

@@ -308,4 +308,24 @@ func (p plain) compareLists(t *testing.T, who string, s *store.Store, o *schema.
 			}
 		}
 	}
+	if o.Order == "" {
+		return
+	}
+	starts := []string{"", "a", "zz", "\U0010ffff"}
+	for _, x := range all {
+		v := []rune(x.fields[o.Order])
+		starts = append(starts, string(v), strings.ToUpper(string(v[:len(v)/2])))
+	}
+	for _, start := range starts {
+		var want, got []string
+		for _, x := range all {
+			if strings.HasPrefix(strings.ToLower(x.fields[o.Order]), strings.ToLower(start)) {
+				want = append(want, x.id.String())
+			}
+		}
+		s.Starting(o, start, func(r *store.Record) bool { got = append(got, r.ID().String()); return true })
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %s that start with %q are %v, want %v", who, o.Plural, start, got, want)
+		}
+	}
 }

@@ -216,6 +216,12 @@ func (tx *Tx) Ref(r *Record, field string) *Record {
 // Count implements [View].
 func (tx *Tx) Count(o *schema.Object) int { return tx.batch.count(tx.kind(o)) }
 
+// Starting implements [View]. A transaction looks from the front of the list.
+func (tx *Tx) Starting(o *schema.Object, text string, f func(*Record) bool) {
+	order := tx.batch.store.model.ordered(o).order
+	tx.Each(o, func(r *Record) bool { return !startsFold(r.at(order), text) || f(r) })
+}
+
 // Each implements [View].
 func (tx *Tx) Each(o *schema.Object, f func(*Record) bool) {
 	k, b := tx.kind(o), tx.batch

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/hex"
 	"slices"
 
@@ -29,6 +30,9 @@ type View interface {
 	// Each calls f with every object of a type in the order of lists until it returns false; those below others come in the
 	// order of their parents' list. Changes that f makes are not seen.
 	Each(o *schema.Object, f func(*Record) bool)
+	// Starting calls f in the order of lists with every object whose field of schema.Object.Order begins with a text, without regard to case, until
+	// it returns false. The type has such a field and lives below no other.
+	Starting(o *schema.Object, text string, f func(*Record) bool)
 }
 
 var (
@@ -167,6 +171,36 @@ func (s *Store) Each(o *schema.Object, f func(*Record) bool) {
 			}
 		}
 	}
+}
+
+// Starting implements [View].
+func (s *Store) Starting(o *schema.Object, text string, f func(*Record) bool) {
+	k := s.model.ordered(o)
+	s.mu.RLock()
+	chunks := s.lists[k.at].chunks
+	s.mu.RUnlock()
+	before := func(r *Record, _ struct{}) int { return cmp.Or(compareFold(r.at(k.order), text), 1) }
+	first, _ := slices.BinarySearchFunc(chunks, struct{}{}, func(c *chunk, none struct{}) int { return before(c.records[len(c.records)-1], none) })
+	for i, c := range chunks[first:] {
+		from := 0
+		if i == 0 {
+			from, _ = slices.BinarySearchFunc(c.records, struct{}{}, before)
+		}
+		for _, r := range c.records[from:] {
+			if !startsFold(r.at(k.order), text) || !f(r) {
+				return
+			}
+		}
+	}
+}
+
+// ordered is a type whose lists have an order of their own.
+func (m *model) ordered(o *schema.Object) *kind {
+	k := m.kind(o)
+	if k.order < 0 || k.parent != nil {
+		panic("store: lists of " + o.Name + " are not ordered by a field")
+	}
+	return k
 }
 
 // encodeID writes the canonical form.

@@ -20,8 +20,8 @@ func Calibrate(encoder string) (units int, err error) {
 	const (
 		width, height = 640, 360
 		// A 720p picture is four of these; small ones give enough rounds in a short time.
-		parts = 4
-		slices, least = 5, 10*time.Millisecond
+		parts         = 4
+		slices, least = 5, 10 * time.Millisecond
 	)
 	pool := picture.NewPool()
 	e, err := codec.NewVideoEncoder(codec.VideoOptions{Codec: control.H264, Width: width, Height: height, Rate: beatsASecond, Bitrate: 800_000, Encoder: encoder})
