@@ -25,6 +25,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	chance "math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -136,7 +137,8 @@ func (o *Options) modules() []string {
 // configure writes the files that the program reads.
 func (p *Phone) configure(o Options) {
 	p.t.Helper()
-	port := freePorts(p.t, o.Address)
+	port := freePorts(p.t, o.Address, 0)
+	control := freePorts(p.t, netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
 	p.Address = netip.AddrPortFrom(o.Address, port)
 	p.TLS = netip.AddrPortFrom(o.Address, port+1)
 	certificate, key := p.certificate(o.Address)
@@ -159,7 +161,7 @@ func (p *Phone) configure(o Options) {
 	set("rtp_ports", "30000-32766")
 	set("rtcp_mux", yes(o.MuxRTCP))
 	set("snd_path", p.folder)
-	set("ctrl_tcp_listen", fmt.Sprintf("127.0.0.1:%d", freePorts(p.t, netip.AddrFrom4([4]byte{127, 0, 0, 1}))))
+	set("ctrl_tcp_listen", fmt.Sprintf("127.0.0.1:%d", control))
 	if o.Tone == 0 {
 		set("audio_source", "aufile,"+p.silence())
 		set("ausrc_srate", 8000)
@@ -281,17 +283,21 @@ func (p *Phone) certificate(address netip.Addr) (certificate, key string) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
 }
 
-// freePorts finds a port that is free for UDP and TCP while the next is free for TCP.
-func freePorts(t testing.TB, address netip.Addr) uint16 {
+// freePorts finds a port that is free for UDP and TCP while the next is free for TCP, and that is not another one or the one after it. It is below those
+// that the kernel gives to everybody who does not ask for a port: one of them would soon be somebody else's.
+func freePorts(t testing.TB, address netip.Addr, other uint16) uint16 {
 	t.Helper()
 	for range 100 {
-		first, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, 0)))
-		if err != nil {
-			t.Fatal(err)
+		port := 12000 + 2*chance.N(uint16(4000))
+		if port == other {
+			continue
 		}
-		at := first.Addr().(*net.TCPAddr).AddrPort()
-		second, tcp := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, at.Port()+1)))
-		packets, udp := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, at.Port())))
+		first, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
+		if err != nil {
+			continue
+		}
+		second, tcp := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, port+1)))
+		packets, udp := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
 		first.Close()
 		if tcp == nil {
 			second.Close()
@@ -300,7 +306,7 @@ func freePorts(t testing.TB, address netip.Addr) uint16 {
 			packets.Close()
 		}
 		if tcp == nil && udp == nil {
-			return at.Port()
+			return port
 		}
 	}
 	t.Fatal("no ports are free")
@@ -350,7 +356,8 @@ func (p *Phone) run(program string) bool {
 	})
 	select {
 	case ok := <-ready:
-		if ok {
+		// It goes on without a port that it does not get.
+		if ok && !strings.Contains(p.said.String(), "in use") {
 			p.control = connect(p.t, p.setting("ctrl_tcp_listen"))
 			return true
 		}
