@@ -18,7 +18,12 @@ type dialog struct {
 	timer          func()
 	screen, digits string
 	begun          bool
+	// early are the keys from before it began: they come by media, which may overtake the ACK.
+	early []rune
 }
+
+// maxEarly keys are kept; a meeting ID and a passcode have fewer.
+const maxEarly = 64
 
 // converse begins a dialogue; a leg that is not answered yet is answered for it.
 func (l *Leg) converse(d attendant.Dialogue) {
@@ -40,6 +45,19 @@ func (d *dialog) answered() {
 	if !d.begun {
 		d.begun = true
 		d.do(d.d.Begin())
+		for _, k := range d.early {
+			d.l.key(k) // to whichever dialogue it has come to by then
+		}
+	}
+}
+
+// key takes a key tone.
+func (d *dialog) key(k rune) {
+	switch {
+	case d.begun:
+		d.do(d.d.Key(k))
+	case len(d.early) < maxEarly:
+		d.early = append(d.early, k)
 	}
 }
 

@@ -48,6 +48,21 @@ func TestTheWayThroughAnIVRAndAPasscode(t *testing.T) {
 	}
 }
 
+// Keys come by media and the ACK by signalling: whoever types at once, as scripts do, is ahead of it.
+func TestKeysBeforeTheACKCount(t *testing.T) {
+	w := newWorld(t)
+	id := digits(t)
+	s := space(t, fields{"callId": id, "passcode": "4711"})
+	alice := w.arrives("alice", Target{Menu: put(t, schema.IVR, ID{}, fields{"uri": uri(t)})})
+	alice.does("accept")
+	alice.presses(id + "#47")
+	alice.answers()
+	alice.presses("11#")
+	if i := alice.info(); i.Menu || i.Space != s.ID() {
+		t.Errorf("the leg is %+v", i)
+	}
+}
+
 // digits is a number that no other test has.
 func digits(t testing.TB) string {
 	id := fresh()

@@ -33,7 +33,7 @@ func (l *Leg) key(key rune) {
 	switch {
 	case l.over:
 	case l.dialog != nil:
-		l.dialog.do(l.dialog.d.Key(key))
+		l.dialog.key(key)
 	case l.gateway() != nil:
 		// The other side may have a menu of its own.
 		if o := l.gateway().other(l); o != nil {
