@@ -58,6 +58,11 @@ type SNMPTrap struct {
 	Inform bool `json:"inform,omitempty"`
 }
 
+// Same says whether both are for one receiver with one community, whichever way it is told.
+func (t SNMPTrap) Same(o SNMPTrap) bool {
+	return strings.EqualFold(t.Host, o.Host) && t.Community == o.Community
+}
+
 // SNMPService is what PID 1 gives to the agent.
 type SNMPService struct {
 	Enabled     bool            `json:"enabled"`
@@ -138,8 +143,8 @@ func (s SNMP) validate() error {
 		} else if t.Inform {
 			return fmt.Errorf("SNMP informs for %s need a community: those of SNMPv3 would need the password itself, which is not kept", t.Host)
 		}
-		if slices.ContainsFunc(s.Traps[:i], func(o SNMPTrap) bool { return strings.EqualFold(o.Host, t.Host) && o.Community == t.Community }) {
-			return fmt.Errorf("SNMP traps for %s are there twice", t.Host)
+		if slices.ContainsFunc(s.Traps[:i], t.Same) {
+			return fmt.Errorf("SNMP traps and informs for %s are there twice with one community", t.Host)
 		}
 	}
 	return nil

@@ -223,6 +223,18 @@ func table(c *grammar.Call, indent string, rows [][]string) {
 	}
 }
 
+// thereAre joins the names of what there is, for a message about one that is missing. Of many the first will do.
+func thereAre(names []string) string {
+	const most = 8
+	switch {
+	case len(names) == 0:
+		return "none"
+	case len(names) > most:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
 // printable keeps text that programs wrote, such as a crash trace, from steering the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -125,14 +125,11 @@ func (d Deps) changeRoute(c *grammar.Call) error {
 
 // listOf joins values for a message.
 func listOf[V fmt.Stringer](values []V) string {
-	if len(values) == 0 {
-		return "none"
-	}
 	words := make([]string, len(values))
 	for n, v := range values {
 		words[n] = v.String()
 	}
-	return strings.Join(words, ", ")
+	return thereAre(words)
 }
 
 // row prints one line of "ipv4 configuration": a label padded to 16 columns behind four blanks, as scripts expect.

@@ -119,13 +119,13 @@ func (d Deps) snmpCommands() []grammar.Command {
 			Syntax: "snmp trap (enable|disable) <host> [<community:snmpsecret>]", Roles: admins, Joins: true,
 			Help: "Tell a host what happens, or no more",
 			Detail: "With a community it is told by SNMPv2c, without one by SNMPv3, as the first user that snmp shows. Told are starts, links that come and go, guesses at " +
-				"communities and users, alarms and services. snmp trap disable without a community ends all that the host is told.",
+				"communities and users, alarms and services. snmp trap disable without a community ends all that the host is told, with one what it is told with that, informs as well.",
 			Run: func(c *grammar.Call) error { return d.changeTrap(c, c.Has("enable"), false) },
 		},
 		{
 			Syntax: "snmp inform (enable|disable) <host> <community:snmpsecret>", Roles: admins, Joins: true,
 			Help:   "Tell a host what happens, and repeat it until it says that it has heard",
-			Detail: "By SNMPv2c; each is sent up to three times, with five seconds between.",
+			Detail: "By SNMPv2c; each is sent up to three times, with five seconds between. With one community a host is told by traps or by informs.",
 			Run:    func(c *grammar.Call) error { return d.changeTrap(c, c.Has("enable"), true) },
 		},
 	}
@@ -220,25 +220,46 @@ func (d Deps) addSNMPUser(c *grammar.Call, password string) error {
 	})
 }
 
+// changeTrap keeps one row for a host and a community. Disabling traps ends informs too: who wants a host told no more
+// does not ask how it was told.
 func (d Deps) changeTrap(c *grammar.Call, enable, inform bool) error {
-	host, community := c.Arg("host"), c.Arg("community")
+	one := config.SNMPTrap{Host: c.Arg("host"), Community: c.Arg("community"), Inform: inform}
 	return d.changeSNMP(c, func(s *config.SNMP) error {
-		mine := func(t config.SNMPTrap) bool {
-			return strings.EqualFold(t.Host, host) && t.Inform == inform && (t.Community == community || !enable && community == "")
-		}
 		if enable {
-			if !slices.ContainsFunc(s.Traps, mine) {
-				s.Traps = append(s.Traps, config.SNMPTrap{Host: host, Community: community, Inform: inform})
+			i := slices.IndexFunc(s.Traps, one.Same)
+			switch {
+			case i < 0:
+				s.Traps = append(s.Traps, one)
+			case s.Traps[i].Inform != inform:
+				return fmt.Errorf("%s is told by %s with this community, not by %s: use snmp trap disable with it first", one.Host, trapWay(s.Traps[i]), trapWay(one))
 			}
 			return nil
 		}
-		before := len(s.Traps)
-		s.Traps = slices.DeleteFunc(s.Traps, mine)
-		if len(s.Traps) == before {
-			return fmt.Errorf("%s is not told that way; snmp shows who is", host)
+		left := slices.DeleteFunc(slices.Clone(s.Traps), func(t config.SNMPTrap) bool {
+			all := !inform && one.Community == ""
+			return strings.EqualFold(t.Host, one.Host) && (all || t.Community == one.Community) && (t.Inform || !inform)
+		})
+		if len(left) == len(s.Traps) {
+			var told []string
+			for _, t := range s.Traps {
+				told = append(told, t.Host+" by "+trapWay(t))
+			}
+			return fmt.Errorf("%s is not told that way; there are %s", one.Host, thereAre(told))
 		}
+		s.Traps = left
 		return nil
 	})
+}
+
+// trapWay is how somebody is told.
+func trapWay(t config.SNMPTrap) string {
+	switch {
+	case t.Inform:
+		return "v2c inform"
+	case t.Community == "":
+		return "v3 trap"
+	}
+	return "v2c trap"
 }
 
 func (d Deps) showSNMP(c *grammar.Call) error {
@@ -299,12 +320,7 @@ func (d Deps) showSNMP(c *grammar.Call) error {
 	rows := [][]string{{"TOLD", "BY", "COMMUNITY", "SENT", "LOST"}}
 	var problems []string
 	for i, t := range s.Traps {
-		row := []string{t.Host, "v2c trap", community(t.Community), "-", "-"}
-		if t.Inform {
-			row[1] = "v2c inform"
-		} else if t.Community == "" {
-			row[1] = "v3 trap"
-		}
+		row := []string{t.Host, trapWay(t), community(t.Community), "-", "-"}
 		// The agent has them in the same order, once it has read its settings.
 		if i < len(known.Receivers) && known.Receivers[i].Host == t.Host && known.Receivers[i].Inform == t.Inform {
 			k := known.Receivers[i]

@@ -54,7 +54,7 @@ everybody  anywhere
 	d.prints("", "snmp trap enable nms.example.com")
 	d.prints("", "snmp trap enable nms.example.com told")
 	d.prints("", "snmp inform enable 192.0.2.9 told")
-	d.fails("192.0.2.10 is not told that way; snmp shows who is", "snmp trap disable 192.0.2.10")
+	d.fails("192.0.2.10 is not told that way; there are nms.example.com by v3 trap, nms.example.com by v2c trap, 192.0.2.9 by v2c inform", "snmp trap disable 192.0.2.10")
 	engine := fmt.Sprintf("%x", s.Engine)
 	if len(s.Engine) != config.SNMPEngineSize || !strings.HasPrefix(engine, "80001f8805") {
 		t.Errorf("want an engine identifier by RFC 3411, got %s", engine)
@@ -94,6 +94,26 @@ nms.example.com  v2c trap    told       12    0
 	if s := d.machine.config.Document.SNMP; len(s.Traps) != 0 || len(s.Users) != 1 {
 		t.Errorf("want one user and no receiver, got %+v", s)
 	}
+}
+
+func TestWhoIsToldNoMoreIsToldNothing(t *testing.T) {
+	d := newDesk(t)
+	d.prints("", "snmp trap enable nms.example.com told")
+	d.prints("", "snmp inform enable nms.example.com watchers")
+	d.prints("", "snmp inform enable 192.0.2.9 told")
+
+	// One receiver gets what happens once by a community, so that who asks for it twice has to say which way.
+	d.fails("nms.example.com is told by v2c trap with this community, not by v2c inform: use snmp trap disable with it first", "snmp inform enable nms.example.com told")
+	d.fails("192.0.2.9 is told by v2c inform with this community, not by v2c trap: use snmp trap disable with it first", "snmp trap enable 192.0.2.9 told")
+
+	d.fails("192.0.2.9 is not told that way", "snmp trap disable 192.0.2.9 watchers")
+	d.fails("nms.example.com is not told that way", "snmp inform disable nms.example.com told")
+	d.prints("", "snmp trap disable 192.0.2.9 told")
+	d.prints("", "snmp trap disable NMS.example.com")
+	if left := d.machine.config.Document.SNMP.Traps; len(left) != 0 {
+		t.Errorf("want nobody told, got %+v", left)
+	}
+	d.fails("there are none", "snmp trap disable nms.example.com")
 }
 
 func TestCommunitiesAndPasswordsAreNotInTheAuditLog(t *testing.T) {
