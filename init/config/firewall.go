@@ -66,6 +66,12 @@ func (r FirewallRule) Fits(proto string, port int, from netip.Addr) bool {
 	return (r.Proto == "" || r.Proto == proto) && (r.Port == 0 || r.Port == port) && (!r.From.IsValid() || r.From.Contains(from.Unmap()))
 }
 
+// Covers tells whether the rule speaks of every packet that another one speaks of.
+func (r FirewallRule) Covers(o FirewallRule) bool {
+	return (r.Proto == "" || r.Proto == o.Proto) && (r.Port == 0 || r.Port == o.Port) &&
+		(!r.From.IsValid() || o.From.IsValid() && r.From.Bits() <= o.From.Bits() && r.From.Contains(o.From.Addr()))
+}
+
 // Allows tells whether a new connection, or a first datagram, is let in.
 func (f Firewall) Allows(proto string, port int, from netip.Addr) bool {
 	if !f.Enabled {

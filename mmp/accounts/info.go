@@ -54,7 +54,7 @@ func (s *Store) Info(user string) (Info, error) {
 	defer s.mu.Unlock()
 	a := s.doc.find(user)
 	if a == nil {
-		return Info{}, noUser(user)
+		return Info{}, s.doc.noUser(user)
 	}
 	return s.info(a), nil
 }

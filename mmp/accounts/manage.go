@@ -22,14 +22,18 @@ func checkName(name string) error {
 	return nil
 }
 
-func noUser(name string) error {
-	return fmt.Errorf("there is no user %.64q; user list shows them", name)
+func (d *document) noUser(name string) error {
+	var names []string
+	for _, a := range d.Accounts {
+		names = append(names, a.Name)
+	}
+	return fmt.Errorf("there is no user %.64q; there are %s", name, grammar.Few(names))
 }
 
 // noPassword is why there is no password of a to change.
 func noPassword(a *account, user string) error {
 	if a == nil {
-		return noUser(user)
+		return fmt.Errorf("there is no user %.64q", user)
 	}
 	return ErrDirectory
 }
@@ -44,7 +48,7 @@ func (d *document) add(name string, role grammar.Role, now time.Time) error {
 	}
 	for _, a := range d.Accounts {
 		if strings.EqualFold(a.Name, name) {
-			return fmt.Errorf("user %s is already there", a.Name)
+			return fmt.Errorf("user %s is already there with role %s, not added with role %s: use user del %[1]s first, or passwd %[1]s for another password", a.Name, a.Role, role)
 		}
 	}
 	if len(d.Accounts) >= maxAccounts {
@@ -276,7 +280,7 @@ func (s *Store) edit(user string, apply func(*account) error) error {
 	return s.change(func(d *document) error {
 		a := d.find(user)
 		if a == nil {
-			return noUser(user)
+			return d.noUser(user)
 		}
 		return apply(a)
 	})
@@ -289,7 +293,7 @@ func (s *Store) Delete(user string) error {
 		a := d.find(user)
 		switch {
 		case a == nil:
-			return noUser(user)
+			return d.noUser(user)
 		case a.Role == grammar.Admin && !a.LDAP && d.admins() == 1:
 			return fmt.Errorf("user %s is the last administrator and cannot be deleted; add another one first, who is no LDAP user", user)
 		}
@@ -361,7 +365,7 @@ func (s *Store) RemoveHost(user, host string) error {
 	return s.edit(user, func(a *account) error {
 		i := slices.Index(a.Hosts, host)
 		if i < 0 {
-			return fmt.Errorf("%.64q is not an allowed host of user %s; user info %s lists them", host, user, user)
+			return fmt.Errorf("%.64q is not an allowed host of user %s; it has %s", host, user, grammar.Few(a.Hosts))
 		}
 		a.Hosts = slices.Delete(a.Hosts, i, i+1)
 		return nil

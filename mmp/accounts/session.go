@@ -10,7 +10,7 @@ import (
 	"rotunda/mmp/shell"
 )
 
-// Sessions by the network of all accounts together, whatever max_sessions says: each holds buffers of up to 2 MiB, one by
+// Sessions by SSH and SFTP of all accounts together, whatever max_sessions says: each holds buffers of up to 2 MiB, one by
 // SFTP up to 8 MiB more, and the process may take 512 MiB.
 const (
 	maxNetworkSessions = 100
@@ -52,7 +52,10 @@ func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) 
 		}
 	}
 	limit := s.doc.Rules["max_sessions"]
-	if limit > 0 && kind == shell.ConsoleSession {
+	switch {
+	case kind == shell.PagesSession:
+		limit = 0
+	case limit > 0 && kind == shell.ConsoleSession:
 		limit = 1
 	}
 	own, network, transfers := 0, 0, 0
@@ -60,7 +63,7 @@ func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) 
 		if o.User == login.User && o.Kind == kind {
 			own++
 		}
-		if o.Kind != shell.ConsoleSession {
+		if o.Kind == shell.SSHSession || o.Kind == shell.SFTPSession {
 			network++
 		}
 		if o.Kind == shell.SFTPSession {
@@ -72,7 +75,7 @@ func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) 
 			login.Source))
 		return nil, fmt.Errorf("there are already %d %s sessions of this user (user rule max_sessions)", own, kind)
 	}
-	if kind != shell.ConsoleSession && network >= maxNetworkSessions {
+	if (kind == shell.SSHSession || kind == shell.SFTPSession) && network >= maxNetworkSessions {
 		s.event(syslog.LOG_WARNING, fmt.Sprintf("%d sessions are open, one more from %s is refused", network, login.Source))
 		return nil, fmt.Errorf("there are already %d sessions", network)
 	}
@@ -111,8 +114,9 @@ func (s *Store) Sessions() []Session {
 func (s *Store) Evict(user string) (int, error) {
 	s.mu.Lock()
 	if s.doc.find(user) == nil {
+		err := s.doc.noUser(user)
 		s.mu.Unlock()
-		return 0, noUser(user)
+		return 0, err
 	}
 	ends := s.takeSessions(user)
 	s.mu.Unlock()

@@ -129,8 +129,13 @@ const attempts = 5
 // what the lines before it have left.
 func (d Deps) change(c *grammar.Call, edit func(*config.Document) error) error {
 	if j := jointOf(c); j != nil {
-		return j.change(c, edit)
+		return mayBeThere(c, j.change(c, edit))
 	}
+	return mayBeThere(c, d.changeRunning(c, edit))
+}
+
+// changeRunning is a change that is in force when it returns.
+func (d Deps) changeRunning(c *grammar.Call, edit func(*config.Document) error) error {
 	for range attempts {
 		running, err := d.Machine.Config(c.Context)
 		if err != nil {
@@ -221,18 +226,6 @@ func table(c *grammar.Call, indent string, rows [][]string) {
 		}
 		c.Printf("%s%s\n", indent, strings.TrimRight(line.String(), " "))
 	}
-}
-
-// thereAre joins the names of what there is, for a message about one that is missing. Of many the first will do.
-func thereAre(names []string) string {
-	const most = 8
-	switch {
-	case len(names) == 0:
-		return "none"
-	case len(names) > most:
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
 }
 
 // printable keeps text that programs wrote, such as a crash trace, from steering the terminal.

@@ -49,10 +49,15 @@ func (d Deps) dnsCommands() []grammar.Command {
 					if err != nil {
 						return err
 					}
-					if canonical := recordText(r); !slices.Contains(s.Records, canonical) {
-						s.Records = append(s.Records, canonical)
+					switch was := sameRecord(s.Records, r); {
+					case was == "":
+						s.Records = append(s.Records, recordText(r))
+						return nil
+					case was == recordText(r):
+						return isThere("%s is answered already", was)
+					default:
+						return fmt.Errorf("%s is answered already, not %s: use dns del rr first", was, recordText(r))
 					}
-					return nil
 				})
 			},
 		},
@@ -71,15 +76,17 @@ func (d Deps) dnsCommands() []grammar.Command {
 					if err != nil {
 						return err
 					}
-					canonical := recordText(r)
-					i := slices.Index(s.Anchors, canonical)
+					// How long it may be kept means nothing for an anchor.
+					was := sameRecord(s.Anchors, r)
 					switch {
-					case c.Has("del") && i < 0:
-						return fmt.Errorf("there is no such trust anchor; dns shows those that there are")
+					case c.Has("del") && was == "":
+						return fmt.Errorf("there is no such trust anchor; there are %s", listOf(s.Anchors, recordName))
 					case c.Has("del"):
-						s.Anchors = slices.Delete(s.Anchors, i, i+1)
-					case i < 0:
-						s.Anchors = append(s.Anchors, canonical)
+						s.Anchors = slices.DeleteFunc(slices.Clone(s.Anchors), func(text string) bool { return text == was })
+					case was != "":
+						return isThere("%s is trusted already", recordName(was))
+					default:
+						s.Anchors = append(s.Anchors, recordText(r))
 					}
 					return nil
 				})
@@ -101,6 +108,40 @@ func (d Deps) dnsCommands() []grammar.Command {
 // recordText is a record on one line.
 func recordText(r dns.RR) string { return strings.Join(strings.Fields(r.String()), " ") }
 
+// sameRecord returns the one of a list that is the record but for how long it may be kept, "" if there is none.
+func sameRecord(list []string, r dns.RR) string {
+	// Its text has digests in capitals, whatever was typed.
+	if again, err := dns.NewRR(recordText(r)); err == nil && again != nil {
+		r = again
+	}
+	for _, text := range list {
+		// Reading all of a long list would take its time.
+		if !strings.HasPrefix(text, r.Header().Name) {
+			continue
+		}
+		if o, err := dns.NewRR(text); err == nil && o != nil && dns.IsDuplicate(o, r) {
+			return text
+		}
+	}
+	return ""
+}
+
+// recordName is enough of a record to find it: its owner, its type, and of a key its tag.
+func recordName(text string) string {
+	r, err := dns.NewRR(text)
+	if err != nil || r == nil {
+		return text
+	}
+	name := r.Header().Name + " " + dns.TypeToString[r.Header().Rrtype]
+	switch k := r.(type) {
+	case *dns.DS:
+		return fmt.Sprintf("%s %d", name, k.KeyTag)
+	case *dns.DNSKEY:
+		return fmt.Sprintf("%s %d", name, k.KeyTag())
+	}
+	return name
+}
+
 func (d Deps) changeDNS(c *grammar.Call, edit func(*config.DNS) error) error {
 	return d.change(c, func(doc *config.Document) error { return edit(&doc.DNS) })
 }
@@ -117,9 +158,10 @@ func (d Deps) addZone(c *grammar.Call) error {
 			s.Zones = append(s.Zones, config.ForwardZone{Domain: domain, Servers: []netip.Addr{server}})
 			return nil
 		}
-		if !slices.Contains(s.Zones[i].Servers, server) {
-			s.Zones[i].Servers = append(s.Zones[i].Servers, server)
+		if slices.Contains(s.Zones[i].Servers, server) {
+			return isThere("forward zone %s has the server %s already", domain, server)
 		}
+		s.Zones[i].Servers = append(s.Zones[i].Servers, server)
 		return nil
 	})
 }
@@ -133,11 +175,11 @@ func (d Deps) deleteZone(c *grammar.Call) error {
 		server := c.Addr("server")
 		i := slices.IndexFunc(s.Zones, func(z config.ForwardZone) bool { return z.Domain == domain })
 		if i < 0 {
-			return fmt.Errorf("there is no forward zone %s; dns shows those that there are", domain)
+			return fmt.Errorf("there is no forward zone %s; there are %s", domain, listOf(s.Zones, func(z config.ForwardZone) string { return z.Domain }))
 		}
 		n := slices.Index(s.Zones[i].Servers, server)
 		if n < 0 {
-			return fmt.Errorf("forward zone %s has no server %s; dns shows those that it has", domain, server)
+			return fmt.Errorf("forward zone %s has no server %s; it has %s", domain, server, listOf(s.Zones[i].Servers, netip.Addr.String))
 		}
 		if s.Zones[i].Servers = slices.Delete(s.Zones[i].Servers, n, n+1); len(s.Zones[i].Servers) == 0 {
 			s.Zones = slices.Delete(s.Zones, i, i+1)
@@ -154,7 +196,7 @@ func (d Deps) deleteRecord(c *grammar.Call) error {
 			return err == nil && r.Header().Name == owner && r.Header().Rrtype == kind
 		})
 		if len(left) == len(s.Records) {
-			return fmt.Errorf("there is no %s record of %s; dns shows those that there are", c.Arg("type"), owner)
+			return fmt.Errorf("there is no %s record of %s; there are %s", c.Arg("type"), owner, listOf(s.Records, recordName))
 		}
 		s.Records = left
 		return nil

@@ -105,7 +105,7 @@ func (d Deps) firewallCommands() []grammar.Command {
 			Syntax: "firewall <interface> (allow|deny) <port:service> [from <sender>]", Roles: admins, Joins: true,
 			Help: "Add a rule that lets in or keeps out what comes for a port",
 			Detail: fmt.Sprintf("For example firewall a allow ssh from 192.0.2.0/24, or firewall a deny 80/tcp. Rules are asked in the order in which they were added, and the first that "+
-				"fits decides; up to %d for an interface. Answers to what this machine has asked, ping, neighbour discovery and DHCP always pass. ", config.MaxFirewallRules) + minutes,
+				"fits decides, so that one that could never be asked is refused; up to %d for an interface. Answers to what this machine has asked, ping, neighbour discovery and DHCP always pass. ", config.MaxFirewallRules) + minutes,
 			Run: d.addRule,
 		},
 		{
@@ -116,7 +116,7 @@ func (d Deps) firewallCommands() []grammar.Command {
 				return d.changeFirewall(c, func(f *config.Firewall) error {
 					i := slices.IndexFunc(f.Rules, func(r config.FirewallRule) bool { return r.Tag == c.Int("tag") })
 					if i < 0 {
-						return fmt.Errorf("interface %s has no rule %d; firewall %[1]s shows those that there are", c.Arg("interface"), c.Int("tag"))
+						return fmt.Errorf("interface %s has no rule %d; it has %s", c.Arg("interface"), c.Int("tag"), listOf(f.Rules, func(r config.FirewallRule) string { return strconv.Itoa(r.Tag) }))
 					}
 					f.Rules = slices.Delete(f.Rules, i, i+1)
 					return nil
@@ -183,17 +183,31 @@ func (d Deps) addRule(c *grammar.Call) error {
 			return err
 		}
 	}
-	return d.changeFirewall(c, func(f *config.Firewall) error {
-		for _, r := range f.Rules {
-			rule.Tag = r.Tag
-			if r == rule {
-				return fmt.Errorf("rule %d says this already", r.Tag)
-			}
+	note := ""
+	err = d.changeFirewall(c, func(f *config.Firewall) error {
+		note = ""
+		decides := slices.IndexFunc(f.Rules, func(r config.FirewallRule) bool { return r.Covers(rule) })
+		same := slices.IndexFunc(f.Rules, func(r config.FirewallRule) bool {
+			r.Tag = rule.Tag
+			return r == rule
+		})
+		switch {
+		case decides >= 0 && f.Rules[decides].Allow != rule.Allow:
+			r := f.Rules[decides]
+			return fmt.Errorf("rule %d, %s, comes before and fits all that %s would: use firewall %s delete %[1]d first", r.Tag, ruleText(r), ruleText(rule), c.Arg("interface"))
+		case same >= 0:
+			return isThere("rule %d says this already", f.Rules[same].Tag)
+		case decides >= 0:
+			note = fmt.Sprintf("Note: rule %d, %s, says this already of more\n", f.Rules[decides].Tag, ruleText(f.Rules[decides]))
 		}
 		rule.Tag = f.NextTag()
 		f.Rules = append(f.Rules, rule)
 		return nil
 	})
+	if err == nil {
+		c.Printf("%s", note)
+	}
+	return err
 }
 
 func (d Deps) showFirewall(c *grammar.Call) error {

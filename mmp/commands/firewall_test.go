@@ -21,9 +21,9 @@ func TestAFirewallIsBuiltRuleByRule(t *testing.T) {
 	d.prints("", "firewall a allow 443/tcp")
 	d.prints("", "firewall a deny any/udp from 2001:db8::/32")
 	d.prints("", "firewall a enable")
-	d.fails("rule 3 says this already", "firewall a allow https/tcp")
+	d.prints("rule 3 says this already\n", "firewall a allow https/tcp")
 	d.prints("", "firewall a delete 1")
-	d.fails("interface a has no rule 1; firewall a shows those that there are", "firewall a delete 1")
+	d.fails("interface a has no rule 1; it has 0, 2, 3, 4", "firewall a delete 1")
 	d.prints("", "firewall a allow 161 from 192.0.2.9")
 	d.prints(`Interface : a
 Enabled : true
@@ -46,6 +46,26 @@ Tag   Rule
 	d.fails("the protocol is tcp or udp", "firewall a allow 22/sctp")
 	d.fails("use 192.0.2.0/24, or 192.0.2.7 for one host", "firewall a allow 22 from 192.0.2.7/24")
 	d.fails("an IPv4 or IPv6 address", "firewall a allow 22 from example.com")
+}
+
+// A rule behind one that fits all that it fits would never be asked.
+func TestARuleThatWouldNeverBeAskedIsRefused(t *testing.T) {
+	d := newDesk(t)
+	d.prints("", "firewall a allow 22")
+	d.fails("rule 0, allow 22, comes before and fits all that drop 22 would: use firewall a delete 0 first", "firewall a deny 22")
+	d.fails("rule 0, allow 22,", "firewall a deny ssh/tcp from 192.0.2.0/24")
+	d.prints("", "firewall a deny any from 192.0.2.0/24")
+	d.fails("rule 1, drop any from 192.0.2.0/24, comes before", "firewall a allow 443 from 192.0.2.7")
+	// What is wider, or only overlaps, is asked for the rest.
+	d.prints("", "firewall a allow 443 from 192.0.0.0/16")
+	d.prints("", "firewall a deny any/tcp")
+	d.prints("", "firewall a allow 443/udp")
+	d.prints("", "firewall b deny 22")
+	// The same verdict for less changes nothing until the other rule is gone.
+	d.prints("Note: rule 0, allow 22, says this already of more\n", "firewall a allow 22/tcp")
+	d.prints("rule 5 says this already\n", "firewall a allow 22/tcp")
+	d.prints("", "firewall a delete 0")
+	d.fails("rule 3, drop any/tcp, comes before", "firewall a allow 22/tcp")
 }
 
 const warning = "\nIt is taken back in 2 minutes unless you log in anew and run: firewall confirm\n"

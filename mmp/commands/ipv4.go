@@ -27,7 +27,11 @@ func (d Deps) ipv4Commands() []grammar.Command {
 				"different subnets. It takes effect at once: a session over the old address ends.",
 			Run: func(c *grammar.Call) error {
 				return d.changeIPv4(c, func(i *config.IPv4) error {
+					was := *i
 					i.Address, i.Gateway, i.DHCP = c.Prefix("address"), c.Addr("gateway"), false
+					if i.Address == was.Address && i.Gateway == was.Gateway && !was.DHCP {
+						return isThere("interface %s has the address %s already", c.Arg("interface"), i.Address)
+					}
 					return nil
 				})
 			},
@@ -111,25 +115,16 @@ func (d Deps) changeRoute(c *grammar.Call) error {
 		at := slices.Index(i.Routes, route)
 		switch {
 		case c.Has("add") && at >= 0:
-			return fmt.Errorf("interface %s has the route %s already", c.Arg("interface"), route)
+			return isThere("interface %s has the route %s already", c.Arg("interface"), route)
 		case c.Has("add"):
 			i.Routes = append(i.Routes, route)
 		case at < 0:
-			return fmt.Errorf("interface %s has no route %s; it has %s", c.Arg("interface"), route, listOf(i.Routes))
+			return fmt.Errorf("interface %s has no route %s; it has %s", c.Arg("interface"), route, listOf(i.Routes, netip.Prefix.String))
 		default:
 			i.Routes = slices.Delete(i.Routes, at, at+1)
 		}
 		return nil
 	})
-}
-
-// listOf joins values for a message.
-func listOf[V fmt.Stringer](values []V) string {
-	words := make([]string, len(values))
-	for n, v := range values {
-		words[n] = v.String()
-	}
-	return thereAre(words)
 }
 
 // row prints one line of "ipv4 configuration": a label padded to 16 columns behind four blanks, as scripts expect.

@@ -45,8 +45,16 @@ func (d Deps) ipv6Commands() []grammar.Command {
 			Detail: fmt.Sprintf("For example ipv6 a add 2001:db8::10/64; up to %d for an interface.", config.MaxIPv6Addresses),
 			Run: func(c *grammar.Call) error {
 				return d.changeIPv6(c, func(i *config.IPv6) error {
-					i.Addresses = append(i.Addresses, c.Prefix("address"))
-					return nil
+					address, name := c.Prefix("address"), c.Arg("interface")
+					at := slices.IndexFunc(i.Addresses, func(p netip.Prefix) bool { return p.Addr() == address.Addr() })
+					switch {
+					case at < 0:
+						i.Addresses = append(i.Addresses, address)
+						return nil
+					case i.Addresses[at] == address:
+						return isThere("interface %s has the address %s already", name, address)
+					}
+					return fmt.Errorf("interface %s has %s, which cannot be %s too: use ipv6 %[1]s del %[2]s first", name, i.Addresses[at], address)
 				})
 			},
 		},
@@ -101,7 +109,7 @@ func (d Deps) deleteIPv6(c *grammar.Call) error {
 			return p.Addr() == address && (bits < 0 || p.Bits() == bits)
 		})
 		if at < 0 {
-			return fmt.Errorf("interface %s has no static address %s; it has %s", c.Arg("interface"), c.Arg("address"), listOf(i.Addresses))
+			return fmt.Errorf("interface %s has no static address %s; it has %s", c.Arg("interface"), c.Arg("address"), listOf(i.Addresses, netip.Prefix.String))
 		}
 		i.Addresses = slices.Delete(i.Addresses, at, at+1)
 		return nil
@@ -114,11 +122,11 @@ func (d Deps) changeRouter(c *grammar.Call) error {
 		at := slices.Index(i.Routers, router)
 		switch {
 		case c.Has("add") && at >= 0:
-			return fmt.Errorf("interface %s has the router %s already", c.Arg("interface"), router)
+			return isThere("interface %s has the router %s already", c.Arg("interface"), router)
 		case c.Has("add"):
 			i.Routers = append(i.Routers, router)
 		case at < 0:
-			return fmt.Errorf("interface %s has no router %s; it has %s", c.Arg("interface"), router, listOf(i.Routers))
+			return fmt.Errorf("interface %s has no router %s; it has %s", c.Arg("interface"), router, listOf(i.Routers, netip.Addr.String))
 		default:
 			i.Routers = slices.Delete(i.Routers, at, at+1)
 		}

@@ -42,7 +42,11 @@ func (d Deps) noticeCommands() []grammar.Command {
 					if strings.TrimSpace(text) == "" {
 						return fmt.Errorf("the message is empty, nothing was changed; use %s del to have none", n.name)
 					}
-					return d.Notices.Put(person(c.Caller), n.name, []byte(text+"\n"), true)
+					text += "\n"
+					if was, err := d.readStored(n.name); err == nil && string(was) == text {
+						return mayBeThere(c, isThere("this is the %s already", n.name))
+					}
+					return d.Notices.Put(person(c.Caller), n.name, []byte(text), true)
 				},
 			},
 			grammar.Command{

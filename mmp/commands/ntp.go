@@ -40,8 +40,10 @@ func (d Deps) ntpCommands() []grammar.Command {
 						s.Key = c.Int("key")
 					}
 					if i := slices.IndexFunc(n.Servers, sameServer(s.Host)); i >= 0 {
-						n.Servers[i] = s
-						return nil
+						if was := n.Servers[i]; was.Key != s.Key {
+							return fmt.Errorf("NTP server %s is there already %s, not %s: use ntp server del %[1]s first", was.Host, keyed(was), keyed(s))
+						}
+						return isThere("NTP server %s is there already", n.Servers[i].Host)
 					}
 					n.Servers = append(n.Servers, s)
 					return nil
@@ -55,7 +57,7 @@ func (d Deps) ntpCommands() []grammar.Command {
 				return d.changeNTP(c, func(n *config.NTP) error {
 					i := slices.IndexFunc(n.Servers, sameServer(c.Arg("host")))
 					if i < 0 {
-						return fmt.Errorf("there is no NTP server %s; ntp server list shows those that there are", c.Arg("host"))
+						return fmt.Errorf("there is no NTP server %s; there are %s", c.Arg("host"), listOf(n.Servers, func(s config.NTPServer) string { return s.Host }))
 					}
 					n.Servers = slices.Delete(n.Servers, i, i+1)
 					return nil
@@ -105,6 +107,14 @@ func (d Deps) ntpCommands() []grammar.Command {
 
 func sameServer(host string) func(config.NTPServer) bool {
 	return func(s config.NTPServer) bool { return strings.EqualFold(s.Host, host) }
+}
+
+// keyed says by which key the answers of a server are signed.
+func keyed(s config.NTPServer) string {
+	if s.Key == 0 {
+		return "without a key"
+	}
+	return fmt.Sprintf("with key %d", s.Key)
 }
 
 func (d Deps) changeNTP(c *grammar.Call, edit func(*config.NTP) error) error {

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -58,9 +59,10 @@ func (d Deps) snmpCommands() []grammar.Command {
 			Run: func(c *grammar.Call) error {
 				one := config.SNMPCommunity{Name: c.Arg("name"), From: snmpFrom(c.Arg("from"))}
 				return d.changeSNMP(c, func(s *config.SNMP) error {
-					if !slices.Contains(s.Communities, one) {
-						s.Communities = append(s.Communities, one)
+					if slices.Contains(s.Communities, one) {
+						return isThere("this community is let in already")
 					}
+					s.Communities = append(s.Communities, one)
 					return nil
 				})
 			},
@@ -71,13 +73,13 @@ func (d Deps) snmpCommands() []grammar.Command {
 			Detail: "Without a network the community is removed for all of them.",
 			Run: func(c *grammar.Call) error {
 				return d.changeSNMP(c, func(s *config.SNMP) error {
-					before := len(s.Communities)
-					s.Communities = slices.DeleteFunc(s.Communities, func(o config.SNMPCommunity) bool {
+					left := slices.DeleteFunc(slices.Clone(s.Communities), func(o config.SNMPCommunity) bool {
 						return o.Name == c.Arg("name") && (!c.Has("from") || o.From == snmpFrom(c.Arg("from")))
 					})
-					if len(s.Communities) == before {
-						return errors.New("there is no such community; snmp shows those that there are")
+					if len(left) == len(s.Communities) {
+						return fmt.Errorf("there is no such community; there are %s", listOf(s.Communities, func(o config.SNMPCommunity) string { return o.Name + " from " + communityFrom(o) }))
 					}
+					s.Communities = left
 					return nil
 				})
 			},
@@ -108,7 +110,7 @@ func (d Deps) snmpCommands() []grammar.Command {
 				return d.changeSNMP(c, func(s *config.SNMP) error {
 					i := slices.IndexFunc(s.Users, func(o config.SNMPUser) bool { return o.Name == c.Arg("name") })
 					if i < 0 {
-						return fmt.Errorf("there is no SNMP user %s; snmp shows those that there are", c.Arg("name"))
+						return fmt.Errorf("there is no SNMP user %s; there are %s", c.Arg("name"), listOf(s.Users, func(o config.SNMPUser) string { return o.Name }))
 					}
 					s.Users = slices.Delete(s.Users, i, i+1)
 					return nil
@@ -202,10 +204,6 @@ var engineForm = []byte{0x80, 0x00, 0x1f, 0x88, 0x05}
 func (d Deps) addSNMPUser(c *grammar.Call, password string) error {
 	auth, _ := usm.AuthByName(c.Arg("auth"))
 	return d.changeSNMP(c, func(s *config.SNMP) error {
-		name := c.Arg("name")
-		if slices.ContainsFunc(s.Users, func(o config.SNMPUser) bool { return o.Name == name }) {
-			return fmt.Errorf("there is an SNMP user %s already: use snmp user del first", name)
-		}
 		if len(s.Engine) == 0 {
 			s.Engine = make([]byte, config.SNMPEngineSize)
 			_, _ = rand.Read(s.Engine)
@@ -215,8 +213,20 @@ func (d Deps) addSNMPUser(c *grammar.Call, password string) error {
 		if err != nil {
 			return err
 		}
-		s.Users = append(s.Users, config.SNMPUser{Name: name, Auth: auth.Name, Privacy: c.Arg("privacy"), Key: key})
-		return nil
+		one := config.SNMPUser{Name: c.Arg("name"), Auth: auth.Name, Privacy: c.Arg("privacy"), Key: key}
+		i := slices.IndexFunc(s.Users, func(o config.SNMPUser) bool { return o.Name == one.Name })
+		if i < 0 {
+			s.Users = append(s.Users, one)
+			return nil
+		}
+		was := s.Users[i]
+		switch {
+		case was.Auth != one.Auth || was.Privacy != one.Privacy:
+			return fmt.Errorf("there is an SNMP user %s already by %s %s, not %s %s: use snmp user del %[1]s first", one.Name, was.Auth, was.Privacy, one.Auth, one.Privacy)
+		case subtle.ConstantTimeCompare(was.Key, one.Key) == 0:
+			return fmt.Errorf("there is an SNMP user %s already with another password: use snmp user del %[1]s first", one.Name)
+		}
+		return isThere("SNMP user %s is there already", one.Name)
 	})
 }
 
@@ -232,6 +242,8 @@ func (d Deps) changeTrap(c *grammar.Call, enable, inform bool) error {
 				s.Traps = append(s.Traps, one)
 			case s.Traps[i].Inform != inform:
 				return fmt.Errorf("%s is told by %s with this community, not by %s: use snmp trap disable with it first", one.Host, trapWay(s.Traps[i]), trapWay(one))
+			default:
+				return isThere("%s is told already by %s", one.Host, trapWay(one))
 			}
 			return nil
 		}
@@ -240,15 +252,19 @@ func (d Deps) changeTrap(c *grammar.Call, enable, inform bool) error {
 			return strings.EqualFold(t.Host, one.Host) && (all || t.Community == one.Community) && (t.Inform || !inform)
 		})
 		if len(left) == len(s.Traps) {
-			var told []string
-			for _, t := range s.Traps {
-				told = append(told, t.Host+" by "+trapWay(t))
-			}
-			return fmt.Errorf("%s is not told that way; there are %s", one.Host, thereAre(told))
+			return fmt.Errorf("%s is not told that way; there are %s", one.Host, listOf(s.Traps, func(t config.SNMPTrap) string { return t.Host + " by " + trapWay(t) }))
 		}
 		s.Traps = left
 		return nil
 	})
+}
+
+// communityFrom is from where a community may be used.
+func communityFrom(o config.SNMPCommunity) string {
+	if !o.From.IsValid() {
+		return "anywhere"
+	}
+	return o.From.String()
 }
 
 // trapWay is how somebody is told.
@@ -299,11 +315,7 @@ func (d Deps) showSNMP(c *grammar.Call) error {
 	if len(s.Communities) > 0 {
 		rows := [][]string{{"COMMUNITY", "FROM"}}
 		for _, one := range s.Communities {
-			from := "anywhere"
-			if one.From.IsValid() {
-				from = one.From.String()
-			}
-			rows = append(rows, []string{community(one.Name), from})
+			rows = append(rows, []string{community(one.Name), communityFrom(one)})
 		}
 		table(c, "", rows)
 	}

@@ -21,11 +21,11 @@ func TestMonitoringSystemsAreLetInAndTold(t *testing.T) {
 	d.prints("SNMP         : disabled\n", "snmp")
 	d.prints("Warning: nobody may ask yet: use snmp community add or snmp user add\n", "snmp enable")
 	d.prints("", "snmp community add watchers 192.0.2.0/24")
-	d.prints("", "snmp community add watchers 192.0.2.0/24")
+	d.prints("this community is let in already\n", "snmp community add watchers 192.0.2.0/24")
 	d.prints("", "snmp community add watchers 2001:db8::7")
 	d.prints("", "snmp community add everybody")
 	d.fails("the network is 192.0.2.0/24", "snmp community add watchers 192.0.2.7/24")
-	d.fails("there is no such community; snmp shows those that there are", "snmp community del nobody")
+	d.fails("there is no such community; there are watchers from 192.0.2.0/24, watchers from 2001:db8::7/128, everybody from anywhere", "snmp community del nobody")
 	d.prints(`SNMP         : enabled
 COMMUNITY  FROM
 watchers   192.0.2.0/24
@@ -38,7 +38,7 @@ everybody  anywhere
 	d.fails("SNMP traps for nms.example.com need a community or, for SNMPv3, a user: use snmp user add first", "snmp trap enable nms.example.com")
 	d.fails("a password of SNMP has 8 to 128 characters", "snmp user add monitor short SHA AES")
 	d.prints("", "snmp user add monitor s3cret-enough SHA AES")
-	d.fails("there is an SNMP user monitor already: use snmp user del first", "snmp user add monitor other-password MD5 DES")
+	d.fails("there is an SNMP user monitor already by SHA AES, not MD5 DES: use snmp user del monitor first", "snmp user add monitor other-password MD5 DES")
 	d.prints("", "snmp user add second SHA256 AES", "typed-password", "typed-password")
 	d.fails("the two passwords are not the same, nothing was changed", "snmp user add third SHA256 AES", "typed-password", "typed-passwort")
 	s := &d.machine.config.Document.SNMP
@@ -87,7 +87,7 @@ nms.example.com  v2c trap    told       12    0
 	d.prints("", "snmp trap disable nms.example.com")
 	d.prints("", "snmp inform disable 192.0.2.9 told")
 	d.prints("", "snmp user del monitor")
-	d.fails("there is no SNMP user monitor; snmp shows those that there are", "snmp user del monitor")
+	d.fails("there is no SNMP user monitor; there are second", "snmp user del monitor")
 	if len(s.Traps)+len(s.Users) == 0 {
 		t.Error("want an old document to stay as it is")
 	}

@@ -185,9 +185,11 @@ func serverHost(c *grammar.Call) string { return c.Arg("host") + c.Arg("serverna
 func addServer(c *grammar.Call, list func(*config.Syslog) *[]config.SyslogServer) func(*config.Syslog) error {
 	return func(s *config.Syslog) error {
 		one := config.ParseSyslogServer(serverHost(c), c.Int("port"))
-		if l := list(s); !slices.ContainsFunc(*l, one.Same) {
-			*l = append(*l, one)
+		l := list(s)
+		if slices.ContainsFunc(*l, one.Same) {
+			return isThere("%s is sent the log already, at port %d", one.Name(), one.ReachedAt())
 		}
+		*l = append(*l, one)
 		return nil
 	}
 }
@@ -205,7 +207,7 @@ func delServer(c *grammar.Call, kind string, list func(*config.Syslog) *[]config
 		}
 		switch len(found) {
 		case 0:
-			return fmt.Errorf("there is no %s server %s; syslog shows those that there are", kind, serverHost(c))
+			return fmt.Errorf("there is no %s server %s; there are %s", kind, serverHost(c), listOf(*l, config.SyslogServer.Name))
 		case 1:
 			*l = slices.Delete(*l, found[0], found[0]+1)
 			return nil

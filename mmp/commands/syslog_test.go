@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,7 @@ import (
 )
 
 // as types a line in a role and returns what is printed and the error.
-func (d *desk) as(role grammar.Role, line string) (string, error) {
+func (d *desk) as(role grammar.Role, line string, answers ...string) (string, error) {
 	d.t.Helper()
 	kinds, commands := All(d.deps)
 	tree, err := grammar.NewTree(kinds, commands)
@@ -40,7 +41,7 @@ func (d *desk) as(role grammar.Role, line string) (string, error) {
 		return "", err
 	}
 	var out bytes.Buffer
-	err = match.Command.Run(match.Call(d.ctx, &grammar.Caller{User: string(role), Role: role, Source: "192.0.2.8:50022"}, &out))
+	err = match.Command.Run(match.Call(d.ctx, &grammar.Caller{User: string(role), Role: role, Source: "192.0.2.7:50022", Local: netip.MustParseAddr("192.168.80.151"), Terminal: &script{answers: answers}}, &out))
 	return out.String(), err
 }
 
@@ -52,12 +53,12 @@ func TestTheLogGoesToTheServersThatTheAdministratorNames(t *testing.T) {
 	d.prints("Warning: there is no server yet: use syslog server add <host>\n", "syslog enable")
 	d.prints("", "syslog disable")
 	d.prints("", "syslog server add syslog01.example.com 514")
-	d.prints("", "syslog server add syslog01.example.com")
+	d.prints("syslog01.example.com is sent the log already, at port 514\n", "syslog server add syslog01.example.com")
 	d.prints("", "syslog server add 192.168.3.4 1514")
 	d.prints("", "syslog server add SYSLOG01.example.com 10514")
 	d.fails("there is more than one syslog server syslog01.example.com: say which port", "syslog server del syslog01.example.com")
 	d.prints("", "syslog server del syslog01.example.com 10514")
-	d.fails("there is no syslog server other.example.com; syslog shows those that there are", "syslog server del other.example.com")
+	d.fails("there is no syslog server other.example.com; there are syslog01.example.com, 192.168.3.4", "syslog server del other.example.com")
 	d.fails("syslog server tls:logs.example.com needs certificates to trust: use tls syslog trust <bundle> first", "syslog server add tls:logs.example.com")
 	d.fails(`wrong word "tls:"; want a host name or an address, with tls: before it for TLS`, "syslog server add tls:")
 	d.prints("", "syslog enable")

@@ -87,6 +87,8 @@ func newFullDesk(t *testing.T) *desk {
 	}{{"core.key", key}, {"core.cer", certificate}, {"root.cer", certificate}, {"cmsedge-fullchain.cer", certificate}} {
 		files.add(f.name, f.content)
 	}
+	files.add("ntp.keys", []byte("7 SHA1 0123456789abcdef0123456789abcdef01234567\n"))
+	d.deps.Notices = board{files.shelf}
 	store, err := accounts.Open(accounts.Config{
 		Disk: powercut.New(), Log: func(syslog.Priority, string, string) {}, Cost: accounts.Cost{MemoryKiB: 8, Passes: 1, Lanes: 1},
 		Clock: fixedClock{d.machine.clock}, Zone: func() *time.Location { return time.UTC }, Files: files.shelf,

@@ -102,7 +102,15 @@ func (d Deps) turnCommands() []grammar.Command {
 		{
 			Syntax: "turn delete public-ip", Roles: admins,
 			Help: "Forget the public address",
-			Run:  set(func(_ *grammar.Call, t *config.TURN) { t.PublicIP = netip.Addr{} }),
+			Run: func(c *grammar.Call) error {
+				return d.changeTURN(c, func(t *config.TURN) error {
+					if !t.PublicIP.IsValid() {
+						return errors.New("there is no public address")
+					}
+					t.PublicIP = netip.Addr{}
+					return nil
+				})
+			},
 		},
 		{
 			Syntax: "turn highcapacity-mode (enable|disable)", Roles: admins,

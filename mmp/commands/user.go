@@ -3,6 +3,7 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -261,7 +262,7 @@ func newPassword(c *grammar.Call) (string, error) {
 func addUser(c *grammar.Call, store *accounts.Store) error {
 	name, role := c.Arg("username"), grammar.Role(c.Arg("role"))
 	if c.Has("ldap") {
-		return addLDAPUser(c, store, name, role)
+		return mayBeThere(c, addLDAPUser(c, store, name, role))
 	}
 	if err := store.CheckNewUser(name, role); err != nil {
 		return err
@@ -281,6 +282,9 @@ func addUser(c *grammar.Call, store *accounts.Store) error {
 }
 
 func addLDAPUser(c *grammar.Call, store *accounts.Store, name string, role grammar.Role) error {
+	if was, err := store.Info(name); err == nil && was.LDAP && was.Role == role {
+		return isThere("user %s is there already with role %s, of the directory", name, role)
+	}
 	if err := store.AddLDAP(name, role); err != nil {
 		return err
 	}
@@ -337,6 +341,9 @@ func changeHosts(c *grammar.Call, store *accounts.Store) error {
 	user, host := c.Arg("username"), c.Arg("hostname")
 	change := store.RemoveHost
 	if c.Has("add") {
+		if info, err := store.Info(user); err == nil && slices.Contains(info.Hosts, host) {
+			return mayBeThere(c, isThere("user %s may log in from %s already", user, host))
+		}
 		change = store.AllowHost
 	}
 	if err := change(user, host); err != nil {

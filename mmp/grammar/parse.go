@@ -181,6 +181,18 @@ func expected(set []state) string {
 	return strings.Join(parts, ", or ")
 }
 
+// Few joins names for an error line that says what there is. Of many the first will do.
+func Few(names []string) string {
+	const most = 8
+	switch {
+	case len(names) == 0:
+		return "none"
+	case len(names) > most:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
 // closest returns the word of the list that a typing mistake or two away from word, "" if there is none.
 func closest(word string, list []string) string {
 	// A longer word is not worth its quadratic cost, and no word of a command has more letters.
