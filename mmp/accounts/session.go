@@ -36,6 +36,8 @@ type openSession struct {
 	evict func()
 }
 
+var errGone = errors.New("the account is no longer there")
+
 // Begin implements [shell.Accounts].
 func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) (func(), error) {
 	s.mu.Lock()
@@ -43,7 +45,7 @@ func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) 
 	if login.Role != Recovery {
 		a := s.doc.find(login.User)
 		if a == nil || !a.Added.Equal(login.Added) {
-			return nil, errors.New("the account is no longer there")
+			return nil, errGone
 		}
 		// A connection may have been kept open since a time at which a login was allowed.
 		if reason := a.barred(s.doc.Rules, kind == shell.ConsoleSession, s.cfg.Clock.Now().In(s.cfg.Zone())); reason != "" {

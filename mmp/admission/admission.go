@@ -6,12 +6,17 @@
 // days, allowed hosts, and a password that has to be changed first. What the far end is told never says which of them it
 // was, except for the last, which only somebody who knows the password learns. The log has the reason.
 //
-// While the shell restarts, which takes about a second, nobody is admitted: [Client.Check] returns [ErrUnavailable].
+// A service that keeps people signed in tells the shell of each session ([Client.Keep]): the session is listed as one of the account, and
+// ends when an administrator ends it or the account is deleted, as one by SSH does.
+//
+// While the shell restarts, which takes about a second, nobody is admitted: [Client.Check] returns [ErrUnavailable]. It knows no session
+// then, and takes those that services keep on telling of.
 package admission
 
 import (
 	"errors"
 	"net/netip"
+	"time"
 )
 
 // SocketPath is where the shell answers on the appliance.
@@ -37,7 +42,17 @@ type Account struct {
 	Role string `json:"role"`
 }
 
-// What [Client.Check] returns when nobody is admitted.
+// Session is one that a service keeps for somebody who was admitted.
+type Session struct {
+	// ID is the service's name for it, which nobody can guess.
+	ID   string `json:"id"`
+	User string `json:"user"`
+	// Account is what [Client.Keep] returned for this session before, zero the first time: another account of the same name does not keep it.
+	Account time.Time      `json:"account,omitzero"`
+	Source  netip.AddrPort `json:"source"`
+}
+
+// What [Client.Check] and [Client.Keep] return when nobody is admitted.
 var (
 	// ErrRefused: the name or the password is wrong, or the account may not be used from there or now.
 	ErrRefused = errors.New("wrong user name or password")
@@ -45,6 +60,8 @@ var (
 	ErrPassword = errors.New("the password has to be changed first: log in to the management shell by SSH")
 	// ErrCertificate: the certificate is nobody's here, not valid, or revoked.
 	ErrCertificate = errors.New("this certificate does not open an account here")
+	// ErrEnded: an administrator has ended the session, or the account is not there any more.
+	ErrEnded = errors.New("the session was ended")
 	// ErrUnavailable: nobody answers.
 	ErrUnavailable = errors.New("logins cannot be checked at the moment: try again in a few seconds")
 )

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"rotunda/init/callers"
 	"rotunda/mmp/grammar"
@@ -24,6 +25,10 @@ type book struct {
 	mu    sync.Mutex
 	from  []shell.Source
 	notes int
+	// failed is what logins have behind them.
+	failed int
+	// open counts sessions.
+	open int
 }
 
 func (b *book) CheckPassword(_ context.Context, user, password string, from shell.Source) (*shell.Login, error) {
@@ -36,7 +41,7 @@ func (b *book) CheckPassword(_ context.Context, user, password string, from shel
 	case user != "scripts" && user != "fresh" || password != "right":
 		return nil, fmt.Errorf("%w: because", shell.ErrRefused)
 	}
-	l := &shell.Login{User: user, Role: grammar.API, Source: from}
+	l := &shell.Login{User: user, Role: grammar.API, Source: from, FailedLogins: b.failed}
 	if user == "fresh" {
 		l.MustChange = "Password has expired"
 	}
@@ -52,6 +57,21 @@ func (b *book) CheckCard(_ context.Context, chain [][]byte, from shell.Source) (
 		return nil, fmt.Errorf("%w: because", shell.ErrRefused)
 	}
 	return &shell.Login{User: "scripts", Role: grammar.API, Source: from, Means: "certificate 1 of CN=scripts"}, nil
+}
+
+func (b *book) Standing(user string, _ time.Time) (*shell.Login, error) {
+	return &shell.Login{User: user}, nil
+}
+
+func (b *book) Begin(*shell.Login, shell.SessionKind, func()) (func(), error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open++
+	return sync.OnceFunc(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.open--
+	}), nil
 }
 
 func (b *book) LoggedIn(*shell.Login) {
@@ -136,8 +156,37 @@ func TestALoginIsNotedOnceInAWhile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if b.notes != 4 {
-		t.Errorf("want one note for each place, service and means, 4, got %d", b.notes)
+	if b.notes != 5 {
+		t.Errorf("want one note for each place and means of a script, and one for each person at the pages, 5, got %d", b.notes)
+	}
+	// What the lock-out counts ends with a login.
+	b.failed = 9
+	if _, err := c.Check(t.Context(), Question{User: "scripts", Password: "right", Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "API"}); err != nil || b.notes != 6 {
+		t.Errorf("a login after some that failed: want it noted, got %d notes, %v", b.notes, err)
+	}
+}
+
+func TestSessionsOfAServiceAreBounded(t *testing.T) {
+	c, b, _ := serve(t, me)
+	from := netip.MustParseAddrPort("192.0.2.7:1")
+	for i := range maxKept {
+		if _, err := c.Keep(t.Context(), Session{ID: fmt.Sprint(i), User: "scripts", Source: from}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Keep(t.Context(), Session{ID: "one more", User: "scripts", Source: from}); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("one more: want %v, got %v", ErrUnavailable, err)
+	}
+	if _, err := c.Keep(t.Context(), Session{ID: "7", User: "fresh", Source: from}); !errors.Is(err, ErrEnded) {
+		t.Errorf("somebody else's session: want %v, got %v", ErrEnded, err)
+	}
+	if err := c.Leave(t.Context(), "7"); err != nil || b.open != maxKept-1 {
+		t.Errorf("after one has left: want %d sessions, got %d, %v", maxKept-1, b.open, err)
+	}
+	for _, s := range []Session{{User: "scripts", Source: from}, {ID: "x", User: "scripts"}} {
+		if _, err := c.Keep(t.Context(), s); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%+v: want %v, got %v", s, ErrUnavailable, err)
+		}
 	}
 }
 

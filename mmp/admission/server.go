@@ -22,8 +22,8 @@ const (
 	maxBody = 64 << 10
 	// connectionsEach bounds the connections of a service: it asks one at a time for each login under way.
 	connectionsEach = 64
-	// Scripts log in anew with every request. A login is noted in the log and in the account once in every noteEvery, and
-	// maxNoted logins are remembered for that.
+	// Scripts log in anew with every request of the API. Such a login is noted in the log and in the account once in every noteEvery, unless
+	// others failed before it, and maxNoted logins are remembered for that.
 	noteEvery = 10 * time.Minute
 	maxNoted  = 4096
 )
@@ -33,6 +33,9 @@ type Accounts interface {
 	CheckPassword(ctx context.Context, user, password string, from shell.Source) (*shell.Login, error)
 	CheckCard(ctx context.Context, chain [][]byte, from shell.Source) (*shell.Login, error)
 	LoggedIn(login *shell.Login)
+	// Standing is the login of an account that was made at a time, or of any of the name for the zero time.
+	Standing(user string, added time.Time) (*shell.Login, error)
+	Begin(login *shell.Login, kind shell.SessionKind, evict func()) (end func(), err error)
 }
 
 // Server answers services.
@@ -44,17 +47,21 @@ type Server struct {
 
 	mu    sync.Mutex
 	noted map[notedLogin]time.Time
+	kept  kept
 }
 
 type notedLogin struct {
-	user, service, means string
-	from                 netip.Addr
+	user, means string
+	from        netip.Addr
 }
 
 // Serve answers until the context ends. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /check", s.check)
+	defer s.kept.close()
+	question(mux, s, "POST /check", s.check)
+	question(mux, s, "POST /keep", s.keep)
+	question(mux, s, "POST /leave", s.leave)
 	if err := callers.Serve(ctx, l, connectionsEach, &http.Server{
 		Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
 	}); err != nil {
@@ -63,22 +70,30 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-func (s *Server) check(w http.ResponseWriter, r *http.Request) {
-	if uid, ok := callers.User(r.Context()); !ok || !s.Services[uid] {
-		s.Log(syslog.LOG_WARNING, "cli", fmt.Sprintf("user %d of this machine asked about a login and may not", uid))
-		http.Error(w, "only services may ask", http.StatusForbidden)
-		return
-	}
-	var q Question
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err == nil {
-		err = json.Unmarshal(b, &q)
-	}
-	if err == nil && !q.Source.IsValid() {
-		err = errors.New("no source")
-	}
-	if err != nil {
-		http.Error(w, "question: "+err.Error(), http.StatusBadRequest)
+// question serves one kind of question, which services alone may ask.
+func question[Q Question | Session](mux *http.ServeMux, s *Server, pattern string, f func(http.ResponseWriter, *http.Request, Q)) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if uid, ok := callers.User(r.Context()); !ok || !s.Services[uid] {
+			s.Log(syslog.LOG_WARNING, "cli", fmt.Sprintf("user %d of this machine asked about a login and may not", uid))
+			http.Error(w, "only services may ask", http.StatusForbidden)
+			return
+		}
+		var q Q
+		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err == nil {
+			err = json.Unmarshal(b, &q)
+		}
+		if err != nil {
+			http.Error(w, "question: "+err.Error(), http.StatusBadRequest)
+			return
+		}
+		f(w, r, q)
+	})
+}
+
+func (s *Server) check(w http.ResponseWriter, r *http.Request, q Question) {
+	if !q.Source.IsValid() {
+		http.Error(w, "question: no source", http.StatusBadRequest)
 		return
 	}
 	a, reason, err := s.admit(r.Context(), q)
@@ -118,7 +133,7 @@ func (s *Server) admit(ctx context.Context, q Question) (a Account, reason strin
 	if login.MustChange != "" {
 		return Account{}, password, nil
 	}
-	if s.note(notedLogin{login.User, q.Service, login.Means, source.Addr()}, time.Now()) {
+	if q.Service != shell.APIService || s.note(notedLogin{login.User, login.Means, source.Addr()}, time.Now()) || login.FailedLogins > 0 {
 		s.Accounts.LoggedIn(login)
 	}
 	return Account{User: login.User, Role: string(login.Role)}, "", nil

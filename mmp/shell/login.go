@@ -74,6 +74,8 @@ const (
 	SSHSession     SessionKind = "ssh"
 	SFTPSession    SessionKind = "sftp"
 	ConsoleSession SessionKind = "console"
+	// PagesSession is one of the Web Admin, which bounds their number itself.
+	PagesSession SessionKind = "pages"
 )
 
 // ErrRefused is every reason not to let somebody in that the person must not be told apart: unknown user, wrong

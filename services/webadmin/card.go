@@ -77,7 +77,7 @@ func (s *Server) signInByCard(w http.ResponseWriter, r *http.Request) {
 	}
 	user, roles, err := s.options.Cards.CheckCard(r.Context(), ders, r.RemoteAddr)
 	if err != nil {
-		s.options.Audit("login by a certificate refused, source " + address(r))
+		s.options.Audit("login by a certificate refused, source " + peer(r))
 		p.Error = upper(err.Error()) + "."
 		s.renderLogin(w, r, http.StatusUnauthorized, p)
 		return

@@ -110,7 +110,7 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	}
 	roles, err := s.options.Accounts.Check(r.Context(), user, password, r.RemoteAddr)
 	if err != nil {
-		s.options.Audit("login for metrics refused, source " + address(r))
+		s.options.Audit("login for metrics refused, source " + peer(r))
 		w.Header().Set("WWW-Authenticate", `Basic realm="metrics", charset="UTF-8"`)
 		http.Error(w, err.Error(), http.StatusUnauthorized)
 		return

@@ -120,7 +120,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	p := loginPage{User: strings.TrimSpace(r.PostForm.Get("user")), Next: within(r.PostForm.Get("next")), Carried: carry(r.PostForm, carriedPrefix, carriedPrefix)}
 	if s.cards().Strict {
-		s.options.Audit("login by a password refused, source " + address(r) + ": cac is strict")
+		s.options.Audit("login by a password refused, source " + peer(r) + ": cac is strict")
 		p.Error = "Passwords are not taken here: sign in by your card."
 		s.renderLogin(w, r, http.StatusForbidden, p)
 		return
@@ -131,7 +131,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.renderLogin(w, r, http.StatusBadRequest, p)
 		return
 	}
-	source := address(r)
+	source := peer(r)
 	select {
 	case s.logins <- struct{}{}:
 		defer func() { <-s.logins }()
@@ -153,7 +153,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 
 // admit begins the session of somebody who has shown who they are. card is the certificate that has shown it, nothing for a password.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, p loginPage, user string, roles []string, card [sha256.Size]byte) {
-	source := address(r)
+	source := peer(r)
 	in := &session{roles: roles}
 	if !in.has(roleAdmin, roleAppAdmin, roleAudit) {
 		s.options.Audit(fmt.Sprintf("login of user %q refused, source %s: its role has no pages", user, source))
@@ -161,10 +161,10 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, p loginPage, user
 		s.renderLogin(w, r, http.StatusForbidden, p)
 		return
 	}
-	in = s.sessions.begin(w, user, roles, source, card)
+	in = s.sessions.begin(r.Context(), w, user, roles, source, card)
 	s.options.Audit(fmt.Sprintf("login of user %q, source %s", user, source))
 	if kept := carry(r.PostForm, carriedPrefix, ""); len(kept) > 0 && p.Next != "" {
-		v := &visit{Server: s, w: w, r: r, session: in, who: caller{in.user, source}}
+		v := &visit{Server: s, w: w, r: r, session: in, who: caller{in.user, address(r)}}
 		v.show("resume", "Send what you typed?", resumePage{p.Next, kept})
 		return
 	}

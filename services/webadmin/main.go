@@ -31,7 +31,7 @@ const (
 	// lookEvery is how often the addresses of the interface are looked at: DHCP may give others.
 	lookEvery = 2 * time.Second
 	// sweepEvery is how often sessions are looked at that nobody uses.
-	sweepEvery = time.Minute
+	sweepEvery = admission.KeepEvery
 	// watchdogEvery is a sixth of the limit that PID 1 sets.
 	watchdogEvery = 5 * time.Second
 )
@@ -53,9 +53,11 @@ func Main(args []string) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	var accounts Accounts = shell{admission.NewClient(*admits)}
+	client := admission.NewClient(*admits)
+	var accounts Accounts = shell{client}
+	var keeper Keeper = client
 	if name, password, ok := strings.Cut(*only, ":"); ok {
-		accounts = developer{name, password}
+		accounts, keeper = developer{name, password}, nil
 	} else if *only != "" {
 		return errors.New("-developer: want name:password")
 	}
@@ -64,7 +66,7 @@ func Main(args []string) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	return serve(ctx, service{settings: *file, loopback: *loopback, metrics: *count, redirectPort: 80, options: Options{Socket: *socket, Logs: *logs,
-		Accounts: accounts, Log: slog.New(&lines{}), Audit: audit, Cards: shell{admission.NewClient(*admits)}, Gatherer: *gatherer}}, hangup)
+		Accounts: accounts, Keeper: keeper, Log: slog.New(&lines{}), Audit: audit, Cards: shell{client}, Gatherer: *gatherer}}, hangup)
 }
 
 // service is what serve needs.
@@ -172,6 +174,7 @@ func serve(ctx context.Context, v service, reread <-chan os.Signal) error {
 			logger.Info("settings read anew")
 		case <-sweep.C:
 			web.sessions.sweep()
+			web.sessions.keepAll(ctx)
 			continue
 		case <-tick.C:
 		}

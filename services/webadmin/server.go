@@ -31,6 +31,8 @@ type Options struct {
 	// Cards says whose certificates are; CardPolicy whether that counts now. Without both, passwords are all there is.
 	Cards      Cards
 	CardPolicy func() config.Cards
+	// Keeper is told of sessions; nil keeps them until their limits.
+	Keeper Keeper
 	// Socket is the Call Bridge's.
 	Socket string
 	// Logs is the folder of the machine's log.
@@ -105,7 +107,7 @@ func New(o Options) *Server {
 		s.options.Accounts = countingAccounts{o.Accounts, &s.figures}
 	}
 	s.api = newProxy(transport, o.Log)
-	s.sessions = newSessions(o.Now, func(ended *session, why string) {
+	s.sessions = newSessions(o.Now, o.Keeper, func(ended *session, why string) {
 		o.Audit(fmt.Sprintf("session of user %q from %s ended: %s", ended.user, ended.source, why))
 	})
 	s.style = s.embed("style.css", "text/css; charset=utf-8")
@@ -208,6 +210,14 @@ func address(r *http.Request) string {
 		return "unknown"
 	}
 	return host
+}
+
+// peer is the far end's address with its port, for the audit log.
+func peer(r *http.Request) string {
+	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()).String()
+	}
+	return address(r)
 }
 
 // routes are the pages.

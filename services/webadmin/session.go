@@ -1,14 +1,20 @@
 package webadmin
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
+	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
+
+	"rotunda/mmp/admission"
 )
 
 const (
@@ -26,8 +32,9 @@ const (
 type session struct {
 	user   string
 	roles  []string
-	source string
+	source string // address and port of the login
 	token  string // against forged requests
+	id     string // for the shell
 	made   time.Time
 	// card is the hash of the certificate that the session belongs to: it ends for a browser that no longer shows it, as when the card
 	// was pulled. Nothing for a session by a password.
@@ -36,6 +43,8 @@ type session struct {
 	mu     sync.Mutex
 	used   time.Time
 	notice string
+	// account is what the shell said of it.
+	account time.Time
 }
 
 // has says whether the account has one of the roles.
@@ -62,15 +71,23 @@ func (s *session) told() string {
 // sessions are all of them, by a hash of their cookie: what reads this memory cannot sign in by it.
 type sessions struct {
 	now func() time.Time
-	// ended is called for a session that a limit ended.
+	// keeper may be nil.
+	keeper Keeper
+	// ended is called for a session that a limit or an administrator ended.
 	ended func(s *session, why string)
 
 	mu   sync.Mutex
 	list map[[sha256.Size]byte]*session
 }
 
-func newSessions(now func() time.Time, ended func(*session, string)) *sessions {
-	return &sessions{now: now, ended: ended, list: map[[sha256.Size]byte]*session{}}
+// Keeper lists sessions as those of an account, and ends them for it: [admission.Client], the shell.
+type Keeper interface {
+	Keep(ctx context.Context, s admission.Session) (account time.Time, err error)
+	Leave(ctx context.Context, id string) error
+}
+
+func newSessions(now func() time.Time, keeper Keeper, ended func(*session, string)) *sessions {
+	return &sessions{now: now, keeper: keeper, ended: ended, list: map[[sha256.Size]byte]*session{}}
 }
 
 func secret() string {
@@ -80,9 +97,9 @@ func secret() string {
 }
 
 // begin makes a session and sets its cookie.
-func (t *sessions) begin(w http.ResponseWriter, user string, roles []string, source string, card [sha256.Size]byte) *session {
+func (t *sessions) begin(ctx context.Context, w http.ResponseWriter, user string, roles []string, source string, card [sha256.Size]byte) *session {
 	now := t.now()
-	s := &session{user: user, roles: roles, source: source, token: secret(), made: now, used: now, card: card}
+	s := &session{user: user, roles: roles, source: source, token: secret(), id: secret(), made: now, used: now, card: card}
 	key := secret()
 	t.mu.Lock()
 	t.expire(now)
@@ -90,6 +107,8 @@ func (t *sessions) begin(w http.ResponseWriter, user string, roles []string, sou
 	t.makeRoom(maxSessions, func(*session) bool { return true })
 	t.list[sha256.Sum256([]byte(key))] = s
 	t.mu.Unlock()
+	// Whoever was deleted since the password was checked hears of it with the next page.
+	_ = t.keep(ctx, s)
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: key, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	return s
 }
@@ -131,18 +150,60 @@ func (t *sessions) of(r *http.Request, background bool) *session {
 	}
 	now := t.now()
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.expire(now)
 	s := t.list[sha256.Sum256([]byte(cookie.Value))]
-	if s != nil && s.card != [sha256.Size]byte{} && s.card != cardOf(r) {
+	t.mu.Unlock()
+	if s == nil || s.card != [sha256.Size]byte{} && s.card != cardOf(r) || !t.keep(r.Context(), s) {
 		return nil
 	}
-	if s != nil && !background {
+	if !background {
 		s.mu.Lock()
 		s.used = now
 		s.mu.Unlock()
 	}
 	return s
+}
+
+// keepTimeout is how long a page waits for the shell, which answers in a millisecond.
+const keepTimeout = 5 * time.Second
+
+// keep tells the shell of a session and says whether it goes on. A shell that does not answer has deleted nobody meanwhile.
+func (t *sessions) keep(ctx context.Context, s *session) bool {
+	if t.keeper == nil {
+		return true
+	}
+	from, err := netip.ParseAddrPort(s.source)
+	if err != nil {
+		return true // a test without a network
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	s.mu.Lock()
+	account := s.account
+	s.mu.Unlock()
+	account, err = t.keeper.Keep(ctx, admission.Session{ID: s.id, User: s.user, Account: account, Source: from})
+	if errors.Is(err, admission.ErrEnded) {
+		t.drop(s)
+		return false
+	}
+	if err == nil {
+		s.mu.Lock()
+		s.account = account
+		s.mu.Unlock()
+	}
+	return true
+}
+
+// drop ends a session whose account wants it to end.
+func (t *sessions) drop(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, o := range t.list {
+		if o == s {
+			delete(t.list, key)
+			t.ended(s, "an administrator ended it, or deleted its account")
+		}
+	}
 }
 
 // expire ends what has reached a limit. The caller holds mu.
@@ -165,9 +226,17 @@ func (t *sessions) expire(now time.Time) {
 // end signs one out.
 func (t *sessions) end(w http.ResponseWriter, r *http.Request) {
 	if cookie, err := r.Cookie(sessionCookie); err == nil {
+		key := sha256.Sum256([]byte(cookie.Value))
 		t.mu.Lock()
-		delete(t.list, sha256.Sum256([]byte(cookie.Value)))
+		s := t.list[key]
+		delete(t.list, key)
 		t.mu.Unlock()
+		if s != nil && t.keeper != nil {
+			ctx, cancel := context.WithTimeout(r.Context(), keepTimeout)
+			defer cancel()
+			// One that it does not hear of, it forgets.
+			_ = t.keeper.Leave(ctx, s.id)
+		}
 	}
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
@@ -177,6 +246,18 @@ func (t *sessions) sweep() {
 	t.mu.Lock()
 	t.expire(t.now())
 	t.mu.Unlock()
+}
+
+// keepAll tells the shell of all sessions, used or not.
+func (t *sessions) keepAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	t.mu.Lock()
+	all := slices.Collect(maps.Values(t.list))
+	t.mu.Unlock()
+	for _, s := range all {
+		t.keep(ctx, s)
+	}
 }
 
 // genuine says whether a form carries the session's token.
