@@ -76,9 +76,9 @@ func parseDutyRule(part string) (dutyRule, error) {
 days:
 	for {
 		for _, d := range dutyDays {
-			if after, ok := strings.CutPrefix(rest, d.name); ok {
+			if len(rest) >= len(d.name) && strings.EqualFold(rest[:len(d.name)], d.name) {
 				r.days ^= d.bits
-				rest, found = after, true
+				rest, found = rest[len(d.name):], true
 				continue days
 			}
 		}

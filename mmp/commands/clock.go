@@ -42,6 +42,7 @@ func (d Deps) clockKinds() []grammar.Kind {
 				}
 				return nil
 			},
+			Spell:    grammar.Spelling(strings.Fields(zoneNames)...),
 			Complete: func(*grammar.Caller) []string { return strings.Fields(zoneNames) },
 		},
 		addressKind,

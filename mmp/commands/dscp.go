@@ -3,6 +3,7 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,13 +16,12 @@ func dscpKinds() []grammar.Kind {
 		{
 			Name: "traffic", Help: "a traffic type: " + strings.Join(config.TrafficTypes, ", "),
 			Check: func(word string) error {
-				for _, t := range config.TrafficTypes {
-					if t == word {
-						return nil
-					}
+				if !slices.Contains(config.TrafficTypes, word) {
+					return errNotOne
 				}
-				return errNotOne
+				return nil
 			},
+			Spell:    grammar.Spelling(config.TrafficTypes...),
 			Complete: func(*grammar.Caller) []string { return config.TrafficTypes },
 		},
 		{

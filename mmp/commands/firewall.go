@@ -23,6 +23,7 @@ func firewallKinds() []grammar.Kind {
 				_, _, err := parseService(word)
 				return err
 			},
+			Spell:    strings.ToLower,
 			Complete: func(*grammar.Caller) []string { return append(serviceNames(), anyPort) },
 		},
 		{

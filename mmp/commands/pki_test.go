@@ -335,7 +335,6 @@ func TestServicesSayWhatToDoWithFilesTheyCannotUse(t *testing.T) {
 func TestWrongWordsOfPKICommandsAreExplained(t *testing.T) {
 	d, _ := newCryptoDesk(t)
 	for line, part := range map[string]string{
-		"pki csr w cn:x":                                "it is written CN",
 		"pki csr w CN:x subjectAltName:-a":              "-a is no host name",
 		"pki csr w C:uk":                                "two capital letters",
 		"pki csr w CN:a CN:b":                           "CN is given twice",

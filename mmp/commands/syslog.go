@@ -165,14 +165,23 @@ func (d Deps) syslogKinds() []grammar.Kind {
 	}
 	const help = "a host name or an address, with tls: before it for TLS"
 	return []grammar.Kind{
-		{Name: "syslogserver", Help: help, Check: check},
-		{Name: "logserver", Help: help, Check: check, Complete: known(func(s config.Syslog) []config.SyslogServer { return s.Servers })},
-		{Name: "auditserver", Help: help, Check: check, Complete: known(func(s config.Syslog) []config.SyslogServer { return s.Audit })},
+		{Name: "syslogserver", Help: help, Check: check, Spell: spellServer},
+		{Name: "logserver", Help: help, Check: check, Spell: spellServer, Complete: known(func(s config.Syslog) []config.SyslogServer { return s.Servers })},
+		{Name: "auditserver", Help: help, Check: check, Spell: spellServer, Complete: known(func(s config.Syslog) []config.SyslogServer { return s.Audit })},
 		{Name: "logtime", Help: "a time in UTC, for example 2026-05-04 or 2026-05-04T13:30:00", Check: func(w string) error {
 			_, err := parseLogTime(w)
 			return err
 		}},
 	}
+}
+
+// spellServer brings the word for TLS into small letters; hosts stay as they are typed.
+func spellServer(word string) string {
+	const secure = "tls:"
+	if n := len(secure); len(word) >= n && strings.EqualFold(word[:n], secure) {
+		return secure + word[n:]
+	}
+	return word
 }
 
 func (d Deps) changeSyslog(c *grammar.Call, edit func(*config.Syslog) error) error {

@@ -7,6 +7,20 @@ import (
 	"rotunda/mmp/grammar"
 )
 
+func tlsKinds() []grammar.Kind {
+	return []grammar.Kind{{
+		Name: "ciphers", Help: "names of ciphers as OpenSSL has them, with colons between them",
+		Check: func(word string) error {
+			if word == "" {
+				return errNotOne
+			}
+			_, err := config.CipherSuites(word)
+			return err
+		},
+		Spell: strings.ToUpper,
+	}}
+}
+
 // tlsCommands are the commands that say how connections are secured (guide chapters 5.2 and 11.4, table 15).
 func (d Deps) tlsCommands() []grammar.Command {
 	choice := func(versions []string) string { return "<version:(" + strings.Join(versions, "|") + ")>" }
@@ -69,7 +83,7 @@ func (d Deps) tlsCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "tls (sip|ldap|rtmps|webadmin) ciphers (<list:word>|default)", Roles: cryptos,
+			Syntax: "tls (sip|ldap|rtmps|webadmin) ciphers (<list:ciphers>|default)", Roles: cryptos,
 			Help:   "Choose the ciphers of versions before 1.3, with colons between them",
 			Detail: "The names are those of OpenSSL: " + strings.Join(config.CipherNames(), ", ") + ".",
 			Run: func(c *grammar.Call) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"rotunda/init/config"
 	"rotunda/mmp/grammar"
@@ -20,6 +21,7 @@ func turnKinds() []grammar.Kind {
 			}
 			return errNotOne
 		},
+		Spell:    strings.ToLower,
 		Complete: func(*grammar.Caller) []string { return append(config.InterfaceNames[:4:4], config.Loopback) },
 	}}
 }

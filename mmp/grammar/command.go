@@ -37,7 +37,7 @@ var Roles = []Role{Admin, Crypto, Audit, AppAdmin, API}
 type Command struct {
 	// Syntax is the form, its words separated by blanks:
 	//
-	//	add                   the word itself
+	//	add                   the word itself, typed in any case
 	//	<host>                an argument; its name is also its kind
 	//	<gateway:ipv4>        an argument with a name of its own
 	//	<mtu:576..9000>       a whole number in a range; either end may be left out

@@ -30,7 +30,7 @@ func (t *Tree) Complete(caller *Caller, line string) (text string, candidates []
 				}
 			}
 			for _, w := range list {
-				if strings.HasPrefix(w, partial) && !slices.Contains(candidates, w) {
+				if a.begins(partial, w) && !slices.Contains(candidates, w) {
 					candidates = append(candidates, w)
 				}
 			}
@@ -47,7 +47,7 @@ func (t *Tree) Complete(caller *Caller, line string) (text string, candidates []
 	if len(candidates) == 1 {
 		return line[:s.start] + quote(common) + " ", nil
 	}
-	if common == partial {
+	if strings.EqualFold(common, partial) {
 		return line, candidates
 	}
 	if q := quote(common); q != common {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -87,6 +88,46 @@ func TestALineBecomesACommandWithItsArguments(t *testing.T) {
 		if d := cmp.Diff(c.rest, m.rest); d != "" {
 			t.Errorf("%q: rest, wanted -, got +:\n%s", c.line, d)
 		}
+	}
+}
+
+// A word of the syntax is the same in any case; what people name themselves is not.
+func TestWordsOfTheSyntaxAreTakenInAnyCase(t *testing.T) {
+	tree := testTree(t)
+	for _, c := range []struct {
+		line, audit string
+		args        map[string]string
+	}{
+		{"IPV4 A Enable", "IPV4 A Enable", map[string]string{"interface": "a", "enable": "enable"}},
+		{"User ADD Bob Crypto LDAP", "User ADD Bob Crypto LDAP", map[string]string{"username": "Bob", "role": "crypto", "ldap": "ldap"}},
+		{"TURN Listen B a", "TURN Listen B a", map[string]string{"interface": "b"}},
+		{"TURN Listen NONE", "TURN Listen NONE", map[string]string{}},
+		{"Turn Credentials Bob SeCret Realm", "Turn Credentials Bob ******** Realm", map[string]string{"user": "Bob", "password": "SeCret", "realm": "Realm"}},
+		{"TimeZone Europe/London", "TimeZone Europe/London", map[string]string{"zone": "Europe/London"}},
+	} {
+		m, err := tree.Parse(Admin, c.line)
+		if err != nil || !maps.Equal(m.args, c.args) || m.Audit != c.audit {
+			t.Errorf("%s: wanted %v and %q, got %+v, %v", c.line, c.args, c.audit, m, err)
+		}
+	}
+	if m, _ := tree.Parse(Admin, "TURN Listen B a"); !slices.Equal(m.rest, []string{"b", "a"}) {
+		t.Errorf("wanted interfaces as they are called, got %q", m.rest)
+	}
+	caller := &Caller{Role: Admin}
+	for line, want := range map[string]string{"IPV4 A EN": "IPV4 A enable ", "USER add x CR": "USER add x crypto ", "Help IPV4 B ro": "Help IPV4 B route "} {
+		if got, _ := tree.Complete(caller, line); got != want {
+			t.Errorf("Tab after %q: wanted %q, got %q", line, want, got)
+		}
+	}
+	if hints := tree.Next(caller, "IPV4 A EN"); len(hints) != 1 || hints[0].Text != "enable" {
+		t.Errorf("wanted enable, got %v", hints)
+	}
+	var out strings.Builder
+	if err := tree.Help(&out, Admin, []string{"TIMEZONE", "List"}); err != nil || !strings.Contains(out.String(), "timezone list") {
+		t.Errorf("wanted help for it, got %v\n%s", err, out.String())
+	}
+	if _, err := tree.Parse(Admin, "TimZone"); err == nil || !strings.HasPrefix(err.Error(), `Unknown command "TimZone"; did you mean "timezone"?`) {
+		t.Errorf("wanted the nearest command named, got %v", err)
 	}
 }
 

@@ -20,7 +20,7 @@ const endHint = "<return>"
 
 // follow leads the words through the tree. After "help" the words are those of the command that is asked about.
 func (t *Tree) follow(role Role, words []string) []state {
-	if len(words) > 0 && words[0] == "help" && len(t.prefixed("help")) > 0 {
+	if len(words) > 0 && strings.EqualFold(words[0], "help") && len(t.prefixed("help")) > 0 {
 		words = words[1:]
 	}
 	set := visible(closure(t.begin()), role)
@@ -57,12 +57,12 @@ func (t *Tree) Next(caller *Caller, line string) []Hint {
 		for _, a := range st.form.steps[st.pos].alts {
 			switch {
 			case !a.isArg():
-				if strings.HasPrefix(a.literal, partial) {
+				if a.begins(partial, a.literal) {
 					add(a.literal, st.form.cmd.Help)
 				}
 			case a.isChoice():
 				for _, w := range a.kind.Complete(caller) {
-					if strings.HasPrefix(w, partial) {
+					if a.begins(partial, w) {
 						add(w, st.form.cmd.Help)
 					}
 				}
@@ -147,7 +147,7 @@ func (f *form) about(words []string) bool {
 		}
 		literal, argument := false, false
 		for _, a := range s.alts {
-			ok, _ := a.matches(words[i])
+			_, ok, _ := a.matches(words[i])
 			literal = literal || ok && !a.isArg()
 			argument = argument || ok && a.isArg() && a.kind.Check != nil
 		}
@@ -175,7 +175,7 @@ func (t *Tree) verbs(role Role) []string {
 }
 
 func (t *Tree) prefixed(verb string) []*form {
-	return slices.DeleteFunc(slices.Clone(t.forms), func(f *form) bool { return f.verb() != verb })
+	return slices.DeleteFunc(slices.Clone(t.forms), func(f *form) bool { return !strings.EqualFold(f.verb(), verb) })
 }
 
 func (t *Tree) visibleForms(role Role, verb string) []*form {

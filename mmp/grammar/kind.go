@@ -18,6 +18,9 @@ type Kind struct {
 	// Check returns nil if the word is one of the kind. Its error says what is wrong in a few words, or is empty text
 	// when Help says it all. A nil Check takes every word.
 	Check func(word string) error
+	// Spell returns the one spelling of a word that may be typed in any case, which Check and the command get; nil where case
+	// means something. See [Spelling].
+	Spell func(word string) string
 	// Complete lists values for tab completion; nil if there is nothing to list.
 	Complete func(*Caller) []string
 	// Secret keeps the word out of the audit line and out of the history.
@@ -32,11 +35,31 @@ func words(list ...string) func(*Caller) []string {
 	return func(*Caller) []string { return list }
 }
 
+// Spelling returns a [Kind.Spell] for words of a list, as the list has them.
+func Spelling(list ...string) func(string) string {
+	return func(word string) string {
+		for _, w := range list {
+			if strings.EqualFold(w, word) {
+				return w
+			}
+		}
+		return word
+	}
+}
+
+// spell is Spell, or nothing where the kind has none.
+func (k *Kind) spell(word string) string {
+	if k.Spell == nil {
+		return word
+	}
+	return k.Spell(word)
+}
+
 // Kinds are the kinds that every tree has. [NewTree] takes more, and takes a kind of the same name instead of one of
 // these, so that for example "file" can list the files there are.
 func Kinds() []Kind {
 	return []Kind{
-		{Name: "interface", Help: "an interface: a, b, c or d", Check: checkInterface, Complete: words("a", "b", "c", "d")},
+		{Name: "interface", Help: "an interface: a, b, c or d", Check: checkInterface, Spell: strings.ToLower, Complete: words("a", "b", "c", "d")},
 		{Name: "address", Help: "an IPv4 or IPv6 address, for example 192.0.2.1", Check: checkAddress(0)},
 		{Name: "ipv4", Help: "an IPv4 address, for example 192.0.2.1", Check: checkAddress(4)},
 		{Name: "ipv6", Help: "an IPv6 address, for example 2001:db8::1", Check: checkAddress(6)},
@@ -215,6 +238,7 @@ func choiceKind(text string) (k Kind, ok bool) {
 			}
 			return errKind
 		},
+		Spell:    Spelling(list...),
 		Complete: words(list...),
 	}, true
 }

@@ -193,7 +193,7 @@ func Few(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// closest returns the word of the list that a typing mistake or two away from word, "" if there is none.
+// closest returns the word of the list that is a typing mistake or two away from word, "" if there is none.
 func closest(word string, list []string) string {
 	// A longer word is not worth its quadratic cost, and no word of a command has more letters.
 	if len(word) > 40 {
@@ -201,7 +201,7 @@ func closest(word string, list []string) string {
 	}
 	best, limit := "", min(2, len(word)/2)
 	for _, w := range list {
-		if d := distance(word, w); d <= limit {
+		if d := distance(strings.ToLower(word), strings.ToLower(w)); d <= limit {
 			if d == 0 {
 				continue
 			}

@@ -11,7 +11,7 @@ func (t *Tree) Reference(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Commands of the management shell\n\n" +
 		"This page is made from the declarations of the commands; a test fails when the two differ.\n\n" +
-		"Words are typed as they stand, `<name>` is an argument, `(x|y)` one of several words, `[…]` may be left out,\n" +
+		"Words are typed as they stand, in any case; `<name>` is an argument, `(x|y)` one of several words, `[…]` may be left out,\n" +
 		"and `…` after an argument means that it may be given more than once. An argument with blanks goes in double\n" +
 		"quotes. A command without a list of roles may be run by every role.\n")
 	seen := map[string]bool{}

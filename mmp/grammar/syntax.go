@@ -21,16 +21,25 @@ func (a *atom) isArg() bool { return a.kind != nil }
 // isChoice is true for an argument that is one of a few words.
 func (a *atom) isChoice() bool { return a.isArg() && strings.HasPrefix(a.kind.Name, "(") }
 
-// matches reports whether the word fits; why is the kind's own objection.
-func (a *atom) matches(word string) (ok bool, why error) {
+// matches reports whether the word fits, and how it is spelt; why is the kind's own objection.
+func (a *atom) matches(word string) (value string, ok bool, why error) {
 	if !a.isArg() {
-		return a.literal == word, nil
+		return a.literal, strings.EqualFold(a.literal, word), nil
 	}
+	value = a.kind.spell(word)
 	if a.kind.Check == nil {
-		return true, nil
+		return value, true, nil
 	}
-	err := a.kind.Check(word)
-	return err == nil, err
+	err := a.kind.Check(value)
+	return value, err == nil, err
+}
+
+// begins reports whether a word that is typed so far may become the candidate.
+func (a *atom) begins(partial, candidate string) bool {
+	if a.isArg() && a.kind.Spell == nil {
+		return strings.HasPrefix(candidate, partial)
+	}
+	return len(partial) <= len(candidate) && strings.EqualFold(candidate[:len(partial)], partial)
 }
 
 // label is how help and completion name the atom.

@@ -3,12 +3,13 @@ package grammar
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Tree is all commands together. It is never changed once built.
 type Tree struct {
 	forms []*form
-	// byVerb has the forms that begin with a word, in the order of their declaration: most lines are of one of them, and need not be
+	// byVerb has the forms that begin with a word in lower case, in the order of their declaration: most lines are of one of them, and need not be
 	// compared with all.
 	byVerb map[string][]state
 }
@@ -38,7 +39,8 @@ func NewTree(kinds []Kind, commands []Command) (*Tree, error) {
 		}
 		seen[f.text] = true
 		t.forms = append(t.forms, f)
-		t.byVerb[f.verb()] = append(t.byVerb[f.verb()], state{form: f})
+		verb := strings.ToLower(f.verb())
+		t.byVerb[verb] = append(t.byVerb[verb], state{form: f})
 	}
 	return t, nil
 }
@@ -61,7 +63,7 @@ type binding struct {
 
 // begins is the state set before a first word: of the forms that begin with it, or of all if there are none.
 func (t *Tree) begins(word string) []state {
-	if set := t.byVerb[word]; set != nil {
+	if set := t.byVerb[strings.ToLower(word)]; set != nil {
 		return set
 	}
 	return t.begin()
@@ -101,7 +103,7 @@ func closure(set []state) []state {
 	return out
 }
 
-// advance takes one word. A literal anywhere wins over every argument. secret is true if the word is a secret in any
+// advance takes one word. A literal anywhere, in any case, wins over every argument. secret is true if the word is a secret in any
 // place that it may have; why is a kind's objection if nothing matches.
 func advance(set []state, word string) (next []state, secret bool, why error) {
 	var literal, argument []state
@@ -112,7 +114,7 @@ func advance(set []state, word string) (next []state, secret bool, why error) {
 		st := &s.form.steps[s.pos]
 		for i := range st.alts {
 			a := &st.alts[i]
-			ok, objection := a.matches(word)
+			value, ok, objection := a.matches(word)
 			if !ok {
 				if objection != nil && objection.Error() != "" && why == nil {
 					why = objection
@@ -121,7 +123,7 @@ func advance(set []state, word string) (next []state, secret bool, why error) {
 			}
 			n := state{form: s.form, pos: s.pos + 1, bound: s.bound}
 			if a.isArg() {
-				n.bound = &binding{name: a.name, value: word, many: st.many, before: s.bound}
+				n.bound = &binding{name: a.name, value: value, many: st.many, before: s.bound}
 				if st.many {
 					n.pos, n.started = s.pos, true
 				}
@@ -130,7 +132,7 @@ func advance(set []state, word string) (next []state, secret bool, why error) {
 				continue
 			}
 			if a.records {
-				n.bound = &binding{name: a.literal, value: word, before: s.bound}
+				n.bound = &binding{name: a.literal, value: value, before: s.bound}
 			}
 			literal = append(literal, n)
 		}

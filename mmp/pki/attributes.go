@@ -58,7 +58,7 @@ func ParseAttributes(words []string) (Attributes, error) {
 	var a Attributes
 	seen := map[string]bool{}
 	for _, w := range words {
-		name, _, _ := strings.Cut(w, ":")
+		name, _, _ := cutAttribute(w)
 		if seen[name] && name != "OU" && name != "subjectAltName" {
 			return a, fmt.Errorf("%s is given twice", Printable(name))
 		}
@@ -83,14 +83,19 @@ func ParseAttributes(words []string) (Attributes, error) {
 	return a, nil
 }
 
+// cutAttribute reads name:value. The name may be typed in any case, and comes back as [AttributeNames] has it.
+func cutAttribute(word string) (name, value string, ok bool) {
+	name, value, ok = strings.Cut(word, ":")
+	i := slices.IndexFunc(AttributeNames, func(n string) bool { return strings.EqualFold(n, name) })
+	if !ok || i < 0 {
+		return name, value, false
+	}
+	return AttributeNames[i], value, true
+}
+
 func (a *Attributes) set(word string) error {
-	name, value, ok := strings.Cut(word, ":")
-	if !ok || !slices.Contains(AttributeNames, name) {
-		for _, n := range AttributeNames {
-			if ok && strings.EqualFold(n, name) {
-				return fmt.Errorf("it is written %s", n)
-			}
-		}
+	name, value, ok := cutAttribute(word)
+	if !ok {
 		return fmt.Errorf("an attribute is a name, a colon and a value; the names are %s", strings.Join(AttributeNames, ", "))
 	}
 	if value == "" {
@@ -130,7 +135,7 @@ func (a *Attributes) set(word string) error {
 	case "subjectAltName":
 		return a.addNames(value)
 	case "key":
-		if !slices.Contains(KeyKinds, value) {
+		if value = strings.ToLower(value); !slices.Contains(KeyKinds, value) {
 			return fmt.Errorf("the kinds of keys are %s", strings.Join(KeyKinds, ", "))
 		}
 		a.Kind = value
@@ -141,7 +146,7 @@ func (a *Attributes) set(word string) error {
 		}
 		a.Days = n
 	case "CA":
-		if value != "true" && value != "false" {
+		if value = strings.ToLower(value); value != "true" && value != "false" {
 			return errors.New("true or false")
 		}
 		a.CA = value == "true"
