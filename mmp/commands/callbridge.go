@@ -162,6 +162,9 @@ func (d Deps) restartCallBridge(c *grammar.Call) error {
 	if err := d.Machine.Restart(c.Context, callBridgeService); err != nil {
 		return fmt.Errorf("FAILURE: %w", err)
 	}
+	if err := d.awaitService(c, callBridgeService); err != nil {
+		return err
+	}
 	c.Printf("SUCCESS: callbridge restarted\n")
 	return nil
 }

@@ -39,6 +39,8 @@ type machine struct {
 	config     control.Config
 	interfaces []control.Interface
 	health     control.Health
+	// states are those that the services have at the next questions, one after the other.
+	states [][]control.Service
 	// interfere is how many changes of somebody else come in between.
 	interfere int
 	applied   control.Applied
@@ -102,7 +104,12 @@ func (m *machine) Release(context.Context) (control.Release, error) {
 	return control.Release{Version: "0.1.0", Build: "abc123", Kernel: "6.1.0", Platform: "vm", Board: "Virtual machine", Hardware: "VMware, Inc. VMware7,1", Serial: "VMware-56 4d", SigningKey: "development", Trial: true}, nil
 }
 
-func (m *machine) Health(context.Context) (control.Health, error) { return m.health, nil }
+func (m *machine) Health(context.Context) (control.Health, error) {
+	if len(m.states) > 0 {
+		m.health.Services, m.states = m.states[0], m.states[1:]
+	}
+	return m.health, nil
+}
 
 func (m *machine) Filesystems(context.Context) ([]control.Filesystem, error) {
 	return []control.Filesystem{

@@ -127,7 +127,7 @@ func newFullDesk(t *testing.T) *desk {
 		Uptime: 26*time.Hour + 3*time.Minute, Memory: control.Memory{Total: 4 << 30, Available: 3 << 30, InitRSS: 12 << 20},
 		Media:    []control.MediaModule{{Number: 0, Workers: 3, Ready: 3}},
 		Alarms:   []control.Alarm{{ID: "syslog:log1.example.com", Text: "log1.example.com does not answer", Since: at.Add(-time.Minute)}},
-		Services: []control.Service{{Name: "mmp", State: "ready", PID: 212, Uptime: 26 * time.Hour, RSS: 30 << 20}, {Name: "turn", State: "backoff", Restarts: 2, LastExit: "exit status 1: no address"}},
+		Services: []control.Service{{Name: "mmp", State: "ready", PID: 212, Uptime: 26 * time.Hour, RSS: 30 << 20}, {Name: "snmp", State: "backoff", Restarts: 2, LastExit: "exit status 1: no address"}},
 		Startup:  []control.Step{{Name: "mounts", Duration: 12 * time.Millisecond}, {Name: "network", Duration: 340 * time.Millisecond, Error: "interface b has no link"}},
 	}
 	doc := d.machine.config.Document

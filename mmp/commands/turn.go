@@ -26,6 +26,8 @@ func turnKinds() []grammar.Kind {
 	}}
 }
 
+const turnService = "turn"
+
 // turnCommands are the commands of the TURN server (guide chapter 4.7).
 func (d Deps) turnCommands() []grammar.Command {
 	set := func(edit func(*grammar.Call, *config.TURN)) func(*grammar.Call) error {
@@ -185,6 +187,9 @@ func (d Deps) enableTURN(c *grammar.Call) error {
 	})
 	if err != nil {
 		return fmt.Errorf("FAILURE: %w", err)
+	}
+	if err := d.awaitService(c, turnService); err != nil {
+		return err
 	}
 	c.Printf("SUCCESS: TURN server enabled\n")
 	return nil

@@ -3,11 +3,9 @@ package commands
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"rotunda/init/config"
-	"rotunda/init/control"
 	"rotunda/mmp/grammar"
 )
 
@@ -147,6 +145,9 @@ func (d Deps) enableWebAdmin(c *grammar.Call) error {
 	if err != nil {
 		return fmt.Errorf("FAILURE: %w", err)
 	}
+	if err := d.awaitService(c, webAdminService); err != nil {
+		return err
+	}
 	c.Printf("SUCCESS: webadmin enabled\n")
 	return nil
 }
@@ -166,21 +167,11 @@ func (d Deps) restartWebAdmin(c *grammar.Call) error {
 	if err := d.Machine.Restart(c.Context, webAdminService); err != nil {
 		return fmt.Errorf("FAILURE: %w", err)
 	}
+	if err := d.awaitService(c, webAdminService); err != nil {
+		return err
+	}
 	c.Printf("SUCCESS: webadmin restarted\n")
 	return nil
-}
-
-// service is one of the machine's services, and false when it does not run at all.
-func (d Deps) service(c *grammar.Call, name string) (control.Service, bool, error) {
-	h, err := d.Machine.Health(c.Context)
-	if err != nil {
-		return control.Service{}, false, err
-	}
-	i := slices.IndexFunc(h.Services, func(s control.Service) bool { return s.Name == name })
-	if i < 0 {
-		return control.Service{}, false, nil
-	}
-	return h.Services[i], true, nil
 }
 
 func (d Deps) showWebAdmin(c *grammar.Call) error {

@@ -113,6 +113,34 @@ func TestTheStatusOfTheWebAdminSaysWhyItDoesNotRun(t *testing.T) {
 	d.prints("STATUS                  : webadmin running\n", "webadmin status")
 }
 
+func TestAServiceRunsWhenItsCommandHasSaidSo(t *testing.T) {
+	d := newDesk(t)
+	stored := shelf{}
+	stored["core.key"], stored["core.crt"] = pair(t)
+	d.deps.Stored = stored
+	d.prints("", "webadmin certs core.key core.crt")
+	d.prints("", "turn listen a")
+	d.prints("", "turn credentials user secret example.com")
+	const ready = "SUCCESS: TLS interface and port configured\nSUCCESS: Key and certificate pair match\n"
+	for _, x := range []struct{ line, service, says string }{
+		{"webadmin enable", "webadmin", ready + "SUCCESS: webadmin enabled\n"},
+		{"webadmin restart", "webadmin", ready + "SUCCESS: webadmin restarted\n"},
+		{"callbridge restart", "callbridge", "SUCCESS: callbridge restarted\n"},
+		{"turn enable", "turn", "SUCCESS: TURN server enabled\n"},
+	} {
+		d.machine.states = [][]control.Service{{{Name: "mmp", State: "ready"}, {Name: x.service, State: "starting"}}, {{Name: x.service, State: "ready"}}}
+		d.prints(x.says, x.line)
+		if n := len(d.machine.states); n != 0 {
+			t.Errorf("%s: it said so %d looks before the service was ready", x.line, n)
+		}
+	}
+	d.machine.states = [][]control.Service{{{Name: "webadmin", State: "starting"}}, {{Name: "webadmin", State: "backoff", LastExit: "exit status 1 (listen:\x1b[2J in use)"}}}
+	said, err := d.run("webadmin restart")
+	if want := "FAILURE: webadmin is enabled, but ends again: exit status 1 (listen:?[2J in use)"; said != ready || err == nil || err.Error() != want {
+		t.Errorf("a service that ends: wanted %q, then %q, got %q, then %v", ready, want, said, err)
+	}
+}
+
 func TestTheCallBridgeIsSetUpAsTheGuideSays(t *testing.T) {
 	d := newDesk(t)
 	stored := shelf{}
