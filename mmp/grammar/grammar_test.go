@@ -160,6 +160,18 @@ func TestAWrongLineIsNamedWithWhatWouldBeRight(t *testing.T) {
 	}
 }
 
+func TestADenialNamesTheRolesOfWhatWasTypedAlone(t *testing.T) {
+	run := func(*Call) error { return nil }
+	tree := testTree(t,
+		Command{Syntax: "turn", Help: "Show it", Roles: []Role{Admin}, Run: run},
+		Command{Syntax: "turn certs <key:word>", Help: "Choose its key", Roles: []Role{Admin, Crypto}, Run: run})
+	// turn certs is theirs; that does not let them run turn.
+	_, err := tree.Parse(Crypto, "turn")
+	if want := "turn: permission denied; it takes role admin"; err == nil || err.Error() != want {
+		t.Errorf("crypto types turn: wanted %q, got %v", want, err)
+	}
+}
+
 func TestACommandOfAnotherRoleIsDeniedAndInvisible(t *testing.T) {
 	tree := testTree(t)
 	for _, line := range []string{"user list", "user", "user add", "user nonsense", "user add bob api"} {

@@ -65,13 +65,13 @@ func (t *Tree) Parse(role Role, line string) (*Match, error) {
 		set = next
 	}
 	m.Audit = join(shown)
-	refused := false
+	var refused []state
 	for _, s := range set {
 		if s.pos != len(s.form.steps) {
 			continue
 		}
 		if !s.form.cmd.Allows(role) {
-			refused = true
+			refused = append(refused, s)
 			continue
 		}
 		m.Command = s.form.cmd
@@ -79,7 +79,10 @@ func (t *Tree) Parse(role Role, line string) (*Match, error) {
 		return m, nil
 	}
 	seen := visible(set, role)
-	if refused || len(seen) == 0 {
+	switch {
+	case len(refused) > 0:
+		return m, denied(refused, shown)
+	case len(seen) == 0:
 		return m, denied(set, shown)
 	}
 	return m, fmt.Errorf("%s: a word is missing; next is %s", clip(join(shown)), expected(seen))
