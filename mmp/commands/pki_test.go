@@ -199,16 +199,7 @@ func TestAKeyIsUnlockedInPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalECPrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	//lint:ignore SA1019 old programs write it
-	locked, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte("opensesame"), x509.PEMCipherAES256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.add("w.key", pem.EncodeToMemory(locked))
+	r.add("w.key", locked(t, k, "opensesame"))
 	d.fails("w.key has a pass phrase: use pki unlock w.key", "pki match w.key w.key")
 	d.fails("w.key: the pass phrase is wrong, or the file is damaged", "pki unlock w.key", "closed")
 	d.says("....\nKey file w.key has no pass phrase any more\n", "pki unlock w.key", "opensesame")
@@ -216,6 +207,21 @@ func TestAKeyIsUnlockedInPlace(t *testing.T) {
 	if found, err := pki.Read(r.shelf["w.key"]); err != nil || !pki.Same(found.Keys[0].Public(), k.Public()) {
 		t.Errorf("wanted the same key, got %v", err)
 	}
+}
+
+// locked is a key with a pass phrase.
+func locked(t *testing.T, k *ecdsa.PrivateKey, phrase string) []byte {
+	t.Helper()
+	der, err := x509.MarshalECPrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	//lint:ignore SA1019 old programs write it
+	block, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte(phrase), x509.PEMCipherAES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(block)
 }
 
 func TestPKCS12IsTakenApart(t *testing.T) {

@@ -31,6 +31,14 @@ import (
 // as types a line in a role and returns what is printed and the error.
 func (d *desk) as(role grammar.Role, line string, answers ...string) (string, error) {
 	d.t.Helper()
+	var out bytes.Buffer
+	err := d.typeInto(d.ctx, &out, role, line, answers...)
+	return out.String(), err
+}
+
+// typeInto is as with an output and a context of the caller's.
+func (d *desk) typeInto(ctx context.Context, out io.Writer, role grammar.Role, line string, answers ...string) error {
+	d.t.Helper()
 	kinds, commands := All(d.deps)
 	tree, err := grammar.NewTree(kinds, commands)
 	if err != nil {
@@ -38,11 +46,9 @@ func (d *desk) as(role grammar.Role, line string, answers ...string) (string, er
 	}
 	match, err := tree.Parse(role, line)
 	if err != nil {
-		return "", err
+		return err
 	}
-	var out bytes.Buffer
-	err = match.Command.Run(match.Call(d.ctx, &grammar.Caller{User: string(role), Role: role, Source: "192.0.2.7:50022", Local: netip.MustParseAddr("192.168.80.151"), Terminal: &script{answers: answers}}, &out))
-	return out.String(), err
+	return match.Command.Run(match.Call(ctx, &grammar.Caller{User: string(role), Role: role, Source: "192.0.2.7:50022", Local: netip.MustParseAddr("192.168.80.151"), Terminal: &script{answers: answers}}, out))
 }
 
 func TestTheLogGoesToTheServersThatTheAdministratorNames(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 func tlsKinds() []grammar.Kind {
 	return []grammar.Kind{{
-		Name: "ciphers", Help: "names of ciphers as OpenSSL has them, with colons between them",
+		Name: "ciphers", Help: "names of ciphers, for example ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256",
 		Check: func(word string) error {
 			if word == "" {
 				return errNotOne

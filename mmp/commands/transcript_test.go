@@ -1,71 +1,178 @@
 package commands
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"log/syslog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+	"software.sslmate.com/src/go-pkcs12"
+
 	"rotunda/init/config"
 	"rotunda/init/control"
 	"rotunda/init/durable/powercut"
 	"rotunda/mmp/accounts"
+	"rotunda/mmp/commands/probe"
+	"rotunda/mmp/grammar"
 	"rotunda/mmp/pki/revocation"
 )
 
-// The transcripts in testdata/transcripts are sessions on a machine that has everything, as an administrator sees them: lines that begin with
-// "cms> " are typed, those behind them are what is printed. What is typed at questions is behind the command in braces, a bar between two
-// answers. Where the command reference shows a layout, a transcript has it to the column. With -update they are written anew, for somebody to read.
-func TestTranscripts(t *testing.T) {
+// prompts are who types: an administrator at "cms> ", and others before an @.
+var prompts = map[string]grammar.Role{"cms> ": grammar.Admin, "audit@cms> ": grammar.Audit, "crypto@cms> ": grammar.Crypto, "recover@cms> ": accounts.Recovery}
+
+// typedLine is a line of a transcript that somebody types.
+type typedLine struct {
+	role    grammar.Role
+	command string
+	// answers are what is typed at questions; a Ctrl-C ends the command as soon as it has printed something.
+	answers []string
+}
+
+const ctrlC = "^C"
+
+func typedIn(line string) (typedLine, bool) {
+	for prompt, role := range prompts {
+		typed, ok := strings.CutPrefix(line, prompt)
+		if !ok {
+			continue
+		}
+		t := typedLine{role: role, command: typed}
+		if command, rest, asked := strings.Cut(typed, " {"); asked {
+			t.command, t.answers = command, strings.Split(strings.TrimSuffix(rest, "}"), "|")
+		}
+		return t, true
+	}
+	return typedLine{}, false
+}
+
+// transcripts are the sessions by the names of their files.
+func transcripts(t *testing.T) map[string][]string {
+	t.Helper()
 	list, err := filepath.Glob("testdata/transcripts/*.txt")
 	if err != nil || len(list) < 15 {
 		t.Fatalf("there are %d transcripts, %v", len(list), err)
 	}
+	all := map[string][]string{}
 	for _, file := range list {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[file] = slices.Collect(strings.Lines(string(b)))
+	}
+	return all
+}
+
+// The transcripts in testdata/transcripts are sessions on a machine that has everything, as an administrator sees them: lines that begin with
+// a prompt are typed, those behind them are what is printed. What is typed at questions is behind the command in braces, a bar between two
+// answers. Where the command reference shows a layout, a transcript has it to the column. With -update they are written anew, for somebody to read.
+func TestTranscripts(t *testing.T) {
+	for file, wanted := range transcripts(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			d := newFullDesk(t)
 			var got strings.Builder
-			for line := range strings.Lines(string(b)) {
-				line = strings.TrimSuffix(line, "\n")
-				if strings.HasPrefix(line, "#") {
-					got.WriteString(line + "\n")
+			for _, line := range wanted {
+				typed, ok := typedIn(strings.TrimSuffix(line, "\n"))
+				if ok || strings.HasPrefix(line, "#") {
+					got.WriteString(line)
 				}
-				typed, ok := strings.CutPrefix(line, "cms> ")
-				if !ok {
-					continue
+				if ok {
+					got.WriteString(steady(d.session(typed)))
 				}
-				got.WriteString(line + "\n")
-				var answers []string
-				if command, rest, asked := strings.Cut(typed, " {"); asked {
-					typed, answers = command, strings.Split(strings.TrimSuffix(rest, "}"), "|")
-				}
-				out, err := d.run(typed, answers...)
-				if err != nil {
-					out += err.Error() + "\n"
-				}
-				got.WriteString(steady(out))
 			}
+			want := strings.Join(wanted, "")
 			if *update {
 				if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return
 			}
-			if got.String() != string(b) {
-				t.Errorf("wanted\n%s\ngot\n%s", b, got.String())
+			if got.String() != want {
+				t.Errorf("wanted\n%s\ngot\n%s", want, got.String())
 			}
 		})
+	}
+}
+
+// session types a line and returns all that appears.
+func (d *desk) session(l typedLine) string {
+	d.t.Helper()
+	var out interruptible
+	ctx, cancel := context.WithCancel(d.ctx)
+	defer cancel()
+	if slices.Equal(l.answers, []string{ctrlC}) {
+		out.then = cancel
+	}
+	if err := d.typeInto(ctx, &out, l.role, l.command, l.answers...); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(&out, err)
+	}
+	return out.String()
+}
+
+// interruptible tells when something was printed.
+type interruptible struct {
+	bytes.Buffer
+	then func()
+}
+
+func (i *interruptible) Write(p []byte) (int, error) {
+	if i.then != nil {
+		i.then()
+	}
+	return i.Buffer.Write(p)
+}
+
+// forms are the declarations with a line of the transcripts for each, which is a command of that form in the case of a role that may run it.
+func forms(t *testing.T, d *desk) map[string]typedLine {
+	t.Helper()
+	kinds, commands := All(d.deps)
+	tree, err := grammar.NewTree(kinds, commands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Its answer is zones.txt, which is compared with the toolchain's.
+	found := map[string]typedLine{"timezone list": {role: grammar.Admin, command: "timezone list"}}
+	all := transcripts(t)
+	for _, file := range slices.Sorted(maps.Keys(all)) {
+		for _, line := range all[file] {
+			typed, ok := typedIn(strings.TrimSuffix(line, "\n"))
+			if !ok {
+				continue
+			}
+			if m, err := tree.Parse(typed.role, typed.command); err == nil {
+				if _, ok := found[m.Command.Syntax]; !ok {
+					found[m.Command.Syntax] = typed
+				}
+			}
+		}
+	}
+	return found
+}
+
+func TestEveryCommandHasATranscript(t *testing.T) {
+	d := newFullDesk(t)
+	found := forms(t, d)
+	_, commands := All(d.deps)
+	for _, c := range commands {
+		if _, ok := found[c.Syntax]; !ok {
+			t.Errorf("%s is in no transcript: type it in one of testdata/transcripts and run the tests with -update", c.Syntax)
+		}
 	}
 }
 
@@ -89,6 +196,35 @@ func newFullDesk(t *testing.T) *desk {
 	}
 	files.add("ntp.keys", []byte("7 SHA1 0123456789abcdef0123456789abcdef01234567\n"))
 	d.deps.Notices = board{files.shelf}
+	const phrase = "opensesame"
+	root, rootKey := authority(t, "Root", nil, nil)
+	holder, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.add("locked.key", locked(t, holder, phrase))
+	sent, err := pkcs12.Modern.Encode(holder, certify(t, holder, root, rootKey), []*x509.Certificate{root}, phrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.add("sent.pfx", sent)
+	files.add("ann.pub", sent)
+	hostKey, err := ssh.NewPublicKey(holder.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.deps.Keeper, d.deps.HostKeys, d.deps.People = binder{}, hostKeys{hostKey}, &tester{}
+	target := netip.MustParseAddr("192.0.2.9")
+	d.deps.Prober = paths{
+		echoes: []probe.Echo{{Seq: 1, Answer: probe.Answer{From: target, RTT: 1500 * time.Microsecond}, Bytes: 64, Hops: 63}},
+		hops: []probe.Hop{
+			{Number: 1, Answers: [3]probe.Answer{{From: netip.MustParseAddr("192.168.80.254"), RTT: 250 * time.Microsecond}}}, {Number: 2},
+			{Number: 3, Answers: [3]probe.Answer{{From: target, RTT: 2 * time.Millisecond}, {From: target, RTT: 4 * time.Millisecond}, {From: target, RTT: 2 * time.Millisecond}}},
+		},
+	}
+	real := selfTest
+	t.Cleanup(func() { selfTest = real })
+	selfTest = func(context.Context) ([]string, error) { return []string{"integrity", "SHA2-256"}, nil }
 	store, err := accounts.Open(accounts.Config{
 		Disk: powercut.New(), Log: func(syslog.Priority, string, string) {}, Cost: accounts.Cost{MemoryKiB: 8, Passes: 1, Lanes: 1},
 		Clock: fixedClock{d.machine.clock}, Zone: func() *time.Location { return time.UTC }, Files: files.shelf,
