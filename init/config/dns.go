@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -62,9 +63,15 @@ func ZoneName(s string) (string, error) {
 // recordTypes are those that a custom record may have.
 var recordTypes = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypeCNAME, dns.TypeNAPTR, dns.TypeTXT, dns.TypePTR, dns.TypeMX}
 
+// What is right where a record or a trust anchor is wrong.
+const (
+	recordForm = `write it as "owner. [ttl] IN A|AAAA|SRV data"`
+	anchorForm = `write it as "owner. IN DS tag algorithm type digest", or as a DNSKEY record`
+)
+
 // ParseRecord reads a custom record: "_sip._tcp.example.com. 86400 IN SRV 0 5 5061 host.example.com.".
 func ParseRecord(s string) (dns.RR, error) {
-	r, err := parseRecord(s)
+	r, err := parseRecord(s, recordForm)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +87,7 @@ func ParseRecord(s string) (dns.RR, error) {
 
 // ParseAnchor reads a trust anchor, a DS or DNSKEY record.
 func ParseAnchor(s string) (dns.RR, error) {
-	r, err := parseRecord(s)
+	r, err := parseRecord(s, anchorForm)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +100,10 @@ func ParseAnchor(s string) (dns.RR, error) {
 // maxRecord bounds the text of one: a DNSKEY with an RSA key of 4096 bits takes 800.
 const maxRecord = 2048
 
-func parseRecord(s string) (dns.RR, error) {
-	const form = `write it as "owner. [ttl] IN A|AAAA|SRV data"`
+// unread finds the word at which the reader gave up, in `dns: bad A A: "192.0.2.300" at line: 1:38`.
+var unread = regexp.MustCompile(`("(?:[^"\\]|\\.)*") at line`)
+
+func parseRecord(s, form string) (dns.RR, error) {
 	if len(s) > maxRecord {
 		return nil, fmt.Errorf("the record is longer than %d bytes", maxRecord)
 	}
@@ -104,7 +113,11 @@ func parseRecord(s string) (dns.RR, error) {
 	}
 	r, err := dns.NewRR(s)
 	if err != nil {
-		return nil, fmt.Errorf("the record cannot be read (%s): %s", strings.TrimPrefix(err.Error(), "dns: "), form)
+		at := ""
+		if word := unread.FindStringSubmatch(err.Error()); word != nil {
+			at = " at " + clip(word[1])
+		}
+		return nil, fmt.Errorf("the record cannot be read%s: %s", at, form)
 	}
 	if r == nil {
 		return nil, errors.New("the record is empty: " + form)

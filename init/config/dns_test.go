@@ -84,3 +84,19 @@ func TestRecordsAreJudgedWhateverWasJudgedBefore(t *testing.T) {
 		}
 	}
 }
+
+func TestARecordThatCannotBeReadSaysWhereAndWhatWouldBeRight(t *testing.T) {
+	const record, anchor = `write it as "owner. [ttl] IN A|AAAA|SRV data"`, `write it as "owner. IN DS tag algorithm type digest", or as a DNSKEY record`
+	for _, x := range []struct{ text, asRecord, asAnchor string }{
+		{"host.example.com. 60 IN A 192.0.2.300", `the record cannot be read at "192.0.2.300": ` + record, `the record cannot be read at "192.0.2.300": ` + anchor},
+		{"junk", `the record cannot be read at "junk": ` + record, `the record cannot be read at "junk": ` + anchor},
+		{"", "the record is empty: " + record, "the record is empty: " + anchor},
+	} {
+		if _, err := ParseRecord(x.text); err == nil || err.Error() != x.asRecord {
+			t.Errorf("%q as a record: wanted %q, got %v", x.text, x.asRecord, err)
+		}
+		if _, err := ParseAnchor(x.text); err == nil || err.Error() != x.asAnchor {
+			t.Errorf("%q as a trust anchor: wanted %q, got %v", x.text, x.asAnchor, err)
+		}
+	}
+}
