@@ -448,3 +448,11 @@ func TestMakingAKeyCanBeInterrupted(t *testing.T) {
 		t.Errorf("wanted it interrupted with nothing stored, got %v and %d files", err, len(r.shelf))
 	}
 }
+
+func TestAWrongAttributeIsToldTheNamesOnce(t *testing.T) {
+	d := newDesk(t)
+	_, err := d.run("pki csr web X:1")
+	if names := strings.Join(pki.AttributeNames, ", "); err == nil || strings.Count(err.Error(), names) != 1 {
+		t.Errorf("wanted the names %q once, got %v", names, err)
+	}
+}

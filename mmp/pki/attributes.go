@@ -96,7 +96,7 @@ func cutAttribute(word string) (name, value string, ok bool) {
 func (a *Attributes) set(word string) error {
 	name, value, ok := cutAttribute(word)
 	if !ok {
-		return fmt.Errorf("an attribute is a name, a colon and a value; the names are %s", strings.Join(AttributeNames, ", "))
+		return errors.New("an attribute is a name that certificates have, a colon and a value")
 	}
 	if value == "" {
 		return errors.New("there is no value after the colon")
