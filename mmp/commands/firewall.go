@@ -51,6 +51,9 @@ func parseService(word string) (port int, proto string, err error) {
 	// Atoi takes signs and any number of zeroes, which nothing prints.
 	n, err := strconv.Atoi(name)
 	if err != nil || strconv.Itoa(n) != name {
+		if strings.Trim(name, "0123456789-:") == "" {
+			return 0, "", errors.New("a rule takes one port, or any, and no range; let a range in by who sends it")
+		}
 		return 0, "", errors.New("there is no such service")
 	}
 	if n < 1 || n > 65535 {

@@ -43,6 +43,8 @@ Tag   Rule
 	}
 	d.fails("ports are 1 to 65535", "firewall a allow 70000")
 	d.fails("there is no such service", "firewall a allow nosuch")
+	d.fails("a rule takes one port, or any, and no range", "firewall a allow 50000-62000/udp")
+	d.fails("a rule takes one port, or any, and no range", "firewall a allow 50000:62000")
 	d.fails("the protocol is tcp or udp", "firewall a allow 22/sctp")
 	d.fails("use 192.0.2.0/24, or 192.0.2.7 for one host", "firewall a allow 22 from 192.0.2.7/24")
 	d.fails("an IPv4 or IPv6 address", "firewall a allow 22 from example.com")
