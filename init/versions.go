@@ -120,13 +120,14 @@ func deleteVersion(a versionErrand) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Remove(a.Number); err != nil {
-		if errors.Is(err, release.ErrProtected) || errors.Is(err, os.ErrNotExist) {
-			return nil, control.Refuse(http.StatusUnprocessableEntity, "%v", err)
-		}
-		return nil, err
+	err = s.Remove(a.Number)
+	switch {
+	case errors.Is(err, release.ErrProtected):
+		return nil, control.Refuse(http.StatusUnprocessableEntity, "%v", err)
+	case errors.Is(err, os.ErrNotExist):
+		return nil, control.Refuse(http.StatusNotFound, "there is no version %d; upgrade list shows those that there are", a.Number)
 	}
-	return struct{}{}, nil
+	return struct{}{}, err
 }
 
 // openUpgrade opens a regular file. Its folder belongs to the shell, which must not send root after a link or let it wait

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"rotunda/init/fat"
 	"rotunda/init/state"
 )
 
@@ -77,6 +78,29 @@ func TestALinkIsNotFollowedToAnUpgradeImage(t *testing.T) {
 		t.Fatalf("a file: got %v", err)
 	}
 	f.Close()
+}
+
+func TestDeletingAVersionThatIsNotThereSaysWhereToLook(t *testing.T) {
+	esp := filepath.Join(t.TempDir(), "esp")
+	f, err := os.Create(esp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(300 << 20); err != nil {
+		t.Fatal(err)
+	}
+	dev, err := fat.NewDevice(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	if _, err := fat.Format(dev, fat.FormatOptions{Label: "ESP"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = deleteVersion(versionErrand{ESP: esp, Started: 1, Number: 9})
+	if want := "there is no version 9; upgrade list shows those that there are"; err == nil || err.Error() != want {
+		t.Errorf("wanted %q, got %v", want, err)
+	}
 }
 
 func FuzzDecodeEntry(f *testing.F) {
