@@ -15,12 +15,16 @@ type mmpAccounts struct{ client *admission.Client }
 
 // Check implements [api.Accounts].
 func (a *mmpAccounts) Check(ctx context.Context, user, password, source string) ([]string, error) {
-	from, err := netip.ParseAddr(source)
+	from, err := netip.ParseAddrPort(source)
 	if err != nil {
-		// A program of this machine, on a unix socket.
-		from = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		address, err := netip.ParseAddr(source)
+		if err != nil {
+			// A program of this machine, on a unix socket.
+			address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+		from = netip.AddrPortFrom(address, 0)
 	}
-	account, err := a.client.Check(ctx, admission.Question{User: user, Password: password, Source: netip.AddrPortFrom(from, 0), Service: "API"})
+	account, err := a.client.Check(ctx, admission.Question{User: user, Password: password, Source: from, Service: "API"})
 	if errors.Is(err, admission.ErrRefused) || errors.Is(err, admission.ErrPassword) {
 		return nil, api.ErrRefused
 	}

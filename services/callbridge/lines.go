@@ -8,9 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"rotunda/services/callbridge/api"
 )
 
-// lines writes log records as lines that PID 1 passes on to syslog: <priority>callbridge: message attribute=value.
+// lines writes log records as lines that PID 1 passes on to syslog: <priority>callbridge: message attribute=value. What is for the audit
+// log is also in the log.
 type lines struct {
 	to    io.Writer
 	attrs []slog.Attr
@@ -25,7 +28,7 @@ func (l *lines) Enabled(_ context.Context, level slog.Level) bool { return level
 // Handle implements [slog.Handler].
 func (l *lines) Handle(_ context.Context, r slog.Record) error {
 	// The facility user, and the severities of RFC 5424 section 6.2.1.
-	priority := 14
+	priority, audit := 14, r.Level == api.LevelAudit
 	switch {
 	case r.Level >= slog.LevelError:
 		priority = 11
@@ -33,7 +36,7 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 		priority = 12
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "<%d>callbridge: %s", priority, r.Message)
+	fmt.Fprintf(&b, "callbridge: %s", r.Message)
 	add := func(a slog.Attr) bool {
 		value := a.Value.Resolve().String()
 		if value == "" || strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c == '"' || c == '=' }) {
@@ -53,9 +56,13 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 		}
 		return c
 	}, b.String())
+	text = fmt.Sprintf("<%d>%s\n", priority, text)
+	if audit {
+		text += "<134" + strings.TrimPrefix(text, "<14")
+	}
 	one.Lock()
 	defer one.Unlock()
-	_, err := io.WriteString(l.to, text+"\n")
+	_, err := io.WriteString(l.to, text)
 	return err
 }
 

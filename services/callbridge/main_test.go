@@ -265,7 +265,8 @@ func TestRulesAreOnTheAPI(t *testing.T) {
 			t.Fatal("the bulk sync made no spaces")
 		}
 	}
-	if log := h.log.String(); !strings.Contains(log, `<14>callbridge: 192.0.2.7: API user "anna" created coSpace `+space[len(space)-36:]+" (name, uri, ") || strings.Contains(log, "4711") {
+	made := `callbridge: 192.0.2.7: API user "anna" created coSpace ` + space[len(space)-36:] + " (name, uri, "
+	if log := h.log.String(); !strings.Contains(log, "<14>"+made) || !strings.Contains(log, "\n<134>"+made) || strings.Contains(log, "4711") {
 		t.Errorf("want audit lines without passcodes, got %s", log)
 	}
 }
@@ -326,8 +327,8 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// book is the accounts of a management shell.
-type book struct{}
+// book is the accounts of a management shell, which knows scripts alone and no sessions.
+type book struct{ admission.Accounts }
 
 func (book) CheckPassword(_ context.Context, user, password string, from shell.Source) (*shell.Login, error) {
 	if user != "scripts" || password != "right" || from.Addr.Addr().String() == "" {
@@ -362,7 +363,7 @@ func TestLoginsAreThoseOfTheManagementShell(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	for _, source := range []string{"192.0.2.7", "2001:db8::7", "local"} {
+	for _, source := range []string{"192.0.2.7", "2001:db8::7", "[2001:db8::7]:4711", "local"} {
 		if roles, err := accounts.Check(t.Context(), "scripts", "right", source); err != nil || len(roles) != 1 || roles[0] != "api" {
 			t.Errorf("%s: want the role api, got %v %v", source, roles, err)
 		}

@@ -164,7 +164,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, p loginPage, user
 	in = s.sessions.begin(r.Context(), w, user, roles, source, card)
 	s.options.Audit(fmt.Sprintf("login of user %q, source %s", user, source))
 	if kept := carry(r.PostForm, carriedPrefix, ""); len(kept) > 0 && p.Next != "" {
-		v := &visit{Server: s, w: w, r: r, session: in, who: caller{in.user, address(r)}}
+		v := &visit{Server: s, w: w, r: r, session: in, who: caller{in.user, source}}
 		v.show("resume", "Send what you typed?", resumePage{p.Next, kept})
 		return
 	}

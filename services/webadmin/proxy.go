@@ -26,7 +26,7 @@ func newProxy(transport http.RoundTripper, logger *slog.Logger) http.Handler {
 			}
 			// A session is for pages alone.
 			p.Out.Header.Del("Cookie")
-			p.Out.Header.Set("Rotunda-Source", address(p.In))
+			p.Out.Header.Set("Rotunda-Source", peer(p.In))
 			if _, ok := p.Out.Header["User-Agent"]; !ok {
 				p.Out.Header.Set("User-Agent", "")
 			}

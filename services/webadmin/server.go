@@ -9,7 +9,6 @@ import (
 	"html/template"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -200,24 +199,13 @@ func protect(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// address is the far end's without its port.
-func address(r *http.Request) string {
-	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		return a.Addr().Unmap().WithZone("").String()
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// peer is the far end's address with its port.
+func peer(r *http.Request) string {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return "unknown"
 	}
-	return host
-}
-
-// peer is the far end's address with its port, for the audit log.
-func peer(r *http.Request) string {
-	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()).String()
-	}
-	return address(r)
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()).String()
 }
 
 // routes are the pages.
@@ -271,7 +259,7 @@ func (s *Server) page(pattern string, roles []string, f func(*visit)) {
 			s.askToSignIn(w, r, background)
 			return
 		}
-		v := &visit{Server: s, w: w, r: r, session: in, who: caller{in.user, address(r)}}
+		v := &visit{Server: s, w: w, r: r, session: in, who: caller{in.user, peer(r)}}
 		if !in.has(roles...) {
 			v.problem(http.StatusForbidden, "Not for your role", "Your account may not open this page.")
 			return

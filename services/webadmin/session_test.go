@@ -349,8 +349,8 @@ func TestTheAPIGetsRequestsAsTheyCameAndTheSourceFromUs(t *testing.T) {
 	if u := got.Header.Values("Rotunda-User"); len(u) > 0 {
 		t.Errorf("a client says that it is %v, and the API would believe it", u)
 	}
-	if from := got.Header.Values("Rotunda-Source"); len(from) != 1 || from[0] != "127.0.0.1" {
-		t.Errorf("the source: want 127.0.0.1, got %v", from)
+	if from := got.Header.Values("Rotunda-Source"); len(from) != 1 || !strings.HasPrefix(from[0], "127.0.0.1:") {
+		t.Errorf("the source: want 127.0.0.1 and its port, got %v", from)
 	}
 	for _, name := range []string{"Cookie", "X-Forwarded-For", "Forwarded"} {
 		if got.Header.Get(name) != "" {
@@ -361,8 +361,8 @@ func TestTheAPIGetsRequestsAsTheyCameAndTheSourceFromUs(t *testing.T) {
 	r, _ = http.NewRequestWithContext(t.Context(), http.MethodGet, s.web.URL+"/api/v1/coSpaces", nil)
 	r.Header = http.Header{"Connection": {"Rotunda-Source"}}
 	v.do(r)
-	if from := (<-requests).Header.Get("Rotunda-Source"); from != "127.0.0.1" {
-		t.Errorf("the source: want 127.0.0.1, got %q", from)
+	if from := (<-requests).Header.Get("Rotunda-Source"); !strings.HasPrefix(from, "127.0.0.1:") {
+		t.Errorf("the source: want 127.0.0.1 and its port, got %q", from)
 	}
 }
 
@@ -376,7 +376,7 @@ func TestPagesCallTheAPIInTheNameOfWhoIsSignedIn(t *testing.T) {
 		if got.URL.Path != "/api/v1/users" {
 			continue
 		}
-		if got.Header.Get("Rotunda-User") != "appadmin" || got.Header.Get("Rotunda-Source") != "127.0.0.1" || got.Header.Get("Authorization") != "" {
+		if got.Header.Get("Rotunda-User") != "appadmin" || !strings.HasPrefix(got.Header.Get("Rotunda-Source"), "127.0.0.1:") || got.Header.Get("Authorization") != "" {
 			t.Errorf("the request: got %v", got.Header)
 		}
 		return

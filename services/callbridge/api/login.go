@@ -22,7 +22,7 @@ import (
 
 // Accounts are those of the management shell.
 type Accounts interface {
-	// Check returns the roles of an account. [ErrRefused] says that name or password is wrong, or that the account may not be used;
+	// Check returns the roles of an account. source is an address, with its port where that is known. [ErrRefused] says that name or password is wrong, or that the account may not be used;
 	// any other error that it cannot be said now.
 	Check(ctx context.Context, user, password, source string) (roles []string, err error)
 }
@@ -64,6 +64,8 @@ const (
 // caller is who made a request, and from where.
 type caller struct {
 	user, source string
+	// place is source with its port, for the logs.
+	place string
 	// front is the admin pages' service itself, and not a client whose request it passes on.
 	front bool
 }
@@ -110,18 +112,29 @@ func newLogins(a Accounts, log *slog.Logger) *logins {
 }
 
 // source is the far end's address.
-func source(r *http.Request, front int) string {
+func source(r *http.Request, front int) string { return host(place(r, front)) }
+
+// place is the far end's address, with its port where that is known.
+func place(r *http.Request, front int) string {
 	p, _ := r.Context().Value(peerKey{}).(peer)
-	if !p.local {
-		return host(r.RemoteAddr)
+	remote := "local"
+	switch {
+	case !p.local:
+		remote = r.RemoteAddr
+	case p.isFront(front):
+		// The front tells the client's for its own requests and for those that it passes on.
+		remote = r.Header.Get("Rotunda-Source")
 	}
-	if p.isFront(front) {
-		// The front tells the client's address for its own requests and for those that it passes on.
-		if a, err := netip.ParseAddr(host(r.Header.Get("Rotunda-Source"))); err == nil {
-			return a.Unmap().WithZone("").String()
-		}
+	if a, err := netip.ParseAddrPort(remote); err == nil {
+		return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()).String()
 	}
-	return "local"
+	if a, err := netip.ParseAddr(remote); err == nil {
+		return a.Unmap().WithZone("").String()
+	}
+	if p.local {
+		return "local"
+	}
+	return remote
 }
 
 func (p peer) isFront(front int) bool { return p.local && p.uid >= 0 && p.uid == front }
@@ -129,18 +142,19 @@ func (p peer) isFront(front int) bool { return p.local && p.uid >= 0 && p.uid ==
 // of says who makes a request.
 func (l *logins) of(r *http.Request, front int) (caller, error) {
 	p, _ := r.Context().Value(peerKey{}).(peer)
-	source := source(r, front)
+	place := place(r, front)
+	source := host(place)
 	if user := r.Header.Get("Rotunda-User"); user != "" && p.isFront(front) {
 		if !plain(user) {
 			return caller{}, ErrRefused
 		}
-		return caller{user, source, true}, nil
+		return caller{user, source, place, true}, nil
 	}
 	user, password, ok := r.BasicAuth()
 	if !ok || user == "" || !plain(user) || len(password) > maxName {
 		return caller{}, ErrRefused
 	}
-	return caller{user, source, false}, l.check(r.Context(), user, password, source)
+	return caller{user, source, place, false}, l.check(r.Context(), user, password, place)
 }
 
 // host is the address of a remote one, without port.
@@ -165,7 +179,8 @@ func plain(name string) bool {
 }
 
 // check says whether a login is right and may use the API.
-func (l *logins) check(ctx context.Context, user, password, source string) error {
+func (l *logins) check(ctx context.Context, user, password, place string) error {
+	source := host(place)
 	sum := l.sum(user, password, source)
 	network := sourceNetwork(source)
 	one, all := network+" "+user, network
@@ -193,7 +208,7 @@ func (l *logins) check(ctx context.Context, user, password, source string) error
 		l.mu.Unlock()
 		// It goes on when its client goes away, since others may wait for the same one; its time is bounded by itself.
 		go func() {
-			running.err = l.ask(user, password, source)
+			running.err = l.ask(user, password, place)
 			l.finish(sum, running, one, all)
 		}()
 	} else {
@@ -223,7 +238,7 @@ func (l *logins) finish(sum [32]byte, c *check, one, all string) {
 	close(c.done)
 }
 
-func (l *logins) ask(user, password, source string) error {
+func (l *logins) ask(user, password, place string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), waitCheck)
 	defer cancel()
 	select {
@@ -232,10 +247,10 @@ func (l *logins) ask(user, password, source string) error {
 	case <-ctx.Done():
 		return Busy{failure.CallBridgeUnavailable, 5 * time.Second}
 	}
-	have, err := l.accounts.Check(ctx, user, password, source)
+	have, err := l.accounts.Check(ctx, user, password, place)
 	if errors.Is(err, ErrRefused) {
 		// The name that came may be a password in the wrong place; the management shell's line has the reason.
-		l.log.Warn(source + ": API login refused")
+		l.log.Warn(place + ": API login refused")
 		return ErrRefused
 	}
 	if err != nil {
@@ -247,7 +262,7 @@ func (l *logins) ask(user, password, source string) error {
 			return nil
 		}
 	}
-	l.log.Warn(source + `: API login of user "` + user + `" refused: its role may not use the API`)
+	l.log.Warn(place + `: API login of user "` + user + `" refused: its role may not use the API`)
 	return errRole
 }
 

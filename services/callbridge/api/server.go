@@ -35,7 +35,7 @@ type Options struct {
 	// Store may be nil: requests that need it are answered databaseNotReady until [Server.Use] gives it.
 	Store    *store.Store
 	Accounts Accounts
-	// Log may be nil. Audit lines go there as messages of level info.
+	// Log may be nil. Audit lines go there as messages of [LevelAudit].
 	Log *slog.Logger
 	// Front is the user of this machine who may say on a unix socket in whose name a request is made: the admin pages'
 	// service, which has checked the login itself. Negative for nobody.
@@ -171,6 +171,8 @@ type Call struct {
 	IDs []store.ID
 	// User made the request from Source, an address.
 	User, Source string
+	// place is Source with its port.
+	place string
 	// Path is that of the request below /api/v1, spelled as the tables spell it.
 	Path string
 	// Body is that of the request as it came.
@@ -193,9 +195,12 @@ func (c *Call) Store() *store.Store { return c.store }
 // Write is [store.Store.Write] for as long as the request may take.
 func (c *Call) Write(f func(tx *store.Tx) error) error { return c.store.Write(c.ctx, f) }
 
+// LevelAudit is that of what belongs into the audit log as well as into the log (guide 3.1.4).
+const LevelAudit = slog.LevelInfo + 1
+
 // Audit logs a change in the form that administrators look for. what begins with a verb and has no secrets.
 func (c *Call) Audit(what string) {
-	c.server.log.Info(c.Source + `: API user "` + c.User + `" ` + what)
+	c.server.log.Log(c.ctx, LevelAudit, c.place+`: API user "`+c.User+`" `+what)
 }
 
 // Answer is that of a request that succeeded: an XML document, a document of another type, or nothing.
@@ -267,7 +272,7 @@ func (s *Server) trace(t *traced, r *http.Request, who caller, began time.Time) 
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, who caller) error {
-	c := &Call{User: who.user, Source: who.source, store: s.store.Load(), server: s}
+	c := &Call{User: who.user, Source: who.source, place: who.place, store: s.store.Load(), server: s}
 	at, err := s.find(c, r.URL.Path, who.front)
 	if err != nil {
 		return err
