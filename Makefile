@@ -37,7 +37,7 @@ lint: codecs
 	@$(GO) tool staticcheck -tags qemu ./...
 
 # Every test: the parts with the race detector, then the booted image.
-test: codecs lint test-go test-reproducible image test-image
+test: codecs lint test-go image test-reproducible test-image
 
 # Sound and pictures are tested in real time: those packages run one at a time, with nothing beside them.
 LIVE := rotunda/services/media/engine rotunda/services/media/peers rotunda/services/callbridge/peers
@@ -53,8 +53,8 @@ test-go: codecs prompts
 	@echo "== long computations, without it"
 	@$(GO) test -timeout 10m ./services/media/audio
 
-# Two builds of this commit, from the download of the packages on, give the same bytes.
-test-reproducible: codecs
+# A second build of this commit, from the download of the packages on, gives the same bytes as the image.
+test-reproducible: image
 	@echo "== two builds of one commit"
 	@ROTUNDA_REPRODUCE=1 $(GO) test -run TestTwoBuildsOfOneCommitAreIdentical -count=1 -v -timeout 15m ./image
 

@@ -7,12 +7,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -188,6 +188,7 @@ func TestDiskAndMachineAreRepeatable(t *testing.T) {
 	}
 }
 
+// fileSum is a hash of what a file holds. It reads no holes, which take most of the time of a disk: a block of zeros counts as one.
 func fileSum(t *testing.T, name string) string {
 	t.Helper()
 	f, err := os.Open(name)
@@ -195,43 +196,54 @@ func fileSum(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		t.Fatal(err)
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, info.Size())
+	block, zero := make([]byte, 4096), make([]byte, 4096)
+	for at := int64(0); at < info.Size(); at += int64(len(block)) {
+		if at, err = unix.Seek(int(f.Fd()), at, unix.SEEK_DATA); errors.Is(err, unix.ENXIO) {
+			break // nothing but a hole from here on
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		at -= at % int64(len(block))
+		n, err := f.ReadAt(block, at)
+		if err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(block[:n], zero[:n]) {
+			fmt.Fprintln(h, at)
+			h.Write(block[:n])
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// TestTwoBuildsOfOneCommitAreIdentical builds everything twice with nothing shared: once as developers do, with what the caches have, and
-// once from nothing, with another output folder, another cache and another Go build cache. It downloads 80 MB, and compiles the codec
-// libraries and the standard library, so it runs on request. That a cache changes nothing is thereby tried as well.
+// TestTwoBuildsOfOneCommitAreIdentical builds everything a second time with nothing shared: what make image has made in build/, as developers
+// do, with what the caches have, is made again from nothing, with another output folder, another cache and another Go build cache. It downloads
+// 80 MB, and compiles the codec libraries and the standard library, so it runs on request. That a cache changes nothing is thereby tried as well.
 func TestTwoBuildsOfOneCommitAreIdentical(t *testing.T) {
 	if os.Getenv("ROTUNDA_REPRODUCE") == "" {
 		t.Skip("takes minutes and downloads packages; set ROTUNDA_REPRODUCE=1 to run it")
 	}
-	var outs [2]string
-	for i := range outs {
-		outs[i] = filepath.Join(t.TempDir(), "out")
-		o, err := parseOptions([]string{"-out", outs[i]}, os.Getenv)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if os.Getenv("ROTUNDA_CACHE") == "" {
-			o.Cache = filepath.Join("..", "build", "cache")
-		}
-		if i == 1 {
-			o.Cache = filepath.Join(t.TempDir(), "cache")
-			t.Setenv("GOCACHE", filepath.Join(t.TempDir(), "go"))
-		}
-		o.Programs = append(slices.Clone(o.Programs), sampleWithCodecs)
-		if err := build(context.Background(), o); err != nil {
-			t.Fatalf("build %d: %v", i+1, err)
-		}
+	again := filepath.Join(t.TempDir(), "out")
+	o, err := parseOptions([]string{"-out", again}, os.Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Cache = filepath.Join(t.TempDir(), "cache")
+	t.Setenv("GOCACHE", filepath.Join(t.TempDir(), "go"))
+	if err := build(t.Context(), o); err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range []string{"rotunda.efi", "sbom.json", "upgrade.img", "disk.img", "rotunda.ova"} {
-		first, second := fileSum(t, filepath.Join(outs[0], name)), fileSum(t, filepath.Join(outs[1], name))
+		first, second := fileSum(t, filepath.Join("..", "build", name)), fileSum(t, filepath.Join(again, name))
 		if first != second {
-			t.Errorf("%s has the hashes %s and %s", name, first, second)
+			t.Errorf("%s has the hashes %s, as make image made it, and %s", name, first, second)
 		}
 	}
 }
