@@ -30,10 +30,14 @@ func (sh *Shell) Script(ctx context.Context, login *Login, pipe *line.Pipe, out,
 		s := &session{Shell: sh, login: login, out: out, terminal: pipe}
 		status := statusOK
 		for {
-			text, err := pipe.ReadLine(ctx)
+			text, err := sh.nextLine(ctx, pipe)
 			switch {
 			case errors.Is(err, io.EOF):
 				return status
+			case errors.Is(err, ErrIdle):
+				sh.timedOut(login)
+				fmt.Fprintf(errOut, "%v\n", err)
+				return statusFailed
 			case err != nil && ctx.Err() != nil:
 				return statusFailed
 			case err != nil:
@@ -52,6 +56,20 @@ func (sh *Shell) Script(ctx context.Context, login *Login, pipe *line.Pipe, out,
 			}
 		}
 	})
+}
+
+// nextLine waits for a line of a script, for as long as a session may be idle.
+func (sh *Shell) nextLine(ctx context.Context, pipe *line.Pipe) (string, error) {
+	if limit := sh.idleLimit(); limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, ErrIdle)
+		defer cancel()
+	}
+	text, err := pipe.ReadLine(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), ErrIdle) {
+		return "", ErrIdle
+	}
+	return text, err
 }
 
 // held is a line that has been run as a part of a joint change, with what it has printed.

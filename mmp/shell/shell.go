@@ -20,8 +20,8 @@ import (
 	"rotunda/mmp/line"
 )
 
-// DefaultIdleTimeout ends a session at whose prompt nothing was typed. The reference gives no figure; 15 minutes is
-// what PCI DSS requirement 8.2.8 asks for. A running command is not idle.
+// DefaultIdleTimeout ends a session at whose prompt nothing was typed, for which no line of a script came, or by which no file was sent.
+// The reference gives no figure; 15 minutes is what PCI DSS requirement 8.2.8 asks for. A running command is not idle.
 const DefaultIdleTimeout = 15 * time.Minute
 
 // Shell is what all sessions share. Its fields are set before the first session and not changed.
@@ -44,7 +44,7 @@ type Shell struct {
 // Why a session ended before the person left it. The text is printed for them.
 var (
 	ErrEvicted  = errors.New("the session was ended by an administrator")
-	ErrIdle     = errors.New("the session was ended because nothing was typed for too long")
+	ErrIdle     = errors.New("the session was ended because nothing came for too long")
 	ErrStopping = errors.New("the management shell is stopping")
 )
 
@@ -107,16 +107,13 @@ func (sh *Shell) Interactive(ctx context.Context, login *Login, kind SessionKind
 		return err
 	}
 	defer end()
-	ctx, stopIdle := sh.watchIdle(ctx, term)
+	ctx, stopIdle := sh.WatchIdle(ctx, login, term.Idle)
 	defer stopIdle()
 
 	s := &session{Shell: sh, login: login, out: term, terminal: term}
 	err = s.interact(ctx, term)
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, ErrIdle):
-		sh.Log.Audit("User %s from %s timed out", login.User, login.Source)
-		fallthrough
-	case errors.Is(cause, ErrEvicted), errors.Is(cause, ErrStopping):
+	case errors.Is(cause, ErrIdle), errors.Is(cause, ErrEvicted), errors.Is(cause, ErrStopping):
 		term.FreshLine()
 		fmt.Fprintf(term, "%v\n", cause)
 		err = cause

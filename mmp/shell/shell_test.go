@@ -338,7 +338,7 @@ func TestAnIdleSessionEndsAndAWorkingOneDoesNot(t *testing.T) {
 		if got, want := time.Since(begin), 79*time.Minute; got != want {
 			t.Errorf("end of the session: wanted after %v, got %v", want, got)
 		}
-		if !strings.HasSuffix(screen.String(), "nothing was typed for too long\r\n") {
+		if !strings.HasSuffix(screen.String(), "nothing came for too long\r\n") {
 			t.Errorf("wanted the reason on the screen, got %q", screen.String())
 		}
 		if !strings.Contains(log.String(), "User admin from 10.1.1.1:63290 timed out") {
@@ -346,6 +346,38 @@ func TestAnIdleSessionEndsAndAWorkingOneDoesNot(t *testing.T) {
 		}
 		keyboard.Close()
 		term.Wait()
+	})
+}
+
+func TestAScriptThatSendsNothingEndsAndOneThatWaitsForItsCommandDoesNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sh, log := testShell(t, &fakeAccounts{})
+		sh.IdleTimeout = 10 * time.Minute
+		in, script := io.Pipe()
+		var out, errOut syncBuffer
+		pipe := line.NewPipe(in, &out)
+		status := make(chan int)
+		begin := time.Now()
+		go func() {
+			s, err := sh.Script(context.Background(), testLogin(), pipe, &out, &errOut)
+			if err != nil {
+				t.Error(err)
+			}
+			status <- s
+		}()
+		time.Sleep(9 * time.Minute)
+		_, _ = io.WriteString(script, "version\n")
+		if s := <-status; s != statusFailed || errOut.String() != ErrIdle.Error()+"\n" {
+			t.Errorf("wanted status %d and %v, got %d and %q", statusFailed, ErrIdle, s, errOut.String())
+		}
+		if got, want := time.Since(begin), 19*time.Minute; got != want {
+			t.Errorf("end of the script: wanted after %v, got %v", want, got)
+		}
+		if !strings.Contains(log.String(), "<134>cli: User admin from 10.1.1.1:63290 timed out\n") {
+			t.Errorf("wanted the time-out in the audit log, got %q", log)
+		}
+		script.Close()
+		pipe.Close()
 	})
 }
 

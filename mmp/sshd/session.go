@@ -202,10 +202,13 @@ func (s *session) runSFTP(ctx context.Context) (int, error) {
 		return 1, nil
 	}
 	defer end()
+	used := newUsed(s.channel)
+	ctx, stopIdle := s.server.Shell.WatchIdle(ctx, s.login, used.idle)
+	defer stopIdle()
 	// A server that reads from the channel notices the end of the context by the channel's end.
 	stop := context.AfterFunc(ctx, func() { _ = s.channel.Close() })
 	defer stop()
-	err = s.server.SFTP(ctx, s.login, s.channel)
+	err = s.server.SFTP(ctx, s.login, used)
 	if cause := context.Cause(ctx); cause != nil {
 		return 1, cause
 	}

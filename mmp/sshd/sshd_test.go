@@ -229,6 +229,36 @@ func TestFileTransfersAreHandedOn(t *testing.T) {
 	}
 }
 
+func TestAFileTransferThatSendsNothingTimesOut(t *testing.T) {
+	f := serve(t, func(f *fixture) { f.Shell.IdleTimeout = time.Second })
+	session, err := f.mustDial(t).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := session.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.RequestSubsystem("sftp"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, "packet"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(out); string(got) != "packet" || err != nil {
+		t.Errorf("wanted the packet back and then the end, got %q, %v", got, err)
+	}
+	f.stop()
+	if !regexp.MustCompile(`(?m)^<134>cli: User admin from 127\.0\.0\.1:\d+ timed out$`).MatchString(f.log.String()) {
+		t.Errorf("wanted the time-out in the audit log, got %s", f.log)
+	}
+}
+
 func TestAUserNameThatChangesBetweenAttemptsGainsNothing(t *testing.T) {
 	f := serve(t, nil)
 	for _, c := range []struct {
