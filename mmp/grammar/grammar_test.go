@@ -160,6 +160,14 @@ func TestAWrongLineIsNamedWithWhatWouldBeRight(t *testing.T) {
 	}
 }
 
+func TestANumberIsNoTypingMistakeOfAnother(t *testing.T) {
+	tree := testTree(t, Command{Syntax: "tls min-tls-version (1.0|1.1|1.2|1.3)", Help: "Choose the oldest version", Run: func(*Call) error { return nil }})
+	_, err := tree.Parse(Admin, "tls min-tls-version 1.4")
+	if want := `tls min-tls-version 1.4: unknown word "1.4"; one of 1.0, 1.1, 1.2, 1.3`; err == nil || err.Error() != want {
+		t.Errorf("wanted %q, got %v", want, err)
+	}
+}
+
 func TestADenialNamesTheRolesOfWhatWasTypedAlone(t *testing.T) {
 	run := func(*Call) error { return nil }
 	tree := testTree(t,

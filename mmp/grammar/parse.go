@@ -198,8 +198,8 @@ func Few(names []string) string {
 
 // closest returns the word of the list that is a typing mistake or two away from word, "" if there is none.
 func closest(word string, list []string) string {
-	// A longer word is not worth its quadratic cost, and no word of a command has more letters.
-	if len(word) > 40 {
+	// A longer word is not worth its quadratic cost, and no word of a command has more letters. A number is as near to any other.
+	if len(word) > 40 || word != "" && word[0] >= '0' && word[0] <= '9' {
 		return ""
 	}
 	best, limit := "", min(2, len(word)/2)
