@@ -85,7 +85,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 	if d.Location == nil {
 		d.Location = time.Local
 	}
-	kinds := slices.Concat(cacKinds(), userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), firewallKinds(), dscpKinds(), d.pkiKinds(), d.snmpKinds(), d.syslogKinds(), tlsKinds())
+	kinds := slices.Concat(cacKinds(), userKinds(d.Accounts), d.clockKinds(), d.transferKinds(), turnKinds(), firewallKinds(), dscpKinds(), d.pkiKinds(), d.snmpKinds(), d.syslogKinds(), tlsKinds(), dnsKinds(), ldapKinds())
 	return kinds, slices.Concat(
 		d.versionCommands(),
 		d.hostnameCommands(),

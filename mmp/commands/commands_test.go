@@ -158,7 +158,11 @@ func (m *machine) Snapshot(_ context.Context, name string) (string, error) {
 }
 
 func (m *machine) CheckBackup(_ context.Context, file string) (control.Backup, error) {
-	return control.Backup{File: file + ".bak", Created: m.clock, Version: "0.1.0", Hostname: "london1", Files: 7}, m.refuse
+	name, err := state.FileName(file)
+	if err != nil {
+		return control.Backup{}, err
+	}
+	return control.Backup{File: name, Created: m.clock, Version: "0.1.0", Hostname: "london1", Files: 7}, m.refuse
 }
 
 func (m *machine) Rollback(_ context.Context, file string) error {

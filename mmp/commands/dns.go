@@ -26,14 +26,14 @@ func (d Deps) dnsCommands() []grammar.Command {
 			Run:    d.showDNS,
 		},
 		{
-			Syntax: "dns [(mmp|app)] add forwardzone <domain:word> <server:address>", Roles: admins, Joins: true,
+			Syntax: "dns [(mmp|app)] add forwardzone <domain:zonename> <server:address>", Roles: admins, Joins: true,
 			Help: "Ask a DNS server for all names below a domain",
 			Detail: "For example dns add forwardzone example.com 10.1.1.1, or dns add forwardzone . 10.1.1.1 for every name that no other zone covers. Repeat it for several " +
 				"servers: they are asked in this order, and one that does not answer is asked last for a while.",
 			Run: d.addZone,
 		},
 		{
-			Syntax: "dns [(mmp|app)] del forwardzone <domain:word> <server:address>", Roles: admins, Joins: true,
+			Syntax: "dns [(mmp|app)] del forwardzone <domain:zonename> <server:address>", Roles: admins, Joins: true,
 			Help: "Ask a DNS server no more for a domain",
 			Run:  d.deleteZone,
 		},
@@ -62,7 +62,7 @@ func (d Deps) dnsCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "dns [(mmp|app)] del rr <owner:word> <type:(A|AAAA|SRV|CNAME|NAPTR|TXT|PTR|MX)>", Roles: admins, Joins: true,
+			Syntax: "dns [(mmp|app)] del rr <owner:dnsname> <type:(A|AAAA|SRV|CNAME|NAPTR|TXT|PTR|MX)>", Roles: admins, Joins: true,
 			Help: "Forget your own records of a name and a type",
 			Run:  d.deleteRecord,
 		},
@@ -93,7 +93,7 @@ func (d Deps) dnsCommands() []grammar.Command {
 			},
 		},
 		{
-			Syntax: "dns [(mmp|app)] lookup (a|aaaa|srv|naptr|txt|ptr) <name:word>", Roles: readers,
+			Syntax: "dns [(mmp|app)] lookup (a|aaaa|srv|naptr|txt|ptr) <name:dnsname>", Roles: readers,
 			Help: "Show what a name is resolved to",
 			Run:  d.lookUp,
 		},
@@ -101,6 +101,27 @@ func (d Deps) dnsCommands() []grammar.Command {
 			Syntax: "dns [(mmp|app)] flush", Roles: admins,
 			Help: "Forget what DNS servers have answered",
 			Run:  func(c *grammar.Call) error { return d.Machine.Restart(c.Context, resolverService) },
+		},
+	}
+}
+
+func dnsKinds() []grammar.Kind {
+	return []grammar.Kind{
+		{
+			Name: "zonename", Help: "a domain such as example.com, or a dot for all names",
+			Check: func(word string) error {
+				_, err := config.ZoneName(word)
+				return err
+			},
+		},
+		{
+			Name: "dnsname", Help: "a name such as host.example.com, of up to 253 letters, digits, hyphens, underscores and dots",
+			Check: func(word string) error {
+				if _, ok := dns.IsDomainName(word); !ok || len(word) > 254 || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' }) {
+					return errNotOne
+				}
+				return nil
+			},
 		},
 	}
 }

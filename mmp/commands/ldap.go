@@ -18,6 +18,18 @@ type People interface {
 	Test(ctx context.Context, user, password string) ([]identity.Step, error)
 }
 
+func ldapKinds() []grammar.Kind {
+	return []grammar.Kind{{
+		Name: "dn", Help: "the name of an entry, for example ou=people,dc=example,dc=com",
+		Check: func(word string) error {
+			if !identity.IsDN(word) {
+				return errNotOne
+			}
+			return nil
+		},
+	}}
+}
+
 // ldapCommands are the commands about the directory that users of the shell log in by (guide chapter 4.8). It is none of the Call
 // Bridge's.
 func (d Deps) ldapCommands() []grammar.Command {
@@ -58,7 +70,7 @@ func (d Deps) ldapCommands() []grammar.Command {
 			Run: d.bindLDAP,
 		},
 		{
-			Syntax: "ldap base <dn:word>", Roles: admins,
+			Syntax: "ldap base <dn>", Roles: admins,
 			Help:   "Choose below which entry of the directory people are",
 			Detail: "For example ldap base ou=people,dc=example,dc=com.",
 			Run:    set(func(c *grammar.Call, l *config.LDAP) { l.Base = c.Arg("dn") }),

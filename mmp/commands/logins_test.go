@@ -131,6 +131,9 @@ func TestFIPSModeNeedsARestart(t *testing.T) {
 type board struct{ shelf }
 
 func (b board) Put(_ files.Person, name string, data []byte, _ bool) error {
+	if len(data) > 2048 {
+		return &files.Error{Text: "the message has more than 2048 characters"}
+	}
 	b.shelf[name] = data
 	return nil
 }
@@ -154,7 +157,7 @@ func TestTextsAtTheLogin(t *testing.T) {
 			t.Errorf("%s holds %q", name, got)
 		}
 		d.prints("Keep out\n", name)
-		d.fails("the message is empty", name+` add " "`)
+		d.fails("it is empty", name+` add " "`)
 		d.prints("", name+" del")
 		d.fails("there is no "+name, name+" del")
 	}

@@ -38,11 +38,7 @@ func (d Deps) noticeCommands() []grammar.Command {
 					if d.Notices == nil {
 						return errors.New("there is no storage")
 					}
-					text := c.Arg("message")
-					if strings.TrimSpace(text) == "" {
-						return fmt.Errorf("the message is empty, nothing was changed; use %s del to have none", n.name)
-					}
-					text += "\n"
+					text := c.Arg("message") + "\n"
 					if was, err := d.readStored(n.name); err == nil && string(was) == text {
 						return mayBeThere(c, isThere("this is the %s already", n.name))
 					}

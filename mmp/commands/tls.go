@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"rotunda/init/config"
@@ -11,13 +13,15 @@ func tlsKinds() []grammar.Kind {
 	return []grammar.Kind{{
 		Name: "ciphers", Help: "names of ciphers, for example ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256",
 		Check: func(word string) error {
-			if word == "" {
-				return errNotOne
+			for name := range strings.SplitSeq(word, ":") {
+				if !slices.Contains(config.CipherNames(), name) {
+					return fmt.Errorf("there is no cipher %.64q, see help tls sip ciphers", name)
+				}
 			}
-			_, err := config.CipherSuites(word)
-			return err
+			return nil
 		},
-		Spell: strings.ToUpper,
+		Spell:    strings.ToUpper,
+		Complete: func(*grammar.Caller) []string { return config.CipherNames() },
 	}}
 }
 

@@ -289,7 +289,7 @@ Ciphers                 : default
 	if want := (config.TLSKind{Trust: "ca.crt", Verify: config.VerifyOn}); doc.TLS.LDAP == want || d.machine.config.Document.TLS.RTMPS != want {
 		t.Errorf("wanted streams set alone, got %+v", d.machine.config.Document.TLS)
 	}
-	d.fails(`cipher "RC4-MD5" is unknown`, "tls sip ciphers RC4-MD5")
+	d.fails(`there is no cipher "RC4-MD5"`, "tls sip ciphers RC4-MD5")
 	d.fails("one of 1.0, 1.1, 1.2, 1.3", "tls sip min-tls-version 1.4")
 	d.fails("webadmin", "tls webadmin trust ca.crt")
 	for _, line := range []string{"tls ldap verify disable", "tls ldap trust none", "tls ldap min-tls-version 1.2", "tls ldap ciphers default", "tls webadmin min-tls-version 1.2", "tls min-dtls-version 1.2",

@@ -16,7 +16,7 @@ type Kind struct {
 	// Help says what to type, for "?" and for error lines: "an IPv4 address, for example 192.0.2.1".
 	Help string
 	// Check returns nil if the word is one of the kind. Its error says what is wrong in a few words, or is empty text
-	// when Help says it all. A nil Check takes every word.
+	// when Help says it all. A nil Check takes every word but blanks, which none takes.
 	Check func(word string) error
 	// Spell returns the one spelling of a word that may be typed in any case, which Check and the command get; nil where case
 	// means something. See [Spelling].
@@ -26,6 +26,10 @@ type Kind struct {
 	// Secret keeps the word out of the audit line and out of the history.
 	Secret bool
 }
+
+// errBlank refuses a word without anything in it: nothing that a command takes may be empty, and what should be empty has a
+// word for that, such as none or del.
+var errBlank = errors.New("it is empty")
 
 // errKind is for a Check whose Kind.Help already says what would be right.
 var errKind = errors.New("")

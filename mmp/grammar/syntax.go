@@ -26,6 +26,9 @@ func (a *atom) matches(word string) (value string, ok bool, why error) {
 	if !a.isArg() {
 		return a.literal, strings.EqualFold(a.literal, word), nil
 	}
+	if strings.TrimSpace(word) == "" {
+		return word, false, errBlank
+	}
 	value = a.kind.spell(word)
 	if a.kind.Check == nil {
 		return value, true, nil

@@ -58,6 +58,12 @@ func (d directory) filterFor(user string) (string, error) {
 	return "(&" + named + further + ")", nil
 }
 
+// IsDN says whether a text is the name of an entry, by RFC 4514, and that of one below the root.
+func IsDN(text string) bool {
+	dn, err := ldap.ParseDN(text)
+	return err == nil && len(dn.RDNs) > 0
+}
+
 // NormalFilter puts the outer parentheses around a filter that was written without, and judges it.
 func NormalFilter(text string) (string, error) {
 	text = strings.TrimSpace(text)
@@ -66,12 +72,12 @@ func NormalFilter(text string) (string, error) {
 	}
 	p, err := ldap.CompileFilter(text)
 	if err != nil {
-		return "", fmt.Errorf("the filter is not one of RFC 4515, such as (memberOf=cn=operators,dc=example,dc=com): %s", reason(err))
+		return "", fmt.Errorf("the filter %.64q is not one of RFC 4515, such as (memberOf=cn=operators,dc=example,dc=com): %s", text, reason(err))
 	}
 	// What the library understood is what counts: text behind a filter that is complete is not always an error to it.
 	back, err := ldap.DecompileFilter(p)
 	if err != nil {
-		return "", fmt.Errorf("the filter is not one of RFC 4515: %s", reason(err))
+		return "", fmt.Errorf("the filter %.64q is not one of RFC 4515: %s", text, reason(err))
 	}
 	return back, nil
 }
