@@ -107,6 +107,7 @@ func All(d Deps) ([]grammar.Kind, []grammar.Command) {
 		d.callBridgeCommands(),
 		d.pkiCommands(),
 		d.tlsCommands(),
+		d.syslogTLSCommands(),
 		d.turnCommands(),
 		d.ldapCommands(),
 		d.cacCommands(),

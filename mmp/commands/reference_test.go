@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,18 @@ func TestEveryCommandOfTheReferenceIsThereForTheRightRoles(t *testing.T) {
 }
 
 // The page of the shell has a table of all commands between two remarks.
+func TestTheHelpOfTLSSpeaksOfAllKinds(t *testing.T) {
+	tree, _ := wholeTree(t, newDesk(t).deps)
+	var help strings.Builder
+	if err := tree.Help(&help, grammar.Admin, nil); err != nil {
+		t.Fatal(err)
+	}
+	// The list has the first form of a command: that of log servers alone would be misleading.
+	if want := regexp.MustCompile(`(?m)^tls +Show how connections of a kind are secured$`); !want.MatchString(help.String()) {
+		t.Errorf("wanted %s in\n%s", want, &help)
+	}
+}
+
 func TestReferencePageOfTheShellHasTheTableOfCommands(t *testing.T) {
 	const file, begins, ends = "../../docs/mmp.md", "<!-- commands -->\n", "<!-- end of commands -->\n"
 	page, err := os.ReadFile(file)

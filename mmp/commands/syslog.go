@@ -85,7 +85,7 @@ func (d Deps) syslogCommands() []grammar.Command {
 			},
 		},
 	}
-	return slices.Concat(list, d.logCommands(), d.syslogTLSCommands())
+	return slices.Concat(list, d.logCommands())
 }
 
 func (d Deps) syslogTLSCommands() []grammar.Command {
