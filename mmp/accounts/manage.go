@@ -343,6 +343,11 @@ func (s *Store) Expire(user string) error {
 	})
 }
 
+// lists is where a host is in the list of those that an account may log in from, -1 if it is not. Names of hosts have no case.
+func (a *account) lists(host string) int {
+	return slices.IndexFunc(a.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
 // AllowHost adds to the hosts that a user may log in from. Without any, every host may.
 func (s *Store) AllowHost(user, host string) error {
 	return s.edit(user, func(a *account) error {
@@ -350,7 +355,7 @@ func (s *Store) AllowHost(user, host string) error {
 			return err
 		}
 		switch {
-		case slices.Contains(a.Hosts, host):
+		case a.lists(host) >= 0:
 			return fmt.Errorf("%s is already an allowed host of user %s", host, user)
 		case len(a.Hosts) >= maxHosts:
 			return fmt.Errorf("user %s already has %d allowed hosts", user, maxHosts)
@@ -363,7 +368,7 @@ func (s *Store) AllowHost(user, host string) error {
 // RemoveHost takes one away.
 func (s *Store) RemoveHost(user, host string) error {
 	return s.edit(user, func(a *account) error {
-		i := slices.Index(a.Hosts, host)
+		i := a.lists(host)
 		if i < 0 {
 			return fmt.Errorf("%.64q is not an allowed host of user %s; it has %s", host, user, grammar.Few(a.Hosts))
 		}

@@ -88,7 +88,7 @@ var againTable = []again{
 		add: "user add frieda crypto ldap", other: "user add Frieda audit ldap", otherNames: []string{"frieda", "crypto", "audit"}, del: "user del frieda", gone: "there are admin"},
 	{forms: []string{"user host <username:user> (add|delete) <hostname:allowedhost>"},
 		before: []string{"user add frieda crypto ldap", "user host frieda add 192.0.2.1"},
-		add:    "user host frieda add host1.example.com", del: "user host frieda delete host1.example.com", gone: "it has 192.0.2.1"},
+		add:    "user host frieda add host1.example.com", same: "user host frieda add HOST1.example.com", del: "user host frieda delete host1.example.com", gone: "it has 192.0.2.1"},
 	{forms: []string{"turn delete public-ip"},
 		before: []string{"turn public-ip 198.51.100.7"}, del: "turn delete public-ip", gone: "there is no public address"},
 	{forms: []string{"motd add <message:text>", "motd del"},

@@ -341,7 +341,7 @@ func changeHosts(c *grammar.Call, store *accounts.Store) error {
 	user, host := c.Arg("username"), c.Arg("hostname")
 	change := store.RemoveHost
 	if c.Has("add") {
-		if info, err := store.Info(user); err == nil && slices.Contains(info.Hosts, host) {
+		if info, err := store.Info(user); err == nil && slices.ContainsFunc(info.Hosts, func(h string) bool { return strings.EqualFold(h, host) }) {
 			return mayBeThere(c, isThere("user %s may log in from %s already", user, host))
 		}
 		change = store.AllowHost
