@@ -26,9 +26,14 @@ func open(t testing.TB, c *clientv3.Client) *store.Store {
 
 func openAs(t testing.TB, c *clientv3.Client, machine store.ID) *store.Store {
 	t.Helper()
+	return openWith(t, store.Options{Client: c, Machine: machine})
+}
+
+func openWith(t testing.TB, o store.Options) *store.Store {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := store.Open(ctx, store.Options{Client: c, Machine: machine})
+	s, err := store.Open(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
