@@ -46,6 +46,19 @@ func newIssuer(s *config.IdentityService) issuer {
 	return i
 }
 
+// keepPair leaves the key and certificate from before in the place of two that do not belong together, and says why: a new certificate may
+// have been put by SFTP before its key.
+func keepPair(next, before *config.IdentityService) error {
+	if next.Key == "" || before.Key == "" {
+		return nil
+	}
+	_, err := tls.X509KeyPair([]byte(next.Chain), []byte(next.Key))
+	if err != nil {
+		next.Key, next.Chain = before.Key, before.Chain
+	}
+	return err
+}
+
 // check says whose a certificate is. The error wraps [ErrWrong] or [ErrUnavailable].
 func (i issuer) check(ctx context.Context, chain [][]byte, now time.Time) (Holder, error) {
 	if i.trouble != nil {

@@ -202,3 +202,28 @@ func TestARevokedCardIsFoundOutByOCSP(t *testing.T) {
 		t.Errorf("the responder that the card names: %v", err)
 	}
 }
+
+func TestACertificateOfAnotherKeyLeavesTheOneBefore(t *testing.T) {
+	ca := newMaker(t, "cards", nil)
+	pair := func(name string) (key, chain string) {
+		c, k := ca.issue(card(name), nil)
+		der, err := x509.MarshalPKCS8PrivateKey(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), pemOf(c)
+	}
+	var before config.IdentityService
+	before.Key, before.Chain = pair("first")
+	second, chain := pair("second")
+	next := config.IdentityService{Key: before.Key, Chain: chain}
+	if err := keepPair(&next, &before); err == nil || next.Chain != before.Chain {
+		t.Errorf("a certificate of another key: wanted the one before and an error, got %v", err)
+	}
+	for what, good := range map[string]config.IdentityService{"a pair": {Key: second, Chain: chain}, "none": {}} {
+		next := good
+		if err := keepPair(&next, &before); err != nil || next.Key != good.Key || next.Chain != good.Chain {
+			t.Errorf("%s: wanted it taken, got %v", what, err)
+		}
+	}
+}

@@ -65,6 +65,9 @@ func run(ctx context.Context, settings, socket string, allowed uint32, reread <-
 				log("the settings stay as they are: " + err.Error())
 				continue
 			}
+			if err := keepPair(&next, s.settings.Load()); err != nil {
+				log("the certificate for OCSP responders stays as it was: " + err.Error())
+			}
 			s.settings.Store(&next)
 		}
 	}

@@ -79,8 +79,11 @@ func (b *bridge) readSettings(file string) error {
 	}
 	b.licences.SetFile(s.Licence)
 	if err := b.certificates.read(s); err != nil {
-		// Calls without TLS go on.
-		b.log.Error("the certificate of the Call Bridge cannot be used, so SIP has no TLS", "error", err)
+		said := "the certificate of the Call Bridge cannot be used, so SIP has no TLS"
+		if b.serverTLS() != nil {
+			said = "the certificate of the Call Bridge stays as it was"
+		}
+		b.log.Error(said, "error", err)
 	}
 	b.mu.Lock()
 	b.settings = s

@@ -15,19 +15,28 @@ import (
 type certificates struct {
 	mu     sync.Mutex
 	parsed bool
-	server *tls.Config // nil without a certificate
+	pair   *tls.Certificate // nil without one that can be used
+	server *tls.Config      // nil without a certificate
 	client *tls.Config
 }
 
-// read parses what the settings have. An error is about the pair; verification does not depend on it.
+// read parses what the settings have. An error is about the pair, and leaves the one before: a new certificate may have been put by SFTP
+// before its key. Verification does not depend on it.
 func (c *certificates) read(s config.CallBridgeService) error {
 	base := &tls.Config{MinVersion: s.SIP.Version(), CipherSuites: s.SIP.Suites()}
 	var failed error
-	if s.Key != "" && s.Chain != "" {
-		pair, err := tls.X509KeyPair([]byte(s.Chain), []byte(s.Key))
-		if failed = err; err == nil {
-			base.Certificates = []tls.Certificate{pair}
-		}
+	c.mu.Lock()
+	pair := c.pair
+	c.mu.Unlock()
+	if s.Key == "" || s.Chain == "" {
+		pair = nil
+	} else if now, err := tls.X509KeyPair([]byte(s.Chain), []byte(s.Key)); err != nil {
+		failed = err
+	} else {
+		pair = &now
+	}
+	if pair != nil {
+		base.Certificates = []tls.Certificate{*pair}
 	}
 	client := base.Clone()
 	verify := s.SIP.Verify != config.VerifyOff
@@ -52,7 +61,7 @@ func (c *certificates) read(s config.CallBridgeService) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.server, c.client, c.parsed = server, client, true
+	c.pair, c.server, c.client, c.parsed = pair, server, client, true
 	return failed
 }
 

@@ -140,11 +140,14 @@ func TestCertificatesOfSettingsCountForTheNextConnection(t *testing.T) {
 	if line, err := ask(t, stays, "three"); err != nil || line != "SIP/2.0 200 OK" {
 		t.Errorf("a connection from before the changes: want it to go on, got %q and %v", line, err)
 	}
-	// A certificate that cannot be used takes TLS away, and nothing else.
+	// A certificate that cannot be used is not used, and changes nothing else.
 	h.set(config.CallBridgeService{Key: "nonsense", Chain: "nonsense"})
 	until(t, "an error in the log", func() bool {
-		return strings.Contains(h.log.String(), "the certificate of the Call Bridge cannot be used")
+		return strings.Contains(h.log.String(), "the certificate of the Call Bridge stays as it was")
 	})
+	if line, err := connect(&tls.Config{RootCAs: roots, ServerName: "new.example.com"}); err != nil || line != "SIP/2.0 200 OK" {
+		t.Errorf("by TLS, with the certificate before: want 200, got %q and %v", line, err)
+	}
 	if line, err := ask(t, stays, "four"); err != nil || line != "SIP/2.0 200 OK" {
 		t.Errorf("by TCP: want 200, got %q and %v", line, err)
 	}
@@ -169,6 +172,9 @@ func TestOurCertificateIsShownToThoseWhoAreCalled(t *testing.T) {
 		if got.ServerName != one.name || got.InsecureSkipVerify || got.RootCAs == nil || len(got.Certificates) != 1 {
 			t.Errorf("%+v: want %s verified, and our certificate, got %+v", one.target, one.name, got)
 		}
+	}
+	if err := c.read(config.CallBridgeService{Key: key, Chain: other}); err == nil || c.server == nil || len(c.client.Certificates) != 1 || !c.client.InsecureSkipVerify {
+		t.Errorf("a certificate of another key: want the one before with the other settings, and an error, got %+v and %v", c.client, err)
 	}
 	if err := c.read(config.CallBridgeService{}); err != nil || c.server != nil || !c.client.InsecureSkipVerify {
 		t.Errorf("without settings: want no server, and any certificate taken, got %+v and %v", c.client, err)

@@ -51,9 +51,12 @@ func Main(args []string) error {
 // serve runs the server by the settings in a file until the context ends.
 func serve(ctx context.Context, s *Server, file, status string, reread <-chan os.Signal) error {
 	defer s.Close()
-	settings, err := readSettings(file)
+	now, err := readSettings(file, settings{})
 	if err != nil {
 		return err
+	}
+	if now.trouble != "" {
+		s.log(now.trouble)
 	}
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -76,7 +79,7 @@ func serve(ctx context.Context, s *Server, file, status string, reread <-chan os
 	look := func() {
 		// The same trouble is told once: an interface may have no address for as long as its cable is out.
 		text := ""
-		if plan, err := settings.plan(interfaces); err != nil {
+		if plan, err := now.plan(interfaces); err != nil {
 			text = err.Error()
 		} else if err := s.Apply(plan); err != nil {
 			text = err.Error()
@@ -109,13 +112,16 @@ func serve(ctx context.Context, s *Server, file, status string, reread <-chan os
 			}
 			return nil
 		case <-reread:
-			changed, err := readSettings(file)
+			changed, err := readSettings(file, now)
 			if err != nil {
 				s.log(fmt.Sprintf("the settings stay as they are: %v", err))
 				continue
 			}
-			settings = changed
+			now = changed
 			s.log("settings read anew")
+			if now.trouble != "" {
+				s.log(now.trouble)
+			}
 		case <-tick.C:
 		}
 		look()
@@ -126,9 +132,13 @@ func serve(ctx context.Context, s *Server, file, status string, reread <-chan os
 type settings struct {
 	config.TURNService
 	certificate *tls.Certificate
+	// trouble is what is wrong with the certificate, empty if nothing is.
+	trouble string
 }
 
-func readSettings(file string) (settings, error) {
+// readSettings reads them after others, whose certificate stays in the place of one that cannot be used: of another key, for example,
+// when a new one was put by SFTP before its key.
+func readSettings(file string, before settings) (settings, error) {
 	var s settings
 	var err error
 	if s.TURNService, err = config.ReadService[config.TURNService](file); err != nil {
@@ -138,12 +148,15 @@ func readSettings(file string) (settings, error) {
 		return s, nil
 	}
 	pair, err := tls.X509KeyPair([]byte(s.Chain), []byte(s.Key))
-	if err != nil {
+	switch {
+	case err == nil:
+		s.certificate = &pair
+	case before.certificate != nil:
+		s.certificate, s.trouble = before.certificate, "the certificate stays as it was: "+err.Error()
+	default:
 		// Clients that come without TLS, as browsers do, need no certificate.
-		fmt.Printf("<12>turn: TLS is off: %v\n", err)
-		return s, nil
+		s.trouble = "TLS is off: " + err.Error()
 	}
-	s.certificate = &pair
 	return s, nil
 }
 

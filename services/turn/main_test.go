@@ -1,7 +1,11 @@
 package turn
 
 import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -123,5 +127,48 @@ func TestTheServiceServesByItsFileAndTellsHowItIs(t *testing.T) {
 	}
 	if get("/status") == "" {
 		t.Error("wanted it to go on")
+	}
+}
+
+func TestACertificateOfAnotherKeyLeavesTheOneBefore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "settings.json")
+	s := &service{t: t, file: file}
+	first, second := testCertificate(t, "first"), testCertificate(t, "second")
+	key := func(c *tls.Certificate) string {
+		der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	}
+	chain := func(c *tls.Certificate) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}))
+	}
+	var before settings
+	for _, c := range []struct {
+		what, key, chain string
+		want             []byte
+		trouble          string
+	}{
+		{"a pair of its own", key(first), chain(first), first.Certificate[0], ""},
+		{"a certificate of another key", key(first), chain(second), first.Certificate[0], "the certificate stays as it was: tls: private key does not match public key"},
+		{"still", key(first), chain(second), first.Certificate[0], "the certificate stays as it was: tls: private key does not match public key"},
+		{"its key has come", key(second), chain(second), second.Certificate[0], ""},
+		{"none", "", "", nil, ""},
+		{"none before", key(first), chain(second), nil, "TLS is off: tls: private key does not match public key"},
+	} {
+		s.write(config.TURNService{Key: c.key, Chain: c.chain})
+		now, err := readSettings(file, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		if now.certificate != nil {
+			got = now.certificate.Certificate[0]
+		}
+		if !bytes.Equal(got, c.want) || now.trouble != c.trouble {
+			t.Errorf("%s: wanted %.8x and %q, got %.8x and %q", c.what, c.want, c.trouble, got, now.trouble)
+		}
+		before = now
 	}
 }

@@ -170,6 +170,9 @@ func serve(ctx context.Context, v service, reread <-chan os.Signal) error {
 				logger.Error("the settings stay as they are", "error", err)
 				continue
 			}
+			if err := changed.keep(current.current.Load()); err != nil {
+				logger.Error("the certificate stays as it was", "error", err)
+			}
 			current.current.Store(changed)
 			logger.Info("settings read anew")
 		case <-sweep.C:

@@ -184,6 +184,28 @@ func TestSettingsTakeEffectWithoutARestart(t *testing.T) {
 		t.Errorf("after bad settings: want second.example.com, got %q, %v", name, err)
 	}
 
+	// A certificate that was put by SFTP before its key.
+	second := s.Chain
+	_, s.Chain = certificate(t, "third.example.com")
+	s.TLS.MinVersion = "1.2"
+	r.change(s)
+	await(t, "a certificate of another key is told", func() bool {
+		return strings.Contains(r.said.String(), "the certificate stays as it was") && strings.Contains(r.said.String(), "private key does not match public key")
+	})
+	if name, err := shown(address, &tls.Config{MaxVersion: tls.VersionTLS12}); err != nil || name != "second.example.com" {
+		t.Errorf("with a certificate of another key: want second.example.com, and the other settings, got %q, %v", name, err)
+	}
+	// Once more, and its key is there.
+	r.change(s)
+	if name, err := shown(address, &tls.Config{}); err != nil || name != "second.example.com" {
+		t.Errorf("still with a certificate of another key: want second.example.com, got %q, %v", name, err)
+	}
+	s.Chain = second
+	r.change(s)
+	if name, err := shown(address, &tls.Config{}); err != nil || name != "second.example.com" {
+		t.Errorf("with its own again: want second.example.com, got %q, %v", name, err)
+	}
+
 	s.Key, s.Chain, s.HTTPRedirect = "", "", false
 	r.change(s)
 	if _, err := shown(address, &tls.Config{}); err == nil {

@@ -56,6 +56,17 @@ func prepare(from config.WebAdminService) (*settings, error) {
 	return s, nil
 }
 
+// keep leaves the certificate from before in the place of one that cannot be used, and says why: a new one may have been put by SFTP before
+// its key.
+func (s *settings) keep(before *settings) error {
+	if s.Key == "" || s.certificate != nil || before.certificate == nil {
+		return nil
+	}
+	err := errors.Unwrap(s.trouble)
+	s.certificate, s.trouble = before.certificate, nil
+	return err
+}
+
 // addresses are those to listen on. look gives those of all interfaces by the kernel's names.
 func (s *settings) addresses(look func() (map[string][]netip.Addr, error)) ([]netip.Addr, error) {
 	all, err := look()
