@@ -28,18 +28,14 @@ var names = regexp.MustCompile(`xxxxxxxx|cherei|surplus|empty|quote|UTF-8|U\+|un
 // transcript, with each of its arguments spoilt in turn, and with a line that is spoilt as a whole.
 func TestBadInputOfEveryCommandIsAnsweredClearlyAndChangesNothing(t *testing.T) {
 	d := newFullDesk(t)
-	kinds, list := All(d.deps)
-	tree, err := grammar.NewTree(kinds, list)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, list := All(d.deps)
 	lines := forms(t, d)
 	tried := 0
 	refused := func(l typedLine, command, part string) {
 		t.Helper()
 		tried++
 		before := ""
-		_, err := tree.Parse(l.role, command)
+		_, err := d.tree.Parse(l.role, command)
 		if err == nil {
 			before = d.state()
 			_, err = d.as(l.role, command, l.answers...)

@@ -230,6 +230,8 @@ type desk struct {
 	machine *machine
 	deps    Deps
 	ctx     context.Context
+	// tree is made once where deps stay as they are; nil for one at each line.
+	tree *grammar.Tree
 }
 
 // newDesk gives a machine as the reference's capture shows it.

@@ -111,11 +111,7 @@ func keywords(syntax string) []string {
 func TestEveryWordOfEveryCommandIsHelpedAndCompleted(t *testing.T) {
 	d := newFullDesk(t)
 	lines := forms(t, d)
-	kinds, list := All(d.deps)
-	tree, err := grammar.NewTree(kinds, list)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, list := All(d.deps)
 	for _, c := range list {
 		role := grammar.Admin
 		if c.Roles != nil {
@@ -137,15 +133,15 @@ func TestEveryWordOfEveryCommandIsHelpedAndCompleted(t *testing.T) {
 			if i == 0 {
 				before = ""
 			}
-			if !slices.ContainsFunc(tree.Next(caller, before), func(h grammar.Hint) bool { return h.Text == word && h.Help != "" }) {
+			if !slices.ContainsFunc(d.tree.Next(caller, before), func(h grammar.Hint) bool { return h.Text == word && h.Help != "" }) {
 				t.Errorf("%s: ? after %q does not show %q", c.Syntax, before, word)
 			}
-			if text, _ := tree.Complete(caller, before+word); strings.TrimSpace(text) != before+word {
+			if text, _ := d.tree.Complete(caller, before+word); strings.TrimSpace(text) != before+word {
 				t.Errorf("%s: Tab after %q makes it %q", c.Syntax, before+word, text)
 			}
 		}
 		var help bytes.Buffer
-		if err := tree.Help(&help, role, asked); err != nil || !strings.Contains(help.String(), c.Help) {
+		if err := d.tree.Help(&help, role, asked); err != nil || !strings.Contains(help.String(), c.Help) {
 			t.Errorf("help %s does not show %q: %v\n%s", strings.Join(asked, " "), c.Help, err, help.String())
 		}
 	}

@@ -39,10 +39,13 @@ func (d *desk) as(role grammar.Role, line string, answers ...string) (string, er
 // typeInto is as with an output and a context of the caller's.
 func (d *desk) typeInto(ctx context.Context, out io.Writer, role grammar.Role, line string, answers ...string) error {
 	d.t.Helper()
-	kinds, commands := All(d.deps)
-	tree, err := grammar.NewTree(kinds, commands)
-	if err != nil {
-		d.t.Fatal(err)
+	tree := d.tree
+	if tree == nil {
+		kinds, commands := All(d.deps)
+		var err error
+		if tree, err = grammar.NewTree(kinds, commands); err != nil {
+			d.t.Fatal(err)
+		}
 	}
 	match, err := tree.Parse(role, line)
 	if err != nil {

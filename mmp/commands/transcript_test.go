@@ -141,11 +141,6 @@ func (i *interruptible) Write(p []byte) (int, error) {
 // forms are the declarations with a line of the transcripts for each, which is a command of that form in the case of a role that may run it.
 func forms(t *testing.T, d *desk) map[string]typedLine {
 	t.Helper()
-	kinds, commands := All(d.deps)
-	tree, err := grammar.NewTree(kinds, commands)
-	if err != nil {
-		t.Fatal(err)
-	}
 	// Its answer is zones.txt, which is compared with the toolchain's.
 	found := map[string]typedLine{"timezone list": {role: grammar.Admin, command: "timezone list"}}
 	all := transcripts(t)
@@ -155,7 +150,7 @@ func forms(t *testing.T, d *desk) map[string]typedLine {
 			if !ok {
 				continue
 			}
-			if m, err := tree.Parse(typed.role, typed.command); err == nil {
+			if m, err := d.tree.Parse(typed.role, typed.command); err == nil {
 				if _, ok := found[m.Command.Syntax]; !ok {
 					found[m.Command.Syntax] = typed
 				}
@@ -272,5 +267,9 @@ func newFullDesk(t *testing.T) *desk {
 		doc.Interfaces[i] = config.Interface{IPv4: config.IPv4{Enabled: true, Address: netip.MustParsePrefix("10.77.0.2/24")}}
 	}
 	d.ctx = context.WithoutCancel(t.Context())
+	kinds, commands := All(d.deps)
+	if d.tree, err = grammar.NewTree(kinds, commands); err != nil {
+		t.Fatal(err)
+	}
 	return d
 }
