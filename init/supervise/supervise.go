@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"rotunda/init/control"
+	"rotunda/init/journal"
 )
 
 // Children starts and collects processes; [rotunda/init/reap.Reaper] in PID 1.
@@ -432,8 +433,10 @@ func (v *service) read(output io.Reader) {
 	for {
 		line, err := r.ReadSlice('\n')
 		if text := strings.TrimRight(string(line), "\r\n"); text != "" {
+			// Its priority is for the log alone.
+			_, _, said := journal.ParseLine(v.spec.Name, text)
 			v.s.mu.Lock()
-			v.lastLine = text[:min(len(text), 200)]
+			v.lastLine = said[:min(len(said), 200)]
 			v.s.mu.Unlock()
 			v.s.report.Line(v.spec.Name, text)
 		}

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	case "silent":
 		select {}
 	case "falls":
-		fmt.Println("the reason")
+		fmt.Println("<27>falls: the reason") // as lines for the log begin
 		os.Exit(3)
 	case "talkative":
 		fmt.Println(os.Getpid())
