@@ -147,6 +147,7 @@ func TestVerifySaysWhichLinkIsWrong(t *testing.T) {
 	} {
 		test.q.Now = now
 		f := Verify(test.q)
+		judgedByOpenSSL(t, name, test.q, len(f.Wrong) == 0)
 		if titles(f.Path) != test.path {
 			t.Errorf("%s: wanted the path %s, got %s", name, test.path, titles(f.Path))
 		}

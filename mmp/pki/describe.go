@@ -10,6 +10,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -83,8 +85,8 @@ func KeyText(public crypto.PublicKey) string {
 	return "of a kind that is not known"
 }
 
-// Names lists the alternative names: "DNS:www.example.com, IP:192.0.2.1, email:ops@example.com".
-func Names(dns []string, ips []fmt.Stringer, mails []string) string {
+// Names lists the alternative names: "DNS:www.example.com, IP:192.0.2.1, email:ops@example.com, URI:sip:ops@example.com".
+func Names(dns []string, ips []net.IP, mails []string, uris []*url.URL) string {
 	var list []string
 	for _, n := range dns {
 		list = append(list, "DNS:"+n)
@@ -94,6 +96,9 @@ func Names(dns []string, ips []fmt.Stringer, mails []string) string {
 	}
 	for _, n := range mails {
 		list = append(list, "email:"+n)
+	}
+	for _, n := range uris {
+		list = append(list, "URI:"+n.String())
 	}
 	if list == nil {
 		return "none"
@@ -141,7 +146,7 @@ func Describe(c *x509.Certificate) []Row {
 		{"Serial number", colons(c.SerialNumber.Bytes())},
 		{"Not before", TimeText(c.NotBefore)},
 		{"Not after", TimeText(c.NotAfter)},
-		{"Subject alternative name", Names(c.DNSNames, stringers(c.IPAddresses), c.EmailAddresses)},
+		{"Subject alternative name", Names(c.DNSNames, c.IPAddresses, c.EmailAddresses, c.URIs)},
 		{"Public key", KeyText(c.PublicKey)},
 		{"Signature algorithm", c.SignatureAlgorithm.String()},
 		{"Authority", authority},
@@ -159,19 +164,11 @@ func DescribeRequest(r *x509.CertificateRequest) []Row {
 	}
 	return []Row{
 		{"Subject", NameText(r.Subject)},
-		{"Subject alternative name", Names(r.DNSNames, stringers(r.IPAddresses), r.EmailAddresses)},
+		{"Subject alternative name", Names(r.DNSNames, r.IPAddresses, r.EmailAddresses, r.URIs)},
 		{"Public key", KeyText(r.PublicKey)},
 		{"Signature algorithm", r.SignatureAlgorithm.String()},
 		{"Signature", signature},
 	}
-}
-
-func stringers[T fmt.Stringer](list []T) []fmt.Stringer {
-	out := make([]fmt.Stringer, len(list))
-	for i, x := range list {
-		out[i] = x
-	}
-	return out
 }
 
 func keyUsageText(u x509.KeyUsage) string {

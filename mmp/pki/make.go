@@ -120,7 +120,7 @@ func Sign(request *x509.CertificateRequest, authority *x509.Certificate, key cry
 		t.NotBefore = authority.NotBefore
 	}
 	t.RawSubject = request.RawSubject
-	t.DNSNames, t.IPAddresses, t.EmailAddresses = request.DNSNames, request.IPAddresses, request.EmailAddresses
+	t.DNSNames, t.IPAddresses, t.EmailAddresses, t.URIs = request.DNSNames, request.IPAddresses, request.EmailAddresses, request.URIs
 	return x509.CreateCertificate(rand.Reader, t, authority, request.PublicKey, key)
 }
 

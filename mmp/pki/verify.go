@@ -64,7 +64,7 @@ func Verify(q Question) Finding {
 	}
 	if q.Host != "" && leaf.VerifyHostname(q.Host) != nil {
 		f.Wrong = append(f.Wrong, fmt.Sprintf("%s is not for %s; its names: %s", Title(leaf), Printable(q.Host),
-			Names(leaf.DNSNames, stringers(leaf.IPAddresses), nil)))
+			Names(leaf.DNSNames, leaf.IPAddresses, nil, nil)))
 	}
 	if len(f.Wrong) == 0 {
 		// What a verifier of the services says has the last word: name constraints, policies, critical extensions.
