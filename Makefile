@@ -42,12 +42,15 @@ test: codecs lint test-go image test-reproducible test-image
 # Sound and pictures are tested in real time: those packages run one at a time, with nothing beside them.
 LIVE := rotunda/services/media/engine rotunda/services/media/peers rotunda/services/callbridge/peers
 
+# These take longest and begin first, so that none of them is left to run alone at the end.
+LONG := $(addprefix rotunda/services/,turn callbridge/api callbridge/store database media/audio callbridge/directory)
+
 # A program with the race detector waits a second before it ends, and some tests start many.
 RACE := GORACE=atexit_sleep_ms=0
 
 test-go: codecs prompts
 	@echo "== parts, with the race detector"
-	@$(RACE) $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v -x $(foreach p,$(LIVE),-e $(p)))
+	@$(RACE) $(GO) test -race -timeout 10m $(LONG) $$($(GO) list ./... | grep -v -x $(foreach p,$(LIVE),-e $(p)))
 	@echo "== parts that keep time"
 	@$(RACE) $(GO) test -race -p 1 -timeout 10m $(LIVE)
 	@echo "== long computations, without it"
