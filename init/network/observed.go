@@ -51,14 +51,20 @@ func describe(letter string, port NIC, o Observation, lease *control.Lease) cont
 			i.Addresses = append(i.Addresses, a.Prefix)
 		}
 	}
-	sources := map[int]netip.Addr{}
+	// A table has the routes of both families, each with rules of its own.
+	type half struct {
+		table int
+		four  bool
+	}
+	sources := map[half]netip.Addr{}
 	for _, r := range o.Rules {
 		if r.Protocol == protocol {
+			of := half{r.Table, r.From.Addr().Is4()}
 			// Several addresses may lead to one table; then its routes hold for any of them.
-			if _, again := sources[r.Table]; again {
-				sources[r.Table] = netip.Addr{}
+			if _, again := sources[of]; again {
+				sources[of] = netip.Addr{}
 			} else {
-				sources[r.Table] = r.From.Addr()
+				sources[of] = r.From.Addr()
 			}
 		}
 	}
@@ -69,11 +75,9 @@ func describe(letter string, port NIC, o Observation, lease *control.Lease) cont
 			continue
 		}
 		shown := control.Route{
+			Source:      sources[half{r.Table, r.Destination.Addr().Is4()}],
 			Destination: r.Destination, Gateway: r.Gateway, Table: r.Table,
 			Global: r.Table == mainTable && r.Destination.Bits() == 0,
-		}
-		if from := sources[r.Table]; from.Is4() == r.Destination.Addr().Is4() {
-			shown.Source = from
 		}
 		i.Routes = append(i.Routes, shown)
 	}

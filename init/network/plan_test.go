@@ -598,7 +598,9 @@ func TestCheckJudgesTheChangeAndNotTheRest(t *testing.T) {
 func TestObservedShowsTablesSourcesAndTheLease(t *testing.T) {
 	k, ports := newFakeKernel("a", "b")
 	r := New(Options{Kernel: k, Ports: ports})
-	r.Apply(t.Context(), document(map[string]config.Interface{"a": staticFour("192.0.2.10/24", "192.0.2.1")}))
+	a := staticFour("192.0.2.10/24", "192.0.2.1")
+	a.IPv6 = config.IPv6{Enabled: true, Addresses: []netip.Prefix{prefix("2001:db8::10/64")}}
+	r.Apply(t.Context(), document(map[string]config.Interface{"a": a}))
 	k.state.Routes = append(k.state.Routes, Route{Table: localTable, Destination: prefix("192.0.2.10/32"), Link: 2, Type: Local, Protocol: kernelOwn})
 	got, err := r.Observed(t.Context())
 	if err != nil {
@@ -613,15 +615,17 @@ func TestObservedShowsTablesSourcesAndTheLease(t *testing.T) {
 	}
 	want := []string{
 		"invalid IP 192.0.2.10/32 invalid IP false 255",
+		"invalid IP 2001:db8::/64 invalid IP false 254",
 		"invalid IP 192.0.2.0/24 invalid IP false 254",
 		"invalid IP 0.0.0.0/0 192.0.2.1 true 254",
+		"2001:db8::10 2001:db8::/64 invalid IP false 101",
 		"192.0.2.10 192.0.2.0/24 invalid IP false 101",
 		"192.0.2.10 0.0.0.0/0 192.0.2.1 false 101",
 	}
 	if d := cmp.Diff(want, lines); d != "" {
 		t.Errorf("wanted (-) and shown (+) routes differ:\n%s", d)
 	}
-	if !slices.Equal(got[0].Addresses, []netip.Prefix{prefix("192.0.2.10/24")}) || !got[0].Up || got[0].MAC != "02:00:00:00:00:01" {
+	if !slices.Equal(got[0].Addresses, []netip.Prefix{prefix("192.0.2.10/24"), prefix("2001:db8::10/64")}) || !got[0].Up || got[0].MAC != "02:00:00:00:00:01" {
 		t.Errorf("got %+v", got[0])
 	}
 }
