@@ -9,6 +9,7 @@ import (
 	"log/syslog"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -208,14 +209,35 @@ func TestNoPasswordOrHashOrTypedNameIsLogged(t *testing.T) {
 func TestEveryRestartReadsWhatWasStored(t *testing.T) {
 	w := newSetUp(t)
 	w.addUser("bob", grammar.Crypto)
+	w.addUser("eve", grammar.Audit)
+	w.must(w.AddLDAP("jane", grammar.AppAdmin))
 	w.must(w.AllowHost("bob", "192.0.2.0/24"))
+	w.must(w.AllowHost("jane", "pc.example.com"))
 	w.must(w.SetDuty("bob", "Wk0900-1700"))
-	w.must(w.SetRule("min_digits", 2))
+	w.must(w.Add(t.Context(), "script", grammar.API, "some other pass"))
+	w.must(w.Expire("eve"))
+	w.must(w.SetRule("max_failed_logins", 2))
+	w.fail(2, "script", desk)
+	w.clock.advance(48 * time.Hour)
+	w.admitted("admin", goodPassword, console)
+	w.fail(1, "eve", desk)
+	w.must(w.SetRule("max_idle", 1))
+	w.must(w.Unlock("bob"))
+	w.must(w.Delete("script"))
+	// Each rule has a value that is not its default.
+	for _, rule := range RuleTable {
+		if value := w.Rules()[rule.Name]; rule.Name != "max_idle" {
+			w.must(w.SetRule(rule.Name, (value+1)%(rule.max()+1)))
+		}
+	}
+	list, rules := w.List(), w.Rules()
+	w.Close()
 	w.open()
-	info, err := w.Info("bob")
-	w.must(err)
-	if info.Role != grammar.Crypto || len(info.Hosts) != 1 || info.Duty != "Wk0900-1700" || w.Rules()["min_digits"] != 2 {
-		t.Errorf("after a restart bob is %+v and rules are %v", info, w.Rules())
+	if got := w.Rules(); !reflect.DeepEqual(got, rules) || len(got) < len(RuleTable)-2 {
+		t.Errorf("rules after a restart: wanted %v, got %v", rules, got)
+	}
+	if got := w.List(); !reflect.DeepEqual(got, list) {
+		t.Errorf("users after a restart: wanted\n%+v\ngot\n%+v", list, got)
 	}
 }
 
