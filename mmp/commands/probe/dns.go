@@ -36,7 +36,7 @@ func records(ctx context.Context, server, name, kind string) ([]string, error) {
 	case m.Rcode == dns.RcodeNameError:
 		return nil, fmt.Errorf("there is no name %s", name)
 	case m.Rcode != dns.RcodeSuccess:
-		return nil, fmt.Errorf("no DNS server helps with %s (%s); dns shows whom this machine asks, and log says why they do not help", name, dns.RcodeToString[m.Rcode])
+		return nil, fmt.Errorf("no DNS server helps with %s (%s); dns shows whom this machine asks, syslog search resolver why they do not help", name, dns.RcodeToString[m.Rcode])
 	case len(m.Answer) == 0:
 		return nil, fmt.Errorf("%s has no %s record", name, kind)
 	}

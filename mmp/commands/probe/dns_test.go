@@ -35,7 +35,7 @@ func TestWhatTheResolverSaysOfAName(t *testing.T) {
 	if err != nil || len(got) != 1 || got[0] != "www.example.com. 60 IN A 192.0.2.1" {
 		t.Errorf("got %q and %v", got, err)
 	}
-	for name, want := range map[string]string{"none.example.com": "there is no name none.example.com", "broken.example.com": "no DNS server helps with broken.example.com (SERVFAIL)",
+	for name, want := range map[string]string{"none.example.com": "there is no name none.example.com", "broken.example.com": "no DNS server helps with broken.example.com (SERVFAIL); dns shows whom this machine asks, syslog search resolver why they do not help",
 		"empty.example.com": "empty.example.com has no A record"} {
 		if _, err := records(t.Context(), l.Addr().String(), name, "A"); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: want %q, got %v", name, want, err)
