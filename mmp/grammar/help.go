@@ -25,7 +25,7 @@ func (t *Tree) follow(role Role, words []string) []state {
 	}
 	set := visible(closure(t.begin()), role)
 	for _, w := range words {
-		set, _, _ = advance(set, w)
+		set, _, _, _ = advance(set, w)
 	}
 	return set
 }

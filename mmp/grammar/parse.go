@@ -19,7 +19,7 @@ const masked = "********"
 type Match struct {
 	// Command is nil for an empty line and for a line that is no command.
 	Command *Command
-	// Audit is the line as it may be written to a log: secrets are masked, and from the first word on that is not
+	// Audit is the line as it may be written to a log: words of the syntax have one spelling, secrets are masked, and from the first word on that is not
 	// part of any command it reads "…", since that word may be a password that was typed at the wrong prompt.
 	Audit string
 	// Secret is true if the line holds a secret or may do so: it is no command at all, or the command that went wrong
@@ -51,7 +51,7 @@ func (t *Tree) Parse(role Role, line string) (*Match, error) {
 	set := closure(t.begins(words[0]))
 	shown := make([]string, 0, len(words))
 	for i, w := range words {
-		next, secret, why := advance(set, w)
+		next, spelt, secret, why := advance(set, w)
 		if len(next) == 0 {
 			m.Secret = m.Secret || i == 0 || slices.ContainsFunc(set, func(s state) bool { return s.form.takesSecret() })
 			m.Audit = join(append(slices.Clone(shown), "…"))
@@ -59,9 +59,9 @@ func (t *Tree) Parse(role Role, line string) (*Match, error) {
 		}
 		if secret {
 			m.Secret = true
-			w = masked
+			spelt = masked
 		}
-		shown = append(shown, w)
+		shown = append(shown, spelt)
 		set = next
 	}
 	m.Audit = join(shown)

@@ -104,9 +104,10 @@ func closure(set []state) []state {
 }
 
 // advance takes one word. A literal anywhere, in any case, wins over every argument. secret is true if the word is a secret in any
-// place that it may have; why is a kind's objection if nothing matches.
-func advance(set []state, word string) (next []state, secret bool, why error) {
+// place that it may have; spelt is the word as the syntax has it; why is a kind's objection if nothing matches.
+func advance(set []state, word string) (next []state, spelt string, secret bool, why error) {
 	var literal, argument []state
+	var keyword string
 	for _, s := range set {
 		if s.pos == len(s.form.steps) {
 			continue
@@ -128,19 +129,21 @@ func advance(set []state, word string) (next []state, secret bool, why error) {
 					n.pos, n.started = s.pos, true
 				}
 				secret = secret || a.kind.Secret
+				spelt = value
 				argument = append(argument, n)
 				continue
 			}
 			if a.records {
 				n.bound = &binding{name: a.literal, value: value, before: s.bound}
 			}
+			keyword = value
 			literal = append(literal, n)
 		}
 	}
 	if literal != nil {
-		return closure(literal), false, nil
+		return closure(literal), keyword, false, nil
 	}
-	return closure(argument), secret, why
+	return closure(argument), spelt, secret, why
 }
 
 // visible keeps the states of forms that the role may run.
