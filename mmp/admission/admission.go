@@ -31,8 +31,11 @@ type Question struct {
 	Certificates [][]byte `json:"certificates,omitempty"`
 	// Source is where the person or script is: lock-outs and allowed hosts go by it.
 	Source netip.AddrPort `json:"source"`
-	// Service is for the log: "API" or "Web Admin".
-	Service string `json:"service"`
+	// Service is for the log: "API" or "Web Admin". Roles are those that it is for; nobody else logs in by its question. Scripts says that
+	// those who come by it log in anew with every request.
+	Service string   `json:"service"`
+	Roles   []string `json:"roles,omitempty"`
+	Scripts bool     `json:"scripts,omitempty"`
 }
 
 // Account is who was admitted.

@@ -80,19 +80,36 @@ func (b *book) LoggedIn(*shell.Login) {
 	b.notes++
 }
 
-func serve(t *testing.T, services map[uint32]bool) (*Client, *book, string) {
+// journal keeps what the server logs.
+type journal struct {
+	path string
+	mu   sync.Mutex
+	strings.Builder
+}
+
+func (j *journal) line(p syslog.Priority, tag, text string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	fmt.Fprintf(j, "<%d>%s: %s\n", p, tag, text)
+}
+
+// String waits for a line that is being written.
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.Builder.String()
+}
+
+func serve(t *testing.T, services map[uint32]bool) (*Client, *book, *journal) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "s")
+	log := &journal{path: filepath.Join(t.TempDir(), "s")}
+	path := log.path
 	l, err := callers.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &book{}
-	s := &Server{Accounts: b, Services: services, Log: func(_ syslog.Priority, _, text string) {
-		if strings.Contains(text, "right") {
-			t.Errorf("the log has a password: %s", text)
-		}
-	}}
+	s := &Server{Accounts: b, Services: services, Log: log.line}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- s.Serve(ctx, l) }()
@@ -101,8 +118,11 @@ func serve(t *testing.T, services map[uint32]bool) (*Client, *book, string) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+		if strings.Contains(log.String(), "right") {
+			t.Errorf("the log has a password: %s", log)
+		}
 	})
-	return NewClient(path), b, path
+	return NewClient(path), b, log
 }
 
 var me = map[uint32]bool{uint32(os.Getuid()): true}
@@ -142,9 +162,9 @@ func TestACertificateIsAskedAboutWithoutANameAndAPassword(t *testing.T) {
 func TestALoginIsNotedOnceInAWhile(t *testing.T) {
 	c, b, _ := serve(t, me)
 	for _, q := range []Question{
-		{Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "API"},
-		{Source: netip.MustParseAddrPort("192.0.2.7:2"), Service: "API"},
-		{Source: netip.MustParseAddrPort("192.0.2.8:1"), Service: "API"},
+		{Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "API", Scripts: true},
+		{Source: netip.MustParseAddrPort("192.0.2.7:2"), Service: "API", Scripts: true},
+		{Source: netip.MustParseAddrPort("192.0.2.8:1"), Service: "API", Scripts: true},
 		{Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "Web Admin"},
 		{Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "Web Admin", Certificates: [][]byte{[]byte("card")}},
 		{Source: netip.MustParseAddrPort("192.0.2.7:2"), Service: "Web Admin", Certificates: [][]byte{[]byte("card")}},
@@ -161,8 +181,24 @@ func TestALoginIsNotedOnceInAWhile(t *testing.T) {
 	}
 	// What the lock-out counts ends with a login.
 	b.failed = 9
-	if _, err := c.Check(t.Context(), Question{User: "scripts", Password: "right", Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "API"}); err != nil || b.notes != 6 {
+	if _, err := c.Check(t.Context(), Question{User: "scripts", Password: "right", Source: netip.MustParseAddrPort("192.0.2.7:1"), Service: "API", Scripts: true}); err != nil || b.notes != 6 {
 		t.Errorf("a login after some that failed: want it noted, got %d notes, %v", b.notes, err)
+	}
+}
+
+func TestWhoseRoleDoesNotOpenAServiceHasNotLoggedIn(t *testing.T) {
+	c, b, log := serve(t, me)
+	q := Question{User: "scripts", Password: "right", Source: netip.MustParseAddrPort("192.0.2.7:4711"), Service: "Web Admin", Roles: []string{"admin", "audit"}}
+	if a, err := c.Check(t.Context(), q); err != nil || a.Role != "api" {
+		t.Errorf("wanted the service told the role, got %v, %v", a, err)
+	}
+	const want = "Failed login from 192.0.2.7:4711: the role api does not open the Web Admin"
+	if said := log.String(); b.notes != 0 || strings.Count(said, want) != 2 || !strings.Contains(said, "<132>login: "+want) {
+		t.Errorf("wanted no login and %q in both logs, got %d logins and\n%s", want, b.notes, said)
+	}
+	q.Roles = append(q.Roles, "api")
+	if _, err := c.Check(t.Context(), q); err != nil || b.notes != 1 {
+		t.Errorf("with its role: wanted a login, got %d, %v", b.notes, err)
 	}
 }
 
@@ -199,9 +235,9 @@ func TestOthersMayNotAsk(t *testing.T) {
 }
 
 func TestBadQuestionsAreRefused(t *testing.T) {
-	_, b, path := serve(t, me)
+	_, b, log := serve(t, me)
 	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return net.Dial("unix", path)
+		return net.Dial("unix", log.path)
 	}}}
 	for body, want := range map[string]string{
 		"": "unexpected end", "{}": "no source", `{"user":1}`: "cannot unmarshal", strings.Repeat(" ", maxBody+1): "too large",

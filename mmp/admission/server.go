@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ const (
 	maxBody = 64 << 10
 	// connectionsEach bounds the connections of a service: it asks one at a time for each login under way.
 	connectionsEach = 64
-	// Scripts log in anew with every request of the API. Such a login is noted in the log and in the account once in every noteEvery, unless
+	// Scripts log in anew with every request. Such a login is noted in the log and in the account once in every noteEvery, unless
 	// others failed before it, and maxNoted logins are remembered for that.
 	noteEvery = 10 * time.Minute
 	maxNoted  = 4096
@@ -51,8 +52,8 @@ type Server struct {
 }
 
 type notedLogin struct {
-	user, means string
-	from        netip.Addr
+	user, service, means string
+	from                 netip.Addr
 }
 
 // Serve answers until the context ends. It closes l.
@@ -133,7 +134,14 @@ func (s *Server) admit(ctx context.Context, q Question) (a Account, reason strin
 	if login.MustChange != "" {
 		return Account{}, password, nil
 	}
-	if q.Service != shell.APIService || s.note(notedLogin{login.User, login.Means, source.Addr()}, time.Now()) || login.FailedLogins > 0 {
+	if len(q.Roles) > 0 && !slices.Contains(q.Roles, string(login.Role)) {
+		// The service says so to the far end, which has shown that it knows the password.
+		text := fmt.Sprintf("Failed login from %s: the role %s does not open the %s", from, login.Role, q.Service)
+		s.Log(syslog.LOG_AUTH|syslog.LOG_WARNING, "login", text)
+		s.Log(syslog.LOG_LOCAL0|syslog.LOG_WARNING, "login", text)
+		return Account{User: login.User, Role: string(login.Role)}, "", nil
+	}
+	if !q.Scripts || s.note(notedLogin{login.User, q.Service, login.Means, source.Addr()}, time.Now()) || login.FailedLogins > 0 {
 		s.Accounts.LoggedIn(login)
 	}
 	return Account{User: login.User, Role: string(login.Role)}, "", nil

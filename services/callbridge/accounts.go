@@ -24,7 +24,7 @@ func (a *mmpAccounts) Check(ctx context.Context, user, password, source string) 
 		}
 		from = netip.AddrPortFrom(address, 0)
 	}
-	account, err := a.client.Check(ctx, admission.Question{User: user, Password: password, Source: from, Service: "API"})
+	account, err := a.client.Check(ctx, admission.Question{User: user, Password: password, Source: from, Service: "API", Roles: api.Roles, Scripts: true})
 	if errors.Is(err, admission.ErrRefused) || errors.Is(err, admission.ErrPassword) {
 		return nil, api.ErrRefused
 	}

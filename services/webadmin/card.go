@@ -91,7 +91,7 @@ func (s shell) CheckCard(ctx context.Context, chain [][]byte, source string) (st
 	if err != nil {
 		return "", nil, admission.ErrCertificate
 	}
-	account, err := s.client.Check(ctx, admission.Question{Certificates: chain, Source: from, Service: "Web Admin"})
+	account, err := s.client.Check(ctx, admission.Question{Certificates: chain, Source: from, Service: pagesDoor.name, Roles: pagesDoor.roles})
 	if err != nil {
 		return "", nil, known(err)
 	}

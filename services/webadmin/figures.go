@@ -53,8 +53,8 @@ func (w *statusWriter) WriteHeader(status int) {
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Check implements [Accounts], and counts.
-func (c countingAccounts) Check(ctx context.Context, user, password, source string) ([]string, error) {
-	roles, err := c.Accounts.Check(ctx, user, password, source)
+func (c countingAccounts) Check(ctx context.Context, by Door, user, password, source string) ([]string, error) {
+	roles, err := c.Accounts.Check(ctx, by, user, password, source)
 	if err != nil {
 		c.figures.refused.Add(1)
 	} else {
@@ -90,7 +90,10 @@ const (
 )
 
 // figuresRoles may read them: they say who is in which alarm and how much goes on, which is not for everybody.
-var figuresRoles = []string{roleAdmin, roleAPI}
+var (
+	figuresRoles = []string{roleAdmin, roleAPI}
+	figuresDoor  = Door{"metrics", figuresRoles, true}
+)
 
 // metrics is GET /metrics: the figures of the whole machine, for a monitoring system with an account of the shell (HTTP Basic).
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +111,7 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many logins at this moment", http.StatusServiceUnavailable)
 		return
 	}
-	roles, err := s.options.Accounts.Check(r.Context(), user, password, r.RemoteAddr)
+	roles, err := s.options.Accounts.Check(r.Context(), figuresDoor, user, password, r.RemoteAddr)
 	if err != nil {
 		s.options.Audit("login for metrics refused, source " + peer(r))
 		w.Header().Set("WWW-Authenticate", `Basic realm="metrics", charset="UTF-8"`)

@@ -140,7 +140,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.renderLogin(w, r, http.StatusServiceUnavailable, p)
 		return
 	}
-	roles, err := s.options.Accounts.Check(r.Context(), p.User, password, r.RemoteAddr)
+	roles, err := s.options.Accounts.Check(r.Context(), pagesDoor, p.User, password, r.RemoteAddr)
 	if err != nil {
 		// The name is left out: it may be a password that was typed into the wrong field.
 		s.options.Audit("login refused, source " + source)
@@ -155,7 +155,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, p loginPage, user string, roles []string, card [sha256.Size]byte) {
 	source := peer(r)
 	in := &session{roles: roles}
-	if !in.has(roleAdmin, roleAppAdmin, roleAudit) {
+	if !in.has(pagesRoles...) {
 		s.options.Audit(fmt.Sprintf("login of user %q refused, source %s: its role has no pages", user, source))
 		p.Error = "This account may not use the pages: they are for the roles admin, appadmin and audit."
 		s.renderLogin(w, r, http.StatusForbidden, p)

@@ -189,12 +189,12 @@ func serve(ctx context.Context, v service, reread <-chan os.Signal) error {
 type shell struct{ client *admission.Client }
 
 // Check implements [Accounts].
-func (s shell) Check(ctx context.Context, user, password, source string) ([]string, error) {
+func (s shell) Check(ctx context.Context, by Door, user, password, source string) ([]string, error) {
 	from, err := netip.ParseAddrPort(source)
 	if err != nil {
 		return nil, admission.ErrRefused
 	}
-	account, err := s.client.Check(ctx, admission.Question{User: user, Password: password, Source: from, Service: "Web Admin"})
+	account, err := s.client.Check(ctx, admission.Question{User: user, Password: password, Source: from, Service: by.name, Roles: by.roles, Scripts: by.scripts})
 	for _, known := range []error{admission.ErrRefused, admission.ErrPassword, admission.ErrUnavailable} {
 		if errors.Is(err, known) {
 			return nil, known // what it wraps has paths in it
@@ -210,7 +210,7 @@ func (s shell) Check(ctx context.Context, user, password, source string) ([]stri
 type developer struct{ name, password string }
 
 // Check implements [Accounts].
-func (d developer) Check(_ context.Context, user, password, _ string) ([]string, error) {
+func (d developer) Check(_ context.Context, _ Door, user, password, _ string) ([]string, error) {
 	if subtle.ConstantTimeCompare([]byte(user+":"+password), []byte(d.name+":"+d.password)) != 1 {
 		return nil, admission.ErrRefused
 	}

@@ -21,7 +21,14 @@ import (
 // Accounts says whether a name and a password are those of an account of the management shell. source is the far end's address and
 // port. The text of an error is shown to whoever tries.
 type Accounts interface {
-	Check(ctx context.Context, user, password, source string) (roles []string, err error)
+	Check(ctx context.Context, by Door, user, password, source string) (roles []string, err error)
+}
+
+// Door is what somebody comes in by: its name for the log, whom it is for, and whether they are scripts, which log in with every request.
+type Door struct {
+	name    string
+	roles   []string
+	scripts bool
 }
 
 // Options make a [Server].
@@ -52,6 +59,11 @@ const (
 	roleAdmin    = "admin"
 	roleAppAdmin = "appadmin"
 	roleAudit    = "audit"
+)
+
+var (
+	pagesRoles = []string{roleAdmin, roleAppAdmin, roleAudit}
+	pagesDoor  = Door{"Web Admin", pagesRoles, false}
 )
 
 const (
@@ -223,7 +235,7 @@ func (s *Server) routes() {
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 	})
 	both := []string{roleAdmin, roleAppAdmin}
-	logs := []string{roleAdmin, roleAppAdmin, roleAudit}
+	logs := pagesRoles
 	s.page("GET /status", both, (*visit).statusGeneral)
 	s.page("GET /status/calls", both, (*visit).statusCalls)
 	s.page("GET /status/users", both, (*visit).statusUsers)

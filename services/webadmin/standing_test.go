@@ -182,4 +182,18 @@ func TestEachLoginAtThePagesIsAudited(t *testing.T) {
 	if n := strings.Count(people.log.String(), "User anna logged in from 127.0.0.1:"); n != 6 {
 		t.Errorf("want each of 3 logins in the log and in the audit log, 6 lines, got %d\n%s", n, people.log)
 	}
+	// A monitoring system logs in every few seconds, for ever.
+	for user, want := range map[string]int{"anna": 8, "bert": 0} {
+		for range 3 {
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.web.URL+"/metrics", nil)
+			r.SetBasicAuth(user, password)
+			if p := s.visitor().do(r); (p.status == http.StatusForbidden) != (user == "bert") {
+				t.Errorf("metrics as %s: got %d", user, p.status)
+			}
+		}
+		if n := strings.Count(people.log.String(), "User "+user+" logged in"); n != want {
+			t.Errorf("metrics three times as %s: want %d lines, got %d\n%s", user, want, n, people.log)
+		}
+	}
+	wants(t, "the log", people.log.String(), "the role appadmin does not open the metrics")
 }

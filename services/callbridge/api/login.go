@@ -22,8 +22,8 @@ import (
 
 // Accounts are those of the management shell.
 type Accounts interface {
-	// Check returns the roles of an account. source is an address, with its port where that is known. [ErrRefused] says that name or password is wrong, or that the account may not be used;
-	// any other error that it cannot be said now.
+	// Check returns the roles of an account. source is an address, with its port where that is known. [ErrRefused] says that name or
+	// password is wrong, or that the account may not be used; any other error that it cannot be said now.
 	Check(ctx context.Context, user, password, source string) (roles []string, err error)
 }
 
@@ -34,8 +34,8 @@ var (
 	errSlow    = errors.New("too many wrong logins")
 )
 
-// The roles that may use the API.
-var roles = []string{"admin", "appadmin", "api"}
+// Roles may use the API.
+var Roles = []string{"admin", "appadmin", "api"}
 
 const (
 	// goodFor is how long a login that was right is remembered. Passwords are hashed slowly on purpose, about 100 ms of a core;
@@ -258,7 +258,7 @@ func (l *logins) ask(user, password, place string) error {
 		return Busy{failure.CallBridgeUnavailable, 5 * time.Second}
 	}
 	for _, role := range have {
-		if slices.Contains(roles, role) {
+		if slices.Contains(Roles, role) {
 			return nil
 		}
 	}
