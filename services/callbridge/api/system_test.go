@@ -38,14 +38,17 @@ func (c *clockwork) Usage(from, to time.Time, host string, offset, limit int) (i
 func (c *clockwork) Hosts() []string { return []string{"a", "b"} }
 
 func TestTheSystemShowsItsParts(t *testing.T) {
-	alarm := Alarm{ID: uuid.New(), Type: "c2wConnectionFailure", Since: time.Now().Add(-time.Minute), Details: []Element{Text("failureReason", "dnsFailure")}}
+	alarm := Alarm{ID: uuid.New(), Type: "c2wConnectionFailure", Details: []Element{Text("failureReason", "dnsFailure")}}
 	clock := &clockwork{times: map[string]time.Duration{"sip": 1500 * time.Millisecond}}
 	d := newDesk(t, openStore(t), func(o *Options) {
 		o.System = System{
 			Status: func() Status {
 				return Status{HostID: "h", SoftwareVersion: "3.8", Uptime: 90 * time.Second, CDRTime: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)), CDRIndex: 7}
 			},
-			Alarms: func() []Alarm { return []Alarm{alarm} },
+			Alarms: func() []Alarm {
+				alarm.Since = time.Now().Add(-time.Minute) // however long the test has run
+				return []Alarm{alarm}
+			},
 			Database: func(context.Context) Database {
 				return Database{Clustered: true, Cluster: DatabaseCluster{NodeInUse: "db1", Nodes: []DatabaseNode{{Host: "db1", Up: true, Master: true}, {Host: "db2", SyncBehind: 4}}}}
 			},

@@ -45,7 +45,8 @@ func prepareScene(t *testing.T, entries func(io.Writer)) *scene {
 	t.Helper()
 	dir := slapdtest.Start(t, slapdtest.Options{}, entries)
 	database := databasetest.New(t)
-	s, err := store.Open(t.Context(), store.Options{Client: database.Client(), Machine: uuid.New()})
+	// A laden machine may take longer than usual over what thousands of users are written with.
+	s, err := store.Open(t.Context(), store.Options{Client: database.Client(), Machine: uuid.New(), Patience: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
