@@ -27,6 +27,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"rotunda/services/freeport"
 )
 
 // Disk is what the machine boots from.
@@ -283,7 +285,7 @@ func (m *Machine) prepare(ctx context.Context, o *Options) (w wiring, files []*o
 		forwards := make([]Forward, 0, len(nic.Forward))
 		for _, f := range nic.Forward {
 			if f.Host == 0 {
-				if f.Host, err = freePort(); err != nil {
+				if f.Host, err = freeport.Find(); err != nil {
 					return w, files, err
 				}
 			}
@@ -392,16 +394,6 @@ func socketPair() (net.Conn, *os.File, error) {
 		return nil, nil, fmt.Errorf("use socket pair: %w", err)
 	}
 	return conn, os.NewFile(uintptr(fds[1]), "qemu"), nil
-}
-
-// freePort asks the kernel for a loopback port that nobody listens on.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("choose a free port: %w", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // lockedBuffer collects QEMU's messages, which arrive from a goroutine of os/exec.

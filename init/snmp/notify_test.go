@@ -16,6 +16,7 @@ import (
 
 	"rotunda/init/config"
 	"rotunda/init/control"
+	"rotunda/services/freeport"
 )
 
 // trapd runs net-snmp's snmptrapd, and returns its port and what it prints, a notification a line.
@@ -24,12 +25,7 @@ func trapd(t *testing.T) (port int, lines <-chan string) {
 	if _, err := exec.LookPath("snmptrapd"); err != nil {
 		t.Skip("snmptrapd is not installed: see image/install-packages")
 	}
-	free, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port = free.LocalAddr().(*net.UDPAddr).Port
-	free.Close()
+	port = freeport.For(t)
 	folder := t.TempDir()
 	file := filepath.Join(folder, "trapd.conf")
 	text := "authCommunity log told\nauthUser log monitor authPriv\ncreateUser -e 0x" + hex.EncodeToString(engine) + " monitor SHA-256 \"" + password + "\" AES \"" + password + "\"\n"

@@ -3,7 +3,6 @@ package callbridge
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +21,7 @@ import (
 	"rotunda/services/callbridge/meeting"
 	"rotunda/services/callbridge/sip"
 	"rotunda/services/database/databasetest"
+	"rotunda/services/freeport"
 	"rotunda/services/media/control"
 	"rotunda/services/media/control/controltest"
 )
@@ -140,7 +141,7 @@ func (h *house) call(scenario string, transport string) (wait func()) {
 		h.t.Fatal(err)
 	}
 	mode := map[string]string{"udp": "u1", "tcp": "t1"}[transport]
-	cmd := exec.Command(program, "-sf", file, "-i", "127.0.0.1", "-p", freePort(h.t), "-cp", freePort(h.t), "-m", "1", "-t", mode, "-nostdin", "-timeout", "60s",
+	cmd := exec.Command(program, "-sf", file, "-i", "127.0.0.1", "-p", strconv.Itoa(freeport.For(h.t)), "-cp", strconv.Itoa(freeport.For(h.t)), "-m", "1", "-t", mode, "-nostdin", "-timeout", "60s",
 		"-timeout_error", "-trace_err", h.sip(transport).String())
 	cmd.Dir = dir
 	var out strings.Builder
@@ -163,18 +164,6 @@ func (h *house) call(scenario string, transport string) (wait func()) {
 			h.t.Errorf("SIPp: %v\n%s\nlog: %s", err, text, h.log)
 		}
 	}
-}
-
-// freePort is one that nobody has at the moment.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
 
 func TestACallToASpaceIsShownAndEndedByTheAPI(t *testing.T) {

@@ -12,12 +12,14 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"rotunda/services/callbridge/sip"
+	"rotunda/services/freeport"
 )
 
 // processArgs has the arguments of a test binary that is a Call Bridge, one a line.
@@ -138,7 +140,7 @@ func TestAfterAKillFarEndsFindOutAndTheAlarmIsRaised(t *testing.T) {
 	h, _ := openWithMedia(t)
 	h.expect(http.MethodPost, "/api/v1/coSpaces", url.Values{"name": {"Weekly"}, "uri": {"88001"}})
 	h.end() // its options and its database go on as processes of their own
-	port := freePort(t)
+	port := strconv.Itoa(freeport.For(t))
 	first := h.process("-sip", port, "-sips", "0")
 	at := netip.MustParseAddrPort("127.0.0.1:" + port)
 	until(t, "SIP on its port", func() bool { return strings.Contains(h.log.String(), "transport=udp address="+at.String()) })

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"rotunda/services/callbridge/store"
 	"rotunda/services/callbridge/trunk"
 	"rotunda/services/database/databasetest"
+	"rotunda/services/freeport"
 )
 
 // answerer is SIPp that answers calls by TCP, and ends with the test. It returns its port.
@@ -30,8 +32,8 @@ func answerer(t *testing.T) string {
 	if err != nil {
 		t.Skip("sipp is not installed")
 	}
-	port := freePort(t)
-	cmd := exec.Command(program, "-sn", "uas", "-i", "127.0.0.1", "-p", port, "-cp", freePort(t), "-t", "t1", "-nostdin")
+	port := strconv.Itoa(freeport.For(t))
+	cmd := exec.Command(program, "-sn", "uas", "-i", "127.0.0.1", "-p", port, "-cp", strconv.Itoa(freeport.For(t)), "-t", "t1", "-nostdin")
 	cmd.Dir = t.TempDir()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

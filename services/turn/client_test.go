@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"rotunda/services/freeport"
 )
 
 const testRealm = "example.com"
@@ -26,28 +28,8 @@ var loopback = netip.MustParseAddr("127.0.0.1")
 // testPlan is a server on loopback that relays to loopback, on ports that are free at the moment.
 func testPlan(t testing.TB) Plan {
 	t.Helper()
-	return Plan{Addresses: []netip.Addr{loopback}, Relay4: loopback, Port: freePort(t), HighCapacity: true, Realm: testRealm,
+	return Plan{Addresses: []netip.Addr{loopback}, Relay4: loopback, Port: freeport.For(t), HighCapacity: true, Realm: testRealm,
 		User: "admin", Password: "secret"}
-}
-
-// freePort is free for UDP and for TCP.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		l.Close()
-		if err == nil {
-			c.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free for UDP and TCP")
-	return 0
 }
 
 func startServer(t testing.TB, p Plan) *Server {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"rotunda/init/config"
+	"rotunda/services/freeport"
 )
 
 // The test binary plays the service: with TURN_SETTINGS it serves by the file of that name.
@@ -88,7 +89,7 @@ func (s *service) write(settings config.TURNService) {
 }
 
 func TestTheServiceServesByItsFileAndTellsHowItIs(t *testing.T) {
-	status := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	status := fmt.Sprintf("127.0.0.1:%d", freeport.For(t))
 	settings := config.TURNService{TURN: config.TURN{Enabled: true, Listen: []string{"a"}, Username: "admin", Password: "secret", Realm: testRealm},
 		Devices: map[string]string{"a": "none"}}
 	s := startService(t, "", status, settings)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"rotunda/services/freeport"
 )
 
 // ways are all that carry packets in different code: the fast path, pion, and pion behind TCP and TLS.
@@ -33,7 +35,7 @@ var ways = []struct {
 func serveWay(t testing.TB, fast bool, change func(*Plan)) (*Server, Plan) {
 	t.Helper()
 	p := testPlan(t)
-	p.HighCapacity, p.TLSPort, p.Certificate = fast, freePort(t), testCertificate(t, "turn.example.com")
+	p.HighCapacity, p.TLSPort, p.Certificate = fast, freeport.For(t), testCertificate(t, "turn.example.com")
 	if change != nil {
 		change(&p)
 	}
@@ -488,7 +490,7 @@ func TestAClientThatReadsNothingLosesTheOldestAndDelaysNobody(t *testing.T) {
 func TestNothingIsLeftWhenTheServerEnds(t *testing.T) {
 	for _, fast := range []bool{true, false} {
 		p := testPlan(t)
-		p.HighCapacity, p.TLSPort = fast, freePort(t)
+		p.HighCapacity, p.TLSPort = fast, freeport.For(t)
 		s := NewServer(func(string) {})
 		if err := s.Apply(p); err != nil {
 			t.Fatal(err)
@@ -544,7 +546,7 @@ func TestAListenerGoesWithItsAddressAndOthersStay(t *testing.T) {
 func TestPermissionsAndChannelsEndByThemselvesAndAreRenewed(t *testing.T) {
 	start := func(t *testing.T, fast bool, permission, channel time.Duration) (*Server, Plan) {
 		p := testPlan(t)
-		p.HighCapacity, p.TLSPort = fast, freePort(t)
+		p.HighCapacity, p.TLSPort = fast, freeport.For(t)
 		s := NewServer(func(string) {})
 		s.permissionTime, s.channelTime = permission, channel
 		if err := s.Apply(p); err != nil {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"rotunda/services/freeport"
 )
 
 // echo is a Call Bridge that has a WebSocket below /events, which says its source and path and then what it hears.
@@ -92,7 +94,7 @@ func TestEventsArePassedOnAndEndWithThePort(t *testing.T) {
 		}
 	}
 	for scheme, p := range map[string]*port{"wss": secure, "ws": inner} {
-		a := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(freePort(t)))
+		a := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(freeport.For(t)))
 		if err := p.follow([]netip.AddrPort{a}); err != nil {
 			t.Fatal(err)
 		}

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"rotunda/init/config"
+	"rotunda/services/freeport"
 )
 
 // certificate makes a key and a certificate of a name in PEM.
@@ -51,16 +52,6 @@ type running struct {
 	hangup chan os.Signal
 	opened chan []netip.AddrPort
 	said   *said
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func start(t *testing.T, s config.WebAdminService, socket string, redirectPort int, loopback string) *running {
@@ -125,7 +116,7 @@ func shown(address string, c *tls.Config) (string, error) {
 
 func TestSettingsTakeEffectWithoutARestart(t *testing.T) {
 	key, chain := certificate(t, "first.example.com")
-	port, plain := freePort(t), freePort(t)
+	port, plain := freeport.For(t), freeport.For(t)
 	s := config.WebAdminService{Hostname: "cms", Interface: "a", Device: "lo", Port: port, Key: key, Chain: chain}
 	r := start(t, s, silent(t), plain, "")
 	address := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port)).String()
@@ -222,8 +213,8 @@ func TestSettingsTakeEffectWithoutARestart(t *testing.T) {
 
 func TestLoopbackServesTheAPIAlone(t *testing.T) {
 	socket, requests := record(t)
-	loopback := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(freePort(t))).String()
-	start(t, config.WebAdminService{Interface: "a", Device: "lo", Port: freePort(t)}, socket, freePort(t), loopback)
+	loopback := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(freeport.For(t))).String()
+	start(t, config.WebAdminService{Interface: "a", Device: "lo", Port: freeport.For(t)}, socket, freeport.For(t), loopback)
 	answer, err := http.Get("http://" + loopback + "/api/v1/system/status")
 	if err != nil {
 		t.Fatal(err)

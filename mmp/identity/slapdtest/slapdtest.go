@@ -30,6 +30,8 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"rotunda/services/freeport"
 )
 
 // Where and who.
@@ -114,7 +116,7 @@ func Start(t testing.TB, o Options, entries func(w io.Writer)) *Directory {
 	}
 	// Another process may take a port between the look and the start.
 	for try := 1; ; try++ {
-		d.Port, d.TLSPort = free(t), free(t)
+		d.Port, d.TLSPort = freeport.For(t), freeport.For(t)
 		if err := d.run(slapd, config); err == nil {
 			return d
 		} else if try == 3 {
@@ -205,16 +207,6 @@ func (d *Directory) listening() error {
 		}
 	}
 	return err
-}
-
-func free(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // Conn returns a connection as the administrator.

@@ -320,16 +320,6 @@ func withTLS(o *Options) {
 	o.TLS = testTLS
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(loopback))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).Port
-}
-
 func mustAddr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
 // TestMain lets more tests run at once than there are cores: most of them wait for a protocol's timers.

@@ -15,6 +15,7 @@ import (
 	gosip "github.com/emiago/sipgo/sip"
 
 	"rotunda/services/callbridge/leg/kamailio"
+	"rotunda/services/freeport"
 )
 
 // TestSipgoCallsAndIsCalled has the dialogs of another library at the far end.
@@ -34,7 +35,7 @@ func TestSipgoCallsAndIsCalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := freeport.For(t)
 	address := "127.0.0.1:" + strconv.Itoa(port)
 	contact := gosip.ContactHeader{Address: gosip.Uri{Scheme: "sip", User: "sipgo", Host: "127.0.0.1", Port: port}}
 	client, err := sipgo.NewClient(ua, sipgo.WithClientHostname("127.0.0.1"), sipgo.WithClientPort(port))

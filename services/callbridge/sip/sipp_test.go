@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rotunda/services/freeport"
 )
 
 // Scenarios of SIPp: what a far end that is not ours does.
@@ -71,7 +73,7 @@ func sipp(t *testing.T, scenario, to string, args ...string) (wait func(), addre
 	ip := fmt.Sprintf("127.0.%d.%d", 1+rand.IntN(250), 1+rand.IntN(250))
 	port := 20000 + rand.IntN(10000)
 	all := append([]string{"-sf", file, "-i", ip, "-p", strconv.Itoa(port), "-m", "1", "-nostdin", "-trace_err", "-trace_msg", "-timeout", "15s",
-		"-timeout_error", "-cp", strconv.Itoa(freePort(t))}, args...)
+		"-timeout_error", "-cp", strconv.Itoa(freeport.For(t))}, args...)
 	if to != "" {
 		all = append(all, to)
 	}

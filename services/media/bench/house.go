@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"rotunda/services/callbridge/sip"
+	"rotunda/services/freeport"
 	"rotunda/services/media/bench/wire"
 	"rotunda/services/media/control"
 )
@@ -66,7 +67,7 @@ func (b *bench) openHouse(ctx context.Context, cores ...int) (h *house, err erro
 	}
 	var at [3]string
 	for i := range at {
-		port, err := freePort()
+		port, err := freeport.Find()
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +100,7 @@ func (b *bench) openHouse(ctx context.Context, cores ...int) (h *house, err erro
 	}
 	h.process = h.workers[0]
 	h.client = control.NewClient(control.ClientOptions{Address: clients, Name: "bench"})
-	sipPort, err := freePort()
+	sipPort, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -125,14 +124,4 @@ func (p *process) stat() ([]int64, error) {
 		values[i+1], _ = strconv.ParseInt(f, 10, 64) // some are larger than that, and of no interest
 	}
 	return values, nil
-}
-
-// freePort is a TCP port that nobody listened on a moment ago.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"rotunda/services/freeport"
 	"rotunda/services/media/picture"
 )
 
@@ -77,7 +78,7 @@ func (s *rtmpServer) url(name string) string {
 
 // startRTMP starts the server on the core of the load.
 func (b *bench) startRTMP(ctx context.Context) (*rtmpServer, error) {
-	port, err := freePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}

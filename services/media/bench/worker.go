@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"rotunda/services/freeport"
 	"rotunda/services/media/bench/wire"
 	"rotunda/services/media/control"
 )
@@ -47,7 +48,7 @@ type worker struct {
 
 // startWorker returns when the worker answers.
 func (b *bench) startWorker(ctx context.Context) (*worker, error) {
-	port, err := freePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}

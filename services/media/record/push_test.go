@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rotunda/services/freeport"
 )
 
 // rtmpServer is nginx with its RTMP module, on a port of its own.
@@ -38,7 +40,7 @@ func startRTMP(t *testing.T) *rtmpServer {
 	if _, err := os.Stat(rtmpModule); err != nil {
 		t.Skip("libnginx-mod-rtmp is not installed")
 	}
-	s := &rtmpServer{port: freePort(t), folder: t.TempDir()}
+	s := &rtmpServer{port: freeport.For(t), folder: t.TempDir()}
 	s.start(t, program)
 	t.Cleanup(func() { s.stop(t) })
 	return s
@@ -82,16 +84,6 @@ func (s *rtmpServer) stop(t *testing.T) {
 		t.Errorf("nginx: %v", err)
 	}
 	s.nginx = nil
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // states gathers what a push says of itself.
