@@ -92,6 +92,7 @@ func serve(ctx context.Context, v service, reread <-chan os.Signal) error {
 	v.options.CardPolicy = func() config.Cards { return current.current.Load().Cards }
 	logger := v.options.Log
 	web := New(v.options)
+	defer web.sessions.endAll()
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, cancel := context.WithCancelCause(ctx)

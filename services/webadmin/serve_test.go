@@ -10,15 +10,18 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,6 +55,7 @@ type running struct {
 	hangup chan os.Signal
 	opened chan []netip.AddrPort
 	said   *said
+	stop   func()
 }
 
 func start(t *testing.T, s config.WebAdminService, socket string, redirectPort int, loopback string) *running {
@@ -62,15 +66,17 @@ func start(t *testing.T, s config.WebAdminService, socket string, redirectPort i
 	done := make(chan error, 1)
 	go func() {
 		done <- serve(ctx, service{settings: r.file, loopback: loopback, redirectPort: redirectPort,
-			options: Options{Socket: socket, Accounts: &people{}, Logs: t.TempDir(), Log: slog.New(slog.NewTextHandler(r.said, nil))},
-			opened:  func(a []netip.AddrPort) { r.opened <- a }}, r.hangup)
+			options: Options{Socket: socket, Accounts: &people{}, Logs: t.TempDir(), Log: slog.New(slog.NewTextHandler(r.said, nil)),
+				Audit: func(text string) { fmt.Fprintln(r.said, text) }},
+			opened: func(a []netip.AddrPort) { r.opened <- a }}, r.hangup)
 	}()
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	})
+	t.Cleanup(r.stop)
 	select {
 	case <-r.opened:
 	case err := <-done:
@@ -209,6 +215,21 @@ func TestSettingsTakeEffectWithoutARestart(t *testing.T) {
 	if !strings.Contains(r.said.String(), "HTTPS is closed") {
 		t.Errorf("want the log to say why, got\n%s", r.said)
 	}
+}
+
+func TestSessionsThatAStopEndsAreAudited(t *testing.T) {
+	key, chain := certificate(t, "cms.example.com")
+	port := freeport.For(t)
+	r := start(t, config.WebAdminService{Interface: "a", Device: "lo", Port: port, Key: key, Chain: chain}, silent(t), freeport.For(t), "")
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := client.PostForm(fmt.Sprintf("https://127.0.0.1:%d/login", port), url.Values{"user": {"audit"}, "password": {password}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	r.stop()
+	wants(t, "the audit log", r.said.String(), `login of user "audit", source 127.0.0.1:`, `session of user "audit" from 127.0.0.1:`, "ended: the Web Admin was stopped")
 }
 
 func TestLoopbackServesTheAPIAlone(t *testing.T) {

@@ -260,6 +260,16 @@ func (t *sessions) keepAll(ctx context.Context) {
 	}
 }
 
+// endAll ends what is left when the Web Admin stops.
+func (t *sessions) endAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, s := range t.list {
+		delete(t.list, key)
+		t.ended(s, "the Web Admin was stopped")
+	}
+}
+
 // genuine says whether a form carries the session's token.
 func (s *session) genuine(token string) bool {
 	return subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) == 1
