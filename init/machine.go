@@ -51,6 +51,8 @@ type machine struct {
 	// undo is what an unconfirmed change is taken back to, nil for none, and undoing the timer that does it; changing guards both.
 	undo    *config.Undo
 	undoing *time.Timer
+	// triedAt is when that change was made, zero when an earlier start did: no connection is older than the machine's start. Same guard.
+	triedAt time.Time
 	// stamps are what the settings of services that run were made of, by their names; changing guards them. See [machine.stamp].
 	stamps map[string]stamp
 	// undoAt is where a test has the file of the undo.

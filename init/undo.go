@@ -58,26 +58,28 @@ func (m *machine) TryConfig(ctx context.Context, generation int, doc *config.Doc
 	if err != nil {
 		return a, errors.Join(err, m.storeUndo(before))
 	}
-	m.undo = undo
+	m.undo, m.triedAt = undo, time.Now()
 	m.undoIn(undo.Left(time.Now()))
 	return a, nil
 }
 
 // ConfirmConfig is part of [control.Machine].
-func (m *machine) ConfirmConfig(_ context.Context, from string) error {
+func (m *machine) ConfirmConfig(_ context.Context, by control.Confirmation) error {
+	now := time.Now() // before the wait for other changes, in which its age stands still
 	m.changing.Lock()
 	defer m.changing.Unlock()
 	switch {
 	case m.undo == nil:
 		return control.Refuse(http.StatusNotFound, "there is no change that waits to be confirmed; after two minutes it is taken back")
-	case m.undo.From == from:
-		return control.Refuse(http.StatusConflict, "this session made the change, and is no proof that a new one can be made: log in anew and confirm there")
+	case by.Age > 0 && !m.triedAt.IsZero() && by.Age >= now.Sub(m.triedAt):
+		// Who was in already goes on by what the kernel knows of the connection, whatever the firewall says to a new one.
+		return control.Refuse(http.StatusConflict, "this session is older than the change, and is no proof that a new one can be made: log in anew and confirm there")
 	}
 	if err := m.storeUndo(nil); err != nil {
 		return fmt.Errorf("remove what to go back to: %w", err)
 	}
 	m.undoing.Stop()
-	m.info("the change by %s is confirmed by %s", m.undo.From, from)
+	m.info("the change by %s is confirmed by %s", m.undo.From, by.From)
 	m.alarm(unconfirmed, "")
 	m.undo = nil
 	return nil

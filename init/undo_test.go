@@ -56,22 +56,47 @@ func noted(m *machine) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-const maker, newcomer = "192.0.2.7:50022", "192.0.2.7:50023"
+const maker = "192.0.2.7:50022"
+
+// newcomer has come in since the last change.
+func newcomer(m *machine) control.Confirmation {
+	return control.Confirmation{From: "192.0.2.7:50023", Age: max(time.Since(m.triedAt)-time.Nanosecond, 1)}
+}
+
+func TestTheConsoleAndWhoComesAfterARestartKeepAChange(t *testing.T) {
+	folder := t.TempDir()
+	m := undoMachine(t, folder)
+	m.tryFirewall(t, maker)
+	if err := m.ConfirmConfig(context.Background(), control.Confirmation{From: "serial console"}); err != nil || m.undo != nil {
+		t.Errorf("at the console: got %v", err)
+	}
+	m.changing.Lock()
+	m.config.Document = config.Factory()
+	m.changing.Unlock()
+	m.tryFirewall(t, maker)
+	m.undoing.Stop()
+	again := undoMachine(t, folder)
+	if err := again.ConfirmConfig(context.Background(), control.Confirmation{From: maker, Age: time.Minute}); err != nil || noted(again) {
+		t.Errorf("after a restart: got %v", err)
+	}
+}
 
 func TestANewcomerKeepsAChange(t *testing.T) {
 	m := undoMachine(t, t.TempDir())
 	var refused *control.Error
-	if err := m.ConfirmConfig(context.Background(), newcomer); !errors.As(err, &refused) || refused.Status != 404 {
+	if err := m.ConfirmConfig(context.Background(), newcomer(m)); !errors.As(err, &refused) || refused.Status != 404 {
 		t.Errorf("wanted nothing to confirm, got %v", err)
 	}
 	m.tryFirewall(t, maker)
-	if err := m.ConfirmConfig(context.Background(), maker); !errors.As(err, &refused) || refused.Status != 409 {
-		t.Errorf("wanted the session that made the change refused, got %v", err)
+	for from, age := range map[string]time.Duration{maker: time.Hour, "192.0.2.8:50022": time.Since(m.triedAt) + time.Millisecond} {
+		if err := m.ConfirmConfig(context.Background(), control.Confirmation{From: from, Age: age}); !errors.As(err, &refused) || refused.Status != 409 {
+			t.Errorf("wanted a session that was there before the change refused, got %v", err)
+		}
 	}
 	if !noted(m) || !strings.Contains(m.alarms[unconfirmed].Text, "by "+maker) {
 		t.Errorf("wanted the undo on the disk and an alarm, got %+v", m.alarms)
 	}
-	if err := m.ConfirmConfig(context.Background(), newcomer); err != nil {
+	if err := m.ConfirmConfig(context.Background(), newcomer(m)); err != nil {
 		t.Error(err)
 	}
 	if noted(m) || m.undo != nil || !m.guardedNow() || len(m.alarms) != 0 {

@@ -90,10 +90,15 @@ func TestFirewallsAndLogServers(t *testing.T) {
 
 	m.in("a change that keeps its administrator out is confirmed from elsewhere", func(m *trial) {
 		m.ssh("firewall a default deny")
+		early := b.login(m.t, "10.78.1.2")
+		defer early.Close()
 		said := m.ssh("firewall a enable")
 		wantContains(m.t, "the warning", said, "would not let in SSH from 10.0.2.2", "taken back in 2 minutes")
 		// Over b, which lets it in.
 		wantContains(m.t, "the alarm", b.ssh(m.t, "10.78.1.2", "health"), "unconfirmed")
+		if out, err := run(early, "firewall confirm"); err == nil || !strings.Contains(out, "older than the change") {
+			m.t.Errorf("firewall confirm over a connection from before the change: got %q, %v", out, err)
+		}
 		b.ssh(m.t, "10.78.1.2", "firewall confirm")
 		b.ssh(m.t, "10.78.1.2", "firewall a disable")
 	})
@@ -225,30 +230,42 @@ func (l *lan) pings(t *testing.T, from, to string) {
 	}
 }
 
-// ssh logs in anew and runs a command.
-func (l *lan) ssh(t *testing.T, host, command string) string {
+// login logs in by SSH.
+func (l *lan) login(t *testing.T, host string) *ssh.Client {
 	t.Helper()
-	var out []byte
+	var client *ssh.Client
 	var err error
 	l.inside(func() {
-		var client *ssh.Client
 		client, err = ssh.Dial("tcp", net.JoinHostPort(host, "22"), &ssh.ClientConfig{
 			User: "admin", Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 30 * time.Second,
 		})
-		if err != nil {
-			return
-		}
-		defer client.Close()
-		var s *ssh.Session
-		if s, err = client.NewSession(); err != nil {
-			return
-		}
-		out, err = s.CombinedOutput(command)
 	})
+	if err != nil {
+		t.Fatalf("log in at %s: %v", host, err)
+	}
+	return client
+}
+
+// run runs a command over a connection that is there.
+func run(client *ssh.Client, command string) (string, error) {
+	s, err := client.NewSession()
+	if err != nil {
+		return "", err
+	}
+	out, err := s.CombinedOutput(command)
+	return string(out), err
+}
+
+// ssh logs in anew and runs a command.
+func (l *lan) ssh(t *testing.T, host, command string) string {
+	t.Helper()
+	client := l.login(t, host)
+	defer client.Close()
+	out, err := run(client, command)
 	if err != nil {
 		t.Fatalf("ssh %s %q: %v: %s", host, command, err, out)
 	}
-	return string(out)
+	return out
 }
 
 // marks counts what comes from the machine from now on; the function that is returned gives the marks of packets from a TCP port.

@@ -30,9 +30,9 @@ type Machine interface {
 	// TryConfig is SetConfig for a change that may cut off who makes it: unless it is confirmed within [config.ConfirmWithin], what it
 	// changed of the network and the firewall is taken back. From is who makes it, as the audit log names a session.
 	TryConfig(ctx context.Context, generation int, doc *config.Document, from string) (Applied, error)
-	// ConfirmConfig keeps such a change. It fails with status 404 if there is none, and with 409 if from is who made it: only somebody
-	// who has come in since shows that it can be done.
-	ConfirmConfig(ctx context.Context, from string) error
+	// ConfirmConfig keeps such a change. It fails with status 404 if there is none, and with 409 for a connection that was made before the
+	// change was: only somebody who has come in since shows that it can be done.
+	ConfirmConfig(ctx context.Context, by Confirmation) error
 	// Interfaces returns what the kernel says, in the order a, b, c, d; only names that have hardware.
 	Interfaces(ctx context.Context) ([]Interface, error)
 
@@ -85,6 +85,14 @@ type Config struct {
 	Document   *config.Document `json:"document"`
 	// FailSafe says why the document is the fail-safe one; empty in normal running.
 	FailSafe string `json:"failSafe,omitempty"`
+}
+
+// Confirmation is who confirms a change.
+type Confirmation struct {
+	// From is the session, as the audit log names it.
+	From string `json:"from"`
+	// Age is how long ago its connection was made; 0 at a console, which no change cuts off.
+	Age time.Duration `json:"age"`
 }
 
 // Applied answers a change.
@@ -199,7 +207,7 @@ type Health struct {
 	// Startup is the chain of start-up steps with their durations.
 	Startup []Step `json:"startup"`
 	Memory  Memory `json:"memory"`
-	// LastCrash is the trace that the boot before left, empty if it ended well.
+	// LastCrash is the trace that the boot before left, empty if it ended well. It is for those who may change things.
 	LastCrash string `json:"lastCrash,omitempty"`
 	// LastCrashAt is when that trace was found.
 	LastCrashAt time.Time `json:"lastCrashAt,omitzero"`

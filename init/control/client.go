@@ -123,8 +123,8 @@ func (c *Client) TryConfig(ctx context.Context, generation int, doc *config.Docu
 	return ask[Applied](ctx, c, "PUT", "/config/trial", tryConfig{setConfig{generation, doc}, from})
 }
 
-func (c *Client) ConfirmConfig(ctx context.Context, from string) error {
-	return do(ctx, c, "POST", "/config/confirm", named{from})
+func (c *Client) ConfirmConfig(ctx context.Context, by Confirmation) error {
+	return do(ctx, c, "POST", "/config/confirm", by)
 }
 
 func (c *Client) Interfaces(ctx context.Context) ([]Interface, error) {

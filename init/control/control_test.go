@@ -45,12 +45,16 @@ func (r *recorder) TryConfig(ctx context.Context, g int, doc *config.Document, f
 	return r.SetConfig(ctx, g, doc)
 }
 
-func (r *recorder) ConfirmConfig(_ context.Context, from string) error {
-	if r.tried == from {
-		return Refuse(http.StatusConflict, "this session made the change")
+func (r *recorder) ConfirmConfig(_ context.Context, by Confirmation) error {
+	if by.Age > time.Minute {
+		return Refuse(http.StatusConflict, "this session is older")
 	}
 	r.tried = ""
 	return nil
+}
+
+func (r *recorder) Health(context.Context) (Health, error) {
+	return Health{LastCrash: "panic: secret", LastCrashAt: time.Unix(1e9, 0), Uptime: time.Minute}, nil
 }
 
 func (r *recorder) Clock(context.Context) (time.Time, error) { return time.Unix(1e9, 0).UTC(), nil }
@@ -165,17 +169,23 @@ func TestAWriterChangesAndOthersRead(t *testing.T) {
 	if a, err := c.TryConfig(ctx, r.generation, config.Factory(), "192.0.2.7:1"); err != nil || a.Generation != r.generation || r.tried != "192.0.2.7:1" {
 		t.Errorf("want the trial recorded, got %+v, %v", a, err)
 	}
-	if err := c.ConfirmConfig(ctx, "192.0.2.7:1"); err == nil || err.Error() != "this session made the change" {
-		t.Errorf("want the same session refused, got %v", err)
+	if err := c.ConfirmConfig(ctx, Confirmation{From: "192.0.2.7:2", Age: time.Hour}); err == nil || err.Error() != "this session is older" {
+		t.Errorf("want an older session refused, got %v", err)
 	}
-	if err := c.ConfirmConfig(ctx, "192.0.2.7:2"); err != nil || r.tried != "" {
+	if err := c.ConfirmConfig(ctx, Confirmation{From: "192.0.2.7:2", Age: time.Second}); err != nil || r.tried != "" {
 		t.Errorf("want it confirmed, got %v", err)
+	}
+	if h, err := c.Health(ctx); err != nil || h.LastCrash == "" {
+		t.Errorf("want the last crash, got %+v, %v", h, err)
 	}
 	if err := c.Restart(ctx, "webadmin"); err != nil || r.restarted != "webadmin" {
 		t.Errorf("want webadmin restarted, got %q, %v", r.restarted, err)
 	}
 
 	r, c, logged := serve(t, map[uint32]bool{uint32(os.Getuid()) + 1: true})
+	if h, err := c.Health(ctx); err != nil || h.Uptime != time.Minute || h.LastCrash != "" || !h.LastCrashAt.IsZero() {
+		t.Errorf("a reader wants what runs, and gets no trace: got %+v, %v", h, err)
+	}
 	if at, err := c.Clock(ctx); err != nil || at.Unix() != 1e9 {
 		t.Errorf("a reader wants the clock, got %v, %v", at, err)
 	}

@@ -83,7 +83,7 @@ var operations = []operation{
 		}
 		return m.TryConfig(ctx, a.Generation, a.Document, a.From)
 	})},
-	{"POST", "/config/confirm", false, with(func(ctx context.Context, m Machine, a named) (any, error) { return nil, m.ConfirmConfig(ctx, a.Name) })},
+	{"POST", "/config/confirm", false, with(func(ctx context.Context, m Machine, a Confirmation) (any, error) { return nil, m.ConfirmConfig(ctx, a) })},
 	{"GET", "/interfaces", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Interfaces(ctx) }},
 	{"GET", "/release", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Release(ctx) }},
 	{"GET", "/health", true, func(ctx context.Context, m Machine, _ json.RawMessage) (any, error) { return m.Health(ctx) }},
@@ -201,6 +201,11 @@ func (s *Server) answer(op operation, w http.ResponseWriter, r *http.Request) {
 		ctx = context.WithValue(ctx, knownKey{}, r.URL.Query().Get(knownGeneration))
 	}
 	result, err := op.run(ctx, s.Machine, arg)
+	if h, ok := result.(Health); ok && !s.Writers[uid] {
+		// A trace may have anything that was in memory.
+		h.LastCrash, h.LastCrashAt = "", time.Time{}
+		result = h
+	}
 	reply(w, result, err)
 }
 

@@ -90,9 +90,9 @@ func (m *machine) TryConfig(ctx context.Context, generation int, doc *config.Doc
 	return a, err
 }
 
-func (m *machine) ConfirmConfig(_ context.Context, from string) error {
-	if m.tried == "" || m.tried == from {
-		return control.Refuse(409, "nothing to confirm here")
+func (m *machine) ConfirmConfig(_ context.Context, by control.Confirmation) error {
+	if m.tried == "" || by.Age >= time.Hour {
+		return control.Refuse(409, "nothing to confirm here, or too old")
 	}
 	m.tried = ""
 	return nil
@@ -232,6 +232,8 @@ type desk struct {
 	ctx     context.Context
 	// tree is made once where deps stay as they are; nil for one at each line.
 	tree *grammar.Tree
+	// since is when the connection of its session was made.
+	since time.Time
 }
 
 // newDesk gives a machine as the reference's capture shows it.

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"rotunda/init/config"
+	"rotunda/init/control"
 	"rotunda/mmp/grammar"
 )
 
@@ -146,7 +148,11 @@ func (d Deps) firewallCommands() []grammar.Command {
 			Help:   "Keep a change of network or firewall that would be taken back",
 			Detail: "It has to be run from a login that is newer than the change, or at the console: that shows that the machine can still be reached.",
 			Run: func(c *grammar.Call) error {
-				if err := d.Machine.ConfirmConfig(c.Context, c.Caller.Source); err != nil {
+				by := control.Confirmation{From: c.Caller.Source}
+				if since := c.Caller.Since; !since.IsZero() {
+					by.Age = max(time.Since(since), 1)
+				}
+				if err := d.Machine.ConfirmConfig(c.Context, by); err != nil {
 					return err
 				}
 				c.Printf("The change is confirmed\n")

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"rotunda/init/config"
 )
@@ -83,8 +84,9 @@ func TestAChangeThatWouldCutTheSessionWaitsToBeConfirmed(t *testing.T) {
 	if d.machine.tried != "192.0.2.7:50022" || !d.machine.config.Document.Firewall["a"].Enabled {
 		t.Errorf("wanted the change made on trial, got %q", d.machine.tried)
 	}
-	d.fails("nothing to confirm here", "firewall confirm")
-	d.machine.tried = "192.0.2.7:50021"
+	d.since = time.Now().Add(-time.Hour)
+	d.fails("nothing to confirm here, or too old", "firewall confirm")
+	d.since = time.Now()
 	d.prints("The change is confirmed\n", "firewall confirm")
 	d.prints("", "firewall a allow ssh from 192.0.2.7")
 	if d.machine.tried != "" {

@@ -51,7 +51,8 @@ func (d *desk) typeInto(ctx context.Context, out io.Writer, role grammar.Role, l
 	if err != nil {
 		return err
 	}
-	return match.Command.Run(match.Call(ctx, &grammar.Caller{User: string(role), Role: role, Source: "192.0.2.7:50022", Local: netip.MustParseAddr("192.168.80.151"), Terminal: &script{answers: answers}}, out))
+	return match.Command.Run(match.Call(ctx, &grammar.Caller{User: string(role), Role: role, Source: "192.0.2.7:50022", Local: netip.MustParseAddr("192.168.80.151"),
+		Since: d.since, Terminal: &script{answers: answers}}, out))
 }
 
 func TestTheLogGoesToTheServersThatTheAdministratorNames(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Role is one of the five kinds of account.
@@ -78,6 +79,8 @@ type Caller struct {
 	Source string
 	// Local is the address of this machine that the person has connected to; the zero value at a console.
 	Local netip.Addr
+	// Since is when the connection was made, by the clock that nobody sets; the zero value at a console.
+	Since time.Time
 	// Terminal asks questions; nil where nobody can answer.
 	Terminal Terminal
 }

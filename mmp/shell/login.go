@@ -18,6 +18,8 @@ type Source struct {
 	Addr netip.AddrPort
 	// Local is this machine's address of the connection.
 	Local netip.Addr
+	// Since is when the connection was made, by the clock that nobody sets; the zero value at a console.
+	Since time.Time
 	// Console is the name of the console's device, "" for a connection.
 	Console string
 	// Service is the service that a login is for, [APIService] for example; "" for the shell itself.

@@ -74,7 +74,8 @@ type session struct {
 }
 
 func (s *session) caller() *grammar.Caller {
-	return &grammar.Caller{User: s.login.User, Role: s.login.Role, Source: s.login.Source.String(), Local: s.login.Source.Local, Terminal: s.terminal}
+	return &grammar.Caller{User: s.login.User, Role: s.login.Role, Source: s.login.Source.String(), Local: s.login.Source.Local, Since: s.login.Source.Since,
+		Terminal: s.terminal}
 }
 
 // Begin counts a session until the returned function is called. The returned context also ends, with [ErrEvicted],

@@ -149,6 +149,10 @@ func serve(t *testing.T, adjust func(*fixture)) *fixture {
 			c.Printf("0.1.0\n")
 			return nil
 		}},
+		grammar.Command{Syntax: "since", Help: "Show when the connection was made", Run: func(c *grammar.Call) error {
+			c.Printf("%s\n", c.Caller.Since.Format(time.RFC3339Nano))
+			return nil
+		}},
 		grammar.Command{Syntax: "crash", Help: "Crash", Run: func(*grammar.Call) error { panic("boom") }},
 		grammar.Command{Syntax: "upgrade", Help: "Ask", Run: func(c *grammar.Call) error {
 			if err := c.Confirm("Sure?"); err != nil {

@@ -224,7 +224,7 @@ func (s *Server) handshake(ctx context.Context, raw net.Conn, from netip.AddrPor
 	if err := raw.SetDeadline(time.Now().Add(s.Limits.Exchange)); err != nil {
 		return nil, nil, nil, fmt.Errorf("set the deadline: %w", err)
 	}
-	auth := &authentication{server: s, ctx: ctx, from: shell.Source{Addr: from, Local: localOf(raw)}}
+	auth := &authentication{server: s, ctx: ctx, from: shell.Source{Addr: from, Local: localOf(raw), Since: time.Now()}}
 	config := auth.config()
 	config.PreAuthConnCallback = func(ssh.ServerPreAuthConn) {
 		_ = raw.SetDeadline(time.Now().Add(s.Limits.Login))

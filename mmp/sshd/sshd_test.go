@@ -326,6 +326,20 @@ func TestTenSessionsAtATime(t *testing.T) {
 	wg.Wait()
 }
 
+// A second session of a connection proves nothing about whether a new one can be made.
+func TestSessionsAreAsOldAsTheirConnection(t *testing.T) {
+	f := serve(t, nil)
+	early := time.Now()
+	client := f.mustDial(t)
+	late := time.Now()
+	for range 2 {
+		out, err := output(t, client, "since", "")
+		if since, bad := time.Parse(time.RFC3339Nano, strings.TrimSpace(out)); err != nil || bad != nil || since.Before(early) || since.After(late) {
+			t.Errorf("wanted a time from %v to %v, got %q, %v", early, late, out, err)
+		}
+	}
+}
+
 func TestManyChannelsOfOneConnectionAtATime(t *testing.T) {
 	f := serve(t, nil)
 	client := f.mustDial(t)
