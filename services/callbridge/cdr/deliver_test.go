@@ -384,7 +384,7 @@ func TestTheEndWaitsForWhatIsLeftButNotForLong(t *testing.T) {
 	away.await("an alarm", func() bool { return len(away.alarmed()) == 1 })
 	began := time.Now()
 	away.end()
-	if took := time.Since(began); took > lastWords+2*time.Second {
+	if took := time.Since(began); took > lastWords+time.Minute { // and not the hour of the next try
 		t.Errorf("want an end in %v, got %v", lastWords, took)
 	}
 	if !strings.Contains(away.log.String(), "records are lost at the end") {
