@@ -57,6 +57,8 @@ func (m *machine) callbridgeSpec(doc *config.Document) supervise.Spec {
 		// The collector works harder before the limit of the cgroup ends everything.
 		Env:  []string{"TZ=" + doc.Timezone, "GOMEMLIMIT=" + strconv.Itoa(callBridgeMemory/10*9)},
 		User: callbridgeUser,
+		// Changes by the API.
+		Audits: []string{"callbridge"},
 		Confine: supervise.Confine{
 			ReadOnly:  []string{"/etc", "/proc", "/run/rotunda", "/dev/urandom", "/usr/share"},
 			ReadWrite: []string{settingsFolder(callbridgeUser), folder, promptsFolder, "/dev/null"},

@@ -24,7 +24,7 @@ func (m *machine) startFirewall(ctx context.Context) (func(), error) {
 		Kernel:  firewall.NFTables{},
 		Devices: devicesOf(ports.Ports),
 		Load:    m.loadModule,
-		Log:     func(line string) { m.journal.Line("firewall", line) },
+		Log:     func(line string) { m.journal.Line("firewall", nil, line) },
 		Changed: func(firewall.Outcome) { m.firewallChanged(ctx) },
 	})
 	m.changing.Lock()

@@ -33,7 +33,7 @@ func (m *machine) startInterfaces(ctx context.Context) (func(), error) {
 		Kernel:   kernel,
 		Ports:    m.ports,
 		Spawn:    m.spawnDHCP,
-		Log:      func(line string) { m.journal.Line("network", line) },
+		Log:      func(line string) { m.journal.Line("network", nil, line) },
 		Changed:  m.tellLeases,
 		Problems: m.reportProblems,
 	})
@@ -159,7 +159,7 @@ func (m *machine) copyLines(tag string, r io.ReadCloser) {
 	for {
 		line, err := b.ReadSlice('\n')
 		if text := strings.TrimRight(string(line), "\r\n"); text != "" {
-			m.journal.Line(tag, text)
+			m.journal.Line(tag, nil, text)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return

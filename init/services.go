@@ -83,6 +83,7 @@ func (m *machine) specs() []supervise.Spec {
 		Args:         args,
 		Env:          env,
 		User:         mmpUser,
+		Audits:       []string{"cli", "files", "login"},
 		Capabilities: []uintptr{unix.CAP_NET_BIND_SERVICE},
 		Confine: supervise.Confine{
 			ReadOnly:  []string{"/etc", "/proc", logDir, "/run/rotunda", "/dev/urandom", "/usr/share"},

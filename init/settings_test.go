@@ -87,7 +87,7 @@ func TestAServiceFollowsTheDocument(t *testing.T) {
 	ready := make(chan struct{}, 16)
 	m := newMachine()
 	s, err := supervise.New(&m.reaper, supervise.Report{
-		Line: func(_, text string) { h.add(text) },
+		Line: func(_ string, _ []string, text string) { h.add(text) },
 		Event: func(_, text string) {
 			if text == "ready" {
 				ready <- struct{}{}

@@ -36,6 +36,7 @@ func (m *machine) webadminSpec(doc *config.Document) supervise.Spec {
 		Args:    []string{"webadmin", "-settings", settingsFile(webadminUser), "-api", apiSocket, "-admission", admissionSocket, "-logs", logDir},
 		Env:     []string{"TZ=" + doc.Timezone},
 		User:    webadminUser,
+		Audits:  []string{"webadmin"},
 		// Its pages show the log, which belongs to the shell's group.
 		Groups: []uint32{mmpUser.GID},
 		// For port 443, and 80 that leads there.

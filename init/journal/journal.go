@@ -16,10 +16,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
+
+	"rotunda/init/plain"
 )
 
 // Priority is facility*8 + severity, RFC 5424 section 6.2.1.
@@ -48,6 +50,9 @@ func (p Priority) String() string {
 	}
 	return facilities[p/8] + "." + severities[p%8]
 }
+
+// audit says that lines of this priority are of the audit log.
+func (p Priority) audit() bool { return p/8 == Audit/8 }
 
 const (
 	// maxLine in bytes; a longer message is cut.
@@ -126,7 +131,7 @@ func (j *Journal) Close() {
 	j.closed = nil
 }
 
-// Log adds one line. Line ends and control characters in text become blanks.
+// Log adds one line. What is not to be shown as it is (see [plain.Line]) becomes a blank.
 func (j *Journal) Log(p Priority, tag, text string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -145,14 +150,18 @@ func (j *Journal) Log(p Priority, tag, text string) {
 // format makes a line of the time that it is now. The caller holds mu.
 func (j *Journal) format(p Priority, tag, text string) line {
 	now := time.Now().UTC().Format("Jan _2 15:04:05.000")
-	return line{audit: p/8 == Audit/8, text: now + " " + p.String() + " " + j.hostname + " " + tag + ": " + text + "\n"}
+	return line{audit: p.audit(), text: now + " " + p.String() + " " + j.hostname + " " + tag + ": " + text + "\n"}
 }
 
 // Line takes a line that a service printed: "<134>cli: text" names its own priority and tag, any other is user.info
-// under the service's name.
-func (j *Journal) Line(service, text string) {
-	p, tag, text := ParseLine(service, text)
-	j.Log(p, tag, text)
+// under the service's name. The audit log takes lines of the tags audits alone: a service that somebody has
+// taken over must not be able to tell of others what they have not done. What it is not to have is a warning in the other log.
+func (j *Journal) Line(service string, audits []string, text string) {
+	p, tag, said := ParseLine(service, text)
+	if p.audit() && !slices.Contains(audits, tag) {
+		p, tag, said = DaemonWarning, service, "this service may not write into the audit log as "+tag+": "+said
+	}
+	j.Log(p, tag, said)
 }
 
 // ParseLine splits "<PRI>tag: text". A tag is at most 32 letters, digits and "_-[]:." without a blank.
@@ -199,22 +208,7 @@ func clean(s string) string {
 	if len(s) > maxLine {
 		s = strings.ToValidUTF8(s[:maxLine], "") + "…"
 	}
-	plain := true
-	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' || s[i] >= utf8.RuneSelf || s[i] == 0x7f {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return s
-	}
-	return strings.TrimRight(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s), " ")
+	return strings.TrimRight(plain.Line(s, ' '), " ")
 }
 
 // write is the one goroutine that touches the disk.

@@ -16,15 +16,22 @@ func TestLinesWaitForTheDiskAndAuditHasItsOwnFile(t *testing.T) {
 	if err := j.Open(dir, os.Getgid()); err != nil {
 		t.Fatal(err)
 	}
-	j.Line("mmp", "<134>cli: User admin from 10.1.1.1:63290 issued command < version>: permission granted")
-	j.Line("mmp", "plain\x1b[31m text\nand more")
+	j.Line("mmp", []string{"cli", "login"}, "<134>cli: User admin from 10.1.1.1:63290 issued command < version>: permission granted")
+	j.Line("mmp", []string{"cli", "login"}, "plain\x1b[31m text\nand more")
+	// Somebody else, or under another's name, tells nothing that counts.
+	forged := "<134>cli: User admin from 10.1.1.1:63290 issued command <user del bob>: permission granted"
+	j.Line("turn", nil, forged)
+	j.Line("callbridge", []string{"callbridge"}, forged)
+	j.Line("callbridge", []string{"callbridge"}, "<130>callbridge: changed")
 	j.Close()
 	want := map[string][]string{
 		"messages": {
 			`^\w{3} [ \d]\d \d\d:\d\d:\d\d\.\d{3} daemon\.info cms01 init: early$`,
 			`user\.info cms01 mmp: plain \[31m text and more$`,
+			`daemon\.warning cms01 turn: this service may not write into the audit log as cli: User admin .*$`,
+			`daemon\.warning cms01 callbridge: this service may not write into the audit log as cli: User admin .*$`,
 		},
-		"audit": {`local0\.info cms01 cli: User admin from 10\.1\.1\.1:63290 issued command < version>: permission granted$`},
+		"audit": {`local0\.info cms01 cli: User admin from 10\.1\.1\.1:63290 issued command < version>: permission granted$`, `local0\.crit cms01 callbridge: changed$`},
 	}
 	for name, patterns := range want {
 		b, err := os.ReadFile(filepath.Join(dir, name))

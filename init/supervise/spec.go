@@ -19,6 +19,8 @@ type Spec struct {
 	// MemoryMax in bytes of the service's cgroup, and the processors that it may use; zero values set no limit.
 	MemoryMax int64
 	CPUs      []int
+	// Audits are the tags of lines that it may write into the audit log; none for a service that has no business there.
+	Audits []string
 	// Pause before the first start after a steady life; 0 means [backoffFirst]. It doubles with each short life.
 	Pause time.Duration
 	// ReadyWithin bounds the time from start to READY=1.

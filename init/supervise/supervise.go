@@ -37,8 +37,8 @@ type Children interface {
 
 // Report is where a supervisor says what happens.
 type Report struct {
-	// Line takes a line that a service printed.
-	Line func(service, text string)
+	// Line takes a line that a service printed; audits is that of its [Spec].
+	Line func(service string, audits []string, text string)
 	// Event takes a change of state.
 	Event func(service, text string)
 	// Alarm is raised or, with an empty text, cleared.
@@ -438,7 +438,7 @@ func (v *service) read(output io.Reader) {
 			v.s.mu.Lock()
 			v.lastLine = said[:min(len(said), 200)]
 			v.s.mu.Unlock()
-			v.s.report.Line(v.spec.Name, text)
+			v.s.report.Line(v.spec.Name, v.spec.Audits, text)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return

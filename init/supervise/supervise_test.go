@@ -135,7 +135,7 @@ func start(t *testing.T, shim string, spec Spec) (*Supervisor, *watcher) {
 	t.Helper()
 	w := newWatcher()
 	s, err := New(plainChildren{}, Report{
-		Line: func(v, text string) {
+		Line: func(v string, _ []string, text string) {
 			// A machine that is busy reads what was printed when who has printed it is gone.
 			if pid, err := strconv.Atoi(text); err == nil {
 				for unix.Kill(pid, 0) == nil {
