@@ -6,9 +6,9 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"rotunda/init/control"
+	"rotunda/init/plain"
 	"rotunda/mmp/files"
 )
 
@@ -69,17 +69,11 @@ func welcome(ctx context.Context, machine control.Machine, warning string) strin
 	return b.String()
 }
 
-// printable replaces what could steer a terminal.
+// printable replaces what could steer a terminal, and leaves line ends.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || unicode.IsGraphic(r):
-			return r
-		case r == '\r':
-			return -1
-		case r == '\t':
-			return ' '
-		}
-		return '?'
-	}, s)
+	lines := strings.Split(strings.ReplaceAll(s, "\r", ""), "\n")
+	for i, line := range lines {
+		lines[i] = plain.Line(line, '?')
+	}
+	return strings.Join(lines, "\n")
 }

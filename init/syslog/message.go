@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"rotunda/init/journal"
+	"rotunda/init/plain"
 )
 
 const (
@@ -34,7 +35,7 @@ func Message(line string, now time.Time) string {
 		name, process = before, strings.TrimRight(rest, "[]")
 	}
 	return clip(fmt.Sprintf("<%d>1 %s %s %s %s - - %s", e.Priority, e.Time.Format(timestamp),
-		field(e.Host, maxHostname), field(name, maxAppName), field(process, maxProcID), text(e.Text)), maxMessage)
+		field(e.Host, maxHostname), field(name, maxAppName), field(process, maxProcID), plain.Line(e.Text, ' ')), maxMessage)
 }
 
 // Frame puts a message's length before it (RFC 6587 section 3.4.1).
@@ -52,15 +53,6 @@ func field(s string, most int) string {
 		return nothing
 	}
 	return s[:min(len(s), most)]
-}
-
-func text(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // clip cuts between two characters.

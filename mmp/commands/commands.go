@@ -18,12 +18,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/crypto/ssh"
 
 	"rotunda/init/config"
 	"rotunda/init/control"
+	"rotunda/init/plain"
 	"rotunda/mmp/accounts"
 	"rotunda/mmp/commands/probe"
 	"rotunda/mmp/grammar"
@@ -231,15 +231,7 @@ func table(c *grammar.Call, indent string, rows [][]string) {
 
 // printable keeps text that programs wrote, such as a crash trace, from steering the terminal.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case unicode.IsPrint(r):
-			return r
-		}
-		return '?'
-	}, strings.TrimRight(s, "\n"))
+	return plain.Line(strings.TrimRight(s, "\n"), '?')
 }
 
 // size prints bytes in the unit that keeps them short, as df -h does.

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"rotunda/init/plain"
 	"rotunda/mmp/grammar"
 	"rotunda/mmp/line"
 )
@@ -358,7 +359,7 @@ func (sh *Shell) recovered(what string) {
 	}
 }
 
-// oneLine keeps the promise that an error is one line.
+// oneLine keeps the promise that an error is one line, whatever it quotes.
 func oneLine(text string) string {
-	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")
+	return plain.Line(strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; "), '?')
 }

@@ -91,7 +91,7 @@ func testShell(t *testing.T, accounts *fakeAccounts) (*Shell, *syncBuffer) {
 			return nil
 		}},
 		grammar.Command{Syntax: "crash", Help: "Crash", Run: func(*grammar.Call) error { panic("boom") }},
-		grammar.Command{Syntax: "fail", Help: "Fail", Run: func(*grammar.Call) error { return errors.New("no room\nat all") }},
+		grammar.Command{Syntax: "fail", Help: "Fail", Run: func(*grammar.Call) error { return errors.New("no room\nat \u009b1mall") }},
 		grammar.Command{Syntax: "secret <value:secret>", Help: "Take a secret", Run: func(*grammar.Call) error { return nil }},
 		grammar.Command{Syntax: "upgrade", Help: "Ask", Run: func(c *grammar.Call) error {
 			if err := c.Confirm("Sure?"); err != nil {
@@ -151,7 +151,7 @@ func TestAOneShotCommandAnswersWithAnExitStatus(t *testing.T) {
 		{"", "", 0, ""},
 		{"exit", "", 0, ""},
 		{"bogus", "", 1, "Unknown command \"bogus\"; \"help\" lists the commands\n"},
-		{"fail", "", 1, "no room; at all\n"},
+		{"fail", "", 1, "no room; at ?1mall\n"},
 		{"crash", "", 1, "the command crashed; the log says where\n"},
 		{"upgrade", "Y\n", 0, "Sure? (Y/n) \nupgraded\n"},
 		{"upgrade", "y\n", 1, "Sure? (Y/n) \naborted, nothing was changed\n"},

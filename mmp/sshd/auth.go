@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/crypto/ssh"
 
+	"rotunda/init/plain"
 	"rotunda/mmp/shell"
 )
 
@@ -156,12 +156,7 @@ func (a *authentication) keyboardInteractive(meta ssh.ConnMetadata, ask ssh.Keyb
 
 // printable is an error of the protocol, which may quote what a stranger has sent, for the log.
 func printable(err error) string {
-	text := strings.Map(func(r rune) rune {
-		if unicode.IsGraphic(r) {
-			return r
-		}
-		return '?'
-	}, err.Error())
+	text := plain.Line(err.Error(), '?')
 	const limit = 200
 	if len(text) > limit {
 		return strings.ToValidUTF8(text[:limit], "") + "…"

@@ -10,9 +10,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
+
+	"rotunda/init/plain"
 )
 
 // Verb is the word by which this program's file becomes the process that asks.
@@ -47,7 +50,9 @@ func (Process) Chain(ctx context.Context, chain []*x509.Certificate) ([]Finding,
 	cmd := exec.CommandContext(within, "/proc/self/exe", Verb)
 	// FIPS mode is in it.
 	cmd.Env = []string{"GODEBUG=" + os.Getenv("GODEBUG")}
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(text), os.Stderr
+	// It reads what strangers wrote, so that what it says is not the shell's own: lines of the shell may be of the audit log.
+	var words lastWords
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(text), &words
 	said, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -62,7 +67,7 @@ func (Process) Chain(ctx context.Context, chain []*x509.Certificate) ([]Finding,
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case ended != nil:
-		return nil, fmt.Errorf("the process that asks ended: %w", ended)
+		return nil, fmt.Errorf("the process that asks ended: %w%s", ended, &words)
 	case err != nil:
 		return nil, fmt.Errorf("the process that asks: %w", err)
 	case len(list) != max(len(chain)-1, 0):
@@ -105,4 +110,22 @@ func confine() error {
 		return fmt.Errorf("confine: %w", err)
 	}
 	return nil
+}
+
+// lastWords keeps the end of what the process says.
+type lastWords []byte
+
+const maxWords = 500
+
+func (w *lastWords) Write(b []byte) (int, error) {
+	*w = append(*w, b...)
+	*w = (*w)[max(0, len(*w)-maxWords):]
+	return len(b), nil
+}
+
+func (w *lastWords) String() string {
+	if len(*w) == 0 {
+		return ""
+	}
+	return ": " + plain.Line(strings.ToValidUTF8(strings.ReplaceAll(strings.TrimSpace(string(*w)), "\n", "; "), ""), ' ')
 }
