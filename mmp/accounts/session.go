@@ -55,7 +55,7 @@ func (s *Store) Begin(login *shell.Login, kind shell.SessionKind, evict func()) 
 	}
 	limit := s.doc.Rules["max_sessions"]
 	switch {
-	case kind == shell.PagesSession:
+	case kind == shell.ServiceSession:
 		limit = 0
 	case limit > 0 && kind == shell.ConsoleSession:
 		limit = 1

@@ -60,7 +60,7 @@ func (s *Server) keep(w http.ResponseWriter, _ *http.Request, q Session) {
 	}
 	login.Source = shell.Source{Addr: netip.AddrPortFrom(q.Source.Addr().Unmap(), q.Source.Port())}
 	k := &keptSession{login: login}
-	if k.end, err = s.Accounts.Begin(login, shell.PagesSession, func() { s.kept.evict(k) }); err != nil {
+	if k.end, err = s.Accounts.Begin(login, shell.ServiceSession, func() { s.kept.evict(k) }); err != nil {
 		http.Error(w, "ended", http.StatusGone)
 		return
 	}

@@ -76,8 +76,8 @@ const (
 	SSHSession     SessionKind = "ssh"
 	SFTPSession    SessionKind = "sftp"
 	ConsoleSession SessionKind = "console"
-	// PagesSession is one of the Web Admin, which bounds their number itself.
-	PagesSession SessionKind = "pages"
+	// ServiceSession is one of the Web Admin's pages or of events, which bound their numbers themselves.
+	ServiceSession SessionKind = "service"
 )
 
 // ErrRefused is every reason not to let somebody in that the person must not be told apart: unknown user, wrong

@@ -8,6 +8,7 @@ import (
 
 	"rotunda/mmp/admission"
 	"rotunda/services/callbridge/api"
+	"rotunda/services/callbridge/events"
 )
 
 // mmpAccounts asks the management shell.
@@ -32,6 +33,14 @@ func (a *mmpAccounts) Check(ctx context.Context, user, password, source string) 
 		return nil, err
 	}
 	return []string{account.Role}, nil
+}
+
+// keeper ends clients of events with their accounts; a developer's machine has no shell.
+func (o options) keeper() events.Keeper {
+	if o.developer != "" {
+		return nil
+	}
+	return admission.NewClient(o.admission)
 }
 
 // developer is the only account on a developer's machine.

@@ -103,7 +103,7 @@ func (b *bridge) newCalls(o options) (*calls, error) {
 		Bridge: func() *store.Record { return live.Self(c.view()) }})
 	c.meter = cdr.NewMeter(func() []meeting.LegInfo { return c.meetings.Legs(meeting.ID{}) }, c.mixer.Stats, b.log)
 	c.records = cdr.New(cdr.Options{Control: c.meetings, Stats: c.meter.Figures, Log: b.log, CallBridge: c.name, Alarm: b.recordsAlarm})
-	c.events = events.New(events.Options{Control: c.meetings, Log: b.log, Tracing: b.traced("events")})
+	c.events = events.New(events.Options{Control: c.meetings, Log: b.log, Tracing: b.traced("events"), Keeper: o.keeper()})
 	c.meetings.Subscribe(c.mark.note)
 	b.traces.changed = func(name string, on bool) {
 		switch {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"rotunda/mmp/admission"
 )
 
 const (
@@ -42,9 +44,10 @@ const burst = 50
 type client struct {
 	service *Service
 	// source is the far end's address, for traces.
-	source string
-	conn   *websocket.Conn
-	times  times
+	source  string
+	session *admission.Session
+	conn    *websocket.Conn
+	times   times
 
 	// wake tells the writer that there is something to do.
 	wake chan struct{}
@@ -80,8 +83,8 @@ type end struct {
 	reason string
 }
 
-func (s *Service) client(conn *websocket.Conn, source string) *client {
-	return &client{service: s, source: source, conn: conn, times: s.times, wake: make(chan struct{}, 1), room: make(chan struct{}, 16), broken: make(chan end, 1), now: s.now}
+func (s *Service) client(conn *websocket.Conn, source string, session *admission.Session) *client {
+	return &client{service: s, source: source, session: session, conn: conn, times: s.times, wake: make(chan struct{}, 1), room: make(chan struct{}, 16), broken: make(chan end, 1), now: s.now}
 }
 
 // poke wakes the writer, and ends a client that wants too much. The hub's lock is held.
@@ -399,6 +402,9 @@ func (c *client) watch(ctx context.Context) end {
 				return end{websocket.StatusPolicyViolation, fmt.Sprintf("message %d was not acknowledged within %v", first.id, c.times.acknowledge)}
 			}
 		case <-ping.C:
+			if !c.service.keeps(ctx, c.session) {
+				return end{websocket.StatusPolicyViolation, "an administrator ended the session, or deleted its account"}
+			}
 			asking, cancel := context.WithTimeout(ctx, c.times.pong)
 			err := c.conn.Ping(asking)
 			cancel()

@@ -2,15 +2,19 @@ package events
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"rotunda/mmp/admission"
 	"rotunda/services/callbridge/api"
 	"rotunda/services/callbridge/meeting"
 )
@@ -31,13 +35,25 @@ type Options struct {
 	Tracing func() bool
 	// Now is the clock; nil for the machine's.
 	Now func() time.Time
+	// Keeper may be nil: connections then outlive their accounts.
+	Keeper Keeper
 }
+
+// Keeper lists connections as sessions of their accounts, and says when they are to end: [admission.Client], the shell.
+type Keeper interface {
+	Keep(ctx context.Context, s admission.Session) (account time.Time, err error)
+	Leave(ctx context.Context, id string) error
+}
+
+// keepTimeout is how long the shell is waited for, which answers in a millisecond.
+const keepTimeout = 5 * time.Second
 
 // Service is the server of events.
 type Service struct {
 	control meeting.Control
 	hub     *hub
 	deaf    func()
+	keeper  Keeper
 	tokens  tokens
 	log     *slog.Logger
 	tracing func() bool
@@ -66,7 +82,7 @@ func New(o Options) *Service {
 	if o.Tracing == nil {
 		o.Tracing = func() bool { return false }
 	}
-	s := &Service{control: o.Control, log: o.Log, tracing: o.Tracing, now: o.Now, times: usualTimes, stopped: make(chan struct{})}
+	s := &Service{control: o.Control, keeper: o.Keeper, log: o.Log, tracing: o.Tracing, now: o.Now, times: usualTimes, stopped: make(chan struct{})}
 	s.tokens.now = o.Now
 	s.hub, s.deaf = newHub(o.Control)
 	return s
@@ -113,6 +129,13 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, source string) {
 		refuse(w, http.StatusUnauthorized, "authToken is missing, wrong or expired: POST /api/v1/authTokens gives one")
 		return
 	}
+	session := newSession(user, source)
+	if !s.keeps(r.Context(), session) {
+		s.unknown(source)
+		refuse(w, http.StatusUnauthorized, "the account of the authToken is not there any more")
+		return
+	}
+	defer s.left(session)
 	if !s.enter() {
 		w.Header().Set("Retry-After", "10")
 		refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("at most %d clients of events are connected at a time", maxClients))
@@ -128,8 +151,41 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, source string) {
 	conn.SetReadLimit(maxMessage)
 	s.log.Info(source + `: events client of user "` + user + `" connected`)
 	began := s.now()
-	why := s.client(conn, source).run(s.stopped)
+	why := s.client(conn, source, session).run(s.stopped)
 	s.log.Info(source+`: events client of user "`+user+`" disconnected`, "reason", why.reason, "after", s.now().Sub(began).Round(time.Second))
+}
+
+func newSession(user, source string) *admission.Session {
+	address, err := netip.ParseAddr(source)
+	if err != nil {
+		// A program of this machine.
+		address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return &admission.Session{ID: rand.Text(), User: user, Source: netip.AddrPortFrom(address, 0)}
+}
+
+// keeps says whether a session goes on. A shell that does not answer has deleted nobody meanwhile.
+func (s *Service) keeps(ctx context.Context, session *admission.Session) bool {
+	if s.keeper == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	account, err := s.keeper.Keep(ctx, *session)
+	if err == nil {
+		session.Account = account
+	}
+	return !errors.Is(err, admission.ErrEnded)
+}
+
+// left takes a session off the list of its account; one that the shell does not hear of, it forgets.
+func (s *Service) left(session *admission.Session) {
+	if s.keeper == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
+	defer cancel()
+	_ = s.keeper.Leave(ctx, session.ID)
 }
 
 // given is the token of a request.

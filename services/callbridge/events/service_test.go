@@ -1,6 +1,7 @@
 package events
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"rotunda/mmp/admission"
 	"rotunda/services/callbridge/meeting"
 )
 
@@ -454,5 +456,73 @@ func TestASilentFarEndIsNoticed(t *testing.T) {
 	await(t, "the service gives up", func() bool { return strings.Contains(d.log.String(), "no answer to a ping") })
 	if code, _ := c.ended(); code != websocket.StatusPolicyViolation {
 		t.Errorf("want code %v, got %v", websocket.StatusPolicyViolation, code)
+	}
+}
+
+// guard is the shell, which ends sessions when an account is gone.
+type guard struct {
+	mu         sync.Mutex
+	gone       bool
+	kept, left map[string]int
+	wrong      []admission.Session
+}
+
+func (g *guard) Keep(_ context.Context, s admission.Session) (time.Time, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	made := time.Unix(1, 0)
+	if s.User != "script" || s.Source.Addr().String() != "127.0.0.1" || g.kept[s.ID] > 0 && !s.Account.Equal(made) {
+		g.wrong = append(g.wrong, s)
+	}
+	g.kept[s.ID]++
+	if g.gone {
+		return time.Time{}, admission.ErrEnded
+	}
+	return made, nil
+}
+
+func (g *guard) Leave(_ context.Context, id string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left[id]++
+	return nil
+}
+
+func TestConnectionsEndWithTheirAccount(t *testing.T) {
+	g := &guard{kept: map[string]int{}, left: map[string]int{}}
+	d := newDesk(t, &meetings{}, func(s *Service) { s.keeper, s.times.ping = g, 10*time.Millisecond })
+	token, _ := d.token("right")
+	c, _, err := d.dial(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan string, 1)
+	go func() {
+		code, reason := c.ended()
+		ended <- fmt.Sprint(code, " ", reason)
+	}()
+	await(t, "the session is kept", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, n := range g.kept {
+			if n > 2 {
+				g.gone = true
+			}
+		}
+		return g.gone
+	})
+	if got := <-ended; !strings.Contains(got, "an administrator ended the session, or deleted its account") {
+		t.Errorf("want a reason, got %s", got)
+	}
+	if _, answer, err := d.dial(token); err == nil || answer == nil || answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a token of an account that is gone: want 401, got %v", err)
+	}
+	await(t, "both are off the list", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return len(g.left) == 1 && len(g.kept) == 2
+	})
+	if len(g.wrong) > 0 {
+		t.Errorf("want the account, the address and what was answered, got %+v", g.wrong)
 	}
 }
