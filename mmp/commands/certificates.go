@@ -46,7 +46,7 @@ func (d Deps) readStored(name string) ([]byte, error) {
 
 // judgePair tells whether a service will be able to use the files, and warns of what others will stumble over.
 func (d Deps) judgePair(c *grammar.Call, files config.Certificates, purpose []x509.ExtKeyUsage) error {
-	warnings, err := d.checkPair(files, purpose, time.Now())
+	warnings, err := d.checkPair(c, files, purpose, time.Now())
 	for _, w := range warnings {
 		c.Printf("Warning: %s\n", printable(w))
 	}
@@ -62,7 +62,7 @@ func (d Deps) succeedPair(c *grammar.Call, files config.Certificates, purpose []
 	return nil
 }
 
-func (d Deps) checkPair(files config.Certificates, purpose []x509.ExtKeyUsage, now time.Time) (warnings []string, err error) {
+func (d Deps) checkPair(c *grammar.Call, files config.Certificates, purpose []x509.ExtKeyUsage, now time.Time) (warnings []string, err error) {
 	key, err := d.key(files.Key)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (d Deps) checkPair(files config.Certificates, purpose []x509.ExtKeyUsage, n
 	}
 	leaf := found.Certificates[0]
 	if i := slices.IndexFunc(found.Certificates, func(c *x509.Certificate) bool { return pki.Same(key.Public(), c.PublicKey) }); i < 0 {
-		return nil, fmt.Errorf("%s and %s are not a pair (%s and %s)", files.Key, files.Certificate, pki.KeyText(key.Public()), pki.KeyText(leaf.PublicKey))
+		return nil, d.notPair(c, files.Key, key.Public(), files.Certificate, leaf.PublicKey)
 	} else if i > 0 {
 		return nil, fmt.Errorf("the certificate of %s is number %d of %s and has to be the first: use pki chain <basename> %s", files.Key, i+1, files.Certificate,
 			files.Certificate)

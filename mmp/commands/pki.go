@@ -488,10 +488,7 @@ func (d Deps) matchPKI(c *grammar.Call) error {
 		return fmt.Errorf("FAILURE: %s holds neither a certificate nor a certificate signing request", name)
 	}
 	if index < 0 {
-		if other := d.keyOf(c, first, keyName); other != "" {
-			return fmt.Errorf("FAILURE: %s and %s are not a pair; the key of %s is %s", keyName, name, name, other)
-		}
-		return fmt.Errorf("FAILURE: %s and %s are not a pair (%s and %s)", keyName, name, pki.KeyText(key.Public()), pki.KeyText(first))
+		return fmt.Errorf("FAILURE: %w", d.notPair(c, keyName, key.Public(), name, first))
 	}
 	if index > 0 {
 		c.Printf("Warning: it is %s %d of %s, and services take the first; pki chain puts it there\n", what, index+1, name)
@@ -501,6 +498,14 @@ func (d Deps) matchPKI(c *grammar.Call) error {
 	}
 	c.Printf("SUCCESS: Key and %s pair match\n", what)
 	return nil
+}
+
+// notPair says that a key and a certificate do not belong together, and which key would.
+func (d Deps) notPair(c *grammar.Call, keyName string, key crypto.PublicKey, name string, certified crypto.PublicKey) error {
+	if other := d.keyOf(c, certified, keyName); other != "" {
+		return fmt.Errorf("%s and %s are not a pair; the key of %s is %s", keyName, name, name, other)
+	}
+	return fmt.Errorf("%s and %s are not a pair (%s and %s)", keyName, name, pki.KeyText(key), pki.KeyText(certified))
 }
 
 // keyOf looks for the key file that belongs to a certificate; "" if there is none.

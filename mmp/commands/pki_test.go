@@ -157,6 +157,7 @@ func TestAnAuthorityOfOnesOwn(t *testing.T) {
 	d.says("Chain:\n0  CN=www.example.com, expires T\n"+
 		"FAILURE: a certificate is missing: CN=My authority, which issued CN=www.example.com\n", "pki verify w.crt w.crt")
 	d.fails("FAILURE: ca.key and w.crt are not a pair; the key of w.crt is w.key", "pki match ca.key w.crt")
+	d.fails("ca.key and w.crt are not a pair; the key of w.crt is w.key", "webadmin certs ca.key w.crt")
 	d.fails("CN=www.example.com is no authority", "pki sign w w", "Y")
 	d.fails("there is no file x.csr", "pki sign x ca")
 
