@@ -579,6 +579,7 @@ func (d Deps) unlockPKI(c *grammar.Call) error {
 		return err
 	}
 	var key crypto.Signer
+	done := "has no pass phrase any more"
 	switch {
 	case found.Form == pki.PKCS12:
 		return fmt.Errorf("%s is PKCS#12: use pki pkcs12 %s <basename>", name, name)
@@ -589,7 +590,7 @@ func (d Deps) unlockPKI(c *grammar.Call) error {
 	case len(found.Locked) == 0 && found.Form == pki.PEM:
 		return fmt.Errorf("%s has no pass phrase: services can use it as it is", name)
 	case len(found.Locked) == 0:
-		key = found.Keys[0]
+		key, done = found.Keys[0], "is in PEM now"
 	default:
 		passphrase, err := c.AskSecret("Enter pass phrase for " + name + ": ")
 		if err != nil {
@@ -609,7 +610,7 @@ func (d Deps) unlockPKI(c *grammar.Call) error {
 	if err := pki.Usable(key.Public()); err != nil {
 		c.Printf("Warning: %s holds %s\n", name, err)
 	}
-	c.Printf("Key file %s has no pass phrase any more\n", name)
+	c.Printf("Key file %s %s\n", name, done)
 	return nil
 }
 

@@ -324,7 +324,7 @@ func TestServicesSayWhatToDoWithFilesTheyCannotUse(t *testing.T) {
 	d.fails("the certificate of w.key is number 3 of reversed.crt and has to be the first: use pki chain <basename> reversed.crt", "webadmin certs w.key reversed.crt")
 	d.prints("Warning: the chain is not in order, which some equipment does not take: pki chain sorts it\n", "webadmin certs w.key w.crt mixed.crt")
 	d.prints("", "webadmin certs w.key full.crt")
-	d.says("Key file binary.key has no pass phrase any more\n", "pki unlock binary.key")
+	d.says("Key file binary.key is in PEM now\n", "pki unlock binary.key")
 	d.prints("", "webadmin certs binary.key full.crt")
 
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
