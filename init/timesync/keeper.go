@@ -51,9 +51,16 @@ func NewKeeper(c Clock, log func(string)) *Keeper {
 	return &Keeper{clock: c, log: log, poll: quickPoll}
 }
 
-// SetServers changes the servers, by name; what is known of those that stay is kept.
+// SetServers changes the servers, by name; what is known of those that stay is kept, and that the clock is kept by them: the next answer
+// may be a quarter of an hour away.
 func (k *Keeper) SetServers(names []string) {
 	var list []*source
+	var chosen []int
+	for _, c := range k.chosen {
+		if at := slices.Index(names, k.sources[c].name); at >= 0 {
+			chosen = append(chosen, at)
+		}
+	}
 	for _, n := range names {
 		i := slices.IndexFunc(k.sources, func(s *source) bool { return s.name == n })
 		if i >= 0 {
@@ -62,7 +69,7 @@ func (k *Keeper) SetServers(names []string) {
 			list = append(list, &source{name: n, next: k.clock.Now()})
 		}
 	}
-	k.sources, k.chosen = list, nil
+	k.sources, k.chosen = list, chosen
 	if len(list) == 0 {
 		k.problem = ""
 	}

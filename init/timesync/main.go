@@ -87,10 +87,12 @@ func run(ctx context.Context, o options, clock Clock, reread <-chan os.Signal, l
 				continue
 			}
 			under[name] = true
-			key := s.keys[name]
+			key, fault := s.keys[name], s.faults[name]
 			go func() {
-				h := heard{server: name}
-				h.address, h.sample, h.err = ask(ctx, name, o.port, key, clock.Now)
+				h := heard{server: name, err: fault}
+				if fault == nil {
+					h.address, h.sample, h.err = ask(ctx, name, o.port, key, clock.Now)
+				}
 				select {
 				case answers <- h:
 				case <-ctx.Done():
@@ -173,6 +175,8 @@ func tell(k *Keeper, t *teller, file string, addresses map[string]string, log fu
 type settings struct {
 	names []string
 	keys  map[string]ntp.AuthOptions
+	// faults are why a server cannot be asked. They concern that server alone.
+	faults map[string]error
 }
 
 func readSettings(file string) (settings, error) {
@@ -180,21 +184,22 @@ func readSettings(file string) (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	list, err := config.ParseNTPKeys(s.Keys)
-	if err != nil {
-		return settings{}, err
-	}
-	out := settings{keys: map[string]ntp.AuthOptions{}}
+	list, unread := config.ParseNTPKeys(s.Keys)
+	out := settings{keys: map[string]ntp.AuthOptions{}, faults: map[string]error{}}
 	for _, one := range s.Servers {
 		out.names = append(out.names, one.Host)
 		if one.Key == 0 {
 			continue
 		}
 		key, ok := list[one.Key]
-		if !ok {
-			return settings{}, fmt.Errorf("the file of NTP keys has no key %d, which server %s needs", one.Key, one.Host)
+		switch {
+		case unread != nil:
+			out.faults[one.Host] = unread
+		case !ok:
+			out.faults[one.Host] = fmt.Errorf("the file of NTP keys has no key %d", one.Key)
+		default:
+			out.keys[one.Host] = authOptions(one.Key, key)
 		}
-		out.keys[one.Host] = authOptions(one.Key, key)
 	}
 	if len(out.names) == 0 {
 		for _, a := range s.Leased {

@@ -75,11 +75,7 @@ func (d Deps) approveNTPKeys(n config.NTP) error {
 	if n.Keys == "" || d.Stored == nil {
 		return nil
 	}
-	data, err := d.readStored(n.Keys)
-	if err != nil {
-		return err
-	}
-	keys, err := config.ParseNTPKeys(data)
+	keys, err := d.ntpKeys(n.Keys)
 	if err != nil {
 		return err
 	}

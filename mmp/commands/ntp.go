@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,7 +48,7 @@ func (d Deps) ntpCommands() []grammar.Command {
 						return isThere("NTP server %s is there already", n.Servers[i].Host)
 					}
 					n.Servers = append(n.Servers, s)
-					return nil
+					return d.hasNTPKeys(*n, s)
 				})
 			},
 		},
@@ -70,19 +72,15 @@ func (d Deps) ntpCommands() []grammar.Command {
 			Detail: "For example ntp groupkey ntp.key; the file is put by SFTP. It has lines of a number, a type and a key, such as 7 SHA1 followed by 40 hexadecimal digits; types are " +
 				"MD5, SHA1, SHA256, SHA512, AES128CMAC and AES256CMAC.",
 			Run: func(c *grammar.Call) error {
-				file := c.Arg("file")
-				if file != "" {
-					text, err := d.readStored(file)
-					if err != nil {
-						return err
-					}
-					if _, err := config.ParseNTPKeys(text); err != nil {
-						return err
-					}
-				}
 				return d.changeNTP(c, func(n *config.NTP) error {
-					n.Keys = file
-					return nil
+					n.Keys = c.Arg("file")
+					if n.Keys == "" {
+						return nil
+					}
+					if _, err := d.ntpKeys(n.Keys); err != nil {
+						return err
+					}
+					return d.hasNTPKeys(*n, n.Servers...)
 				})
 			},
 		},
@@ -115,6 +113,34 @@ func keyed(s config.NTPServer) string {
 		return "without a key"
 	}
 	return fmt.Sprintf("with key %d", s.Key)
+}
+
+// ntpKeys reads a file of keys.
+func (d Deps) ntpKeys(file string) (map[int]config.NTPKey, error) {
+	text, err := d.readStored(file)
+	if err != nil {
+		return nil, err
+	}
+	return config.ParseNTPKeys(text)
+}
+
+// hasNTPKeys refuses servers whose key the file does not have: nothing that they say could be believed.
+func (d Deps) hasNTPKeys(n config.NTP, servers ...config.NTPServer) error {
+	servers = slices.DeleteFunc(slices.Clone(servers), func(s config.NTPServer) bool { return s.Key == 0 })
+	if n.Keys == "" || len(servers) == 0 {
+		return nil // keys without a file are refused with the rest of the configuration
+	}
+	keys, err := d.ntpKeys(n.Keys)
+	if err != nil {
+		return err
+	}
+	for _, s := range servers {
+		if _, ok := keys[s.Key]; !ok {
+			numbers := slices.Sorted(maps.Keys(keys))
+			return fmt.Errorf("the file %s has no key %d, which NTP server %s needs; it has %s", n.Keys, s.Key, s.Host, listOf(numbers, strconv.Itoa))
+		}
+	}
+	return nil
 }
 
 func (d Deps) changeNTP(c *grammar.Call, edit func(*config.NTP) error) error {

@@ -11,7 +11,8 @@ import (
 
 func TestTheClockIsKeptByTheServersThatTheAdministratorNames(t *testing.T) {
 	d := newDesk(t)
-	d.deps.Stored = shelf{"ntp.key": []byte("7 SHA1 0123456789abcdef0123456789abcdef01234567\n"), "bad.key": []byte("7 SHA1\n")}
+	d.deps.Stored = shelf{"ntp.key": []byte("7 SHA1 0123456789abcdef0123456789abcdef01234567\n"), "bad.key": []byte("7 SHA1\n"),
+		"other.key": []byte("1 SHA1 0123456789abcdef0123456789abcdef01234567\n12 MD5 secret\n")}
 	status := fstest.MapFS{}
 	d.deps.Status = status
 	d.prints("", "ntp server list")
@@ -20,7 +21,9 @@ func TestTheClockIsKeptByTheServersThatTheAdministratorNames(t *testing.T) {
 	d.fails("there is no file none.key: put it by SFTP first", "ntp groupkey none.key")
 	d.fails("line 1 of the file of NTP keys: want a number, a type and a key", "ntp groupkey bad.key")
 	d.prints("", "ntp groupkey ntp.key")
+	d.fails("the file ntp.key has no key 8, which NTP server 10.1.1.1 needs; it has 7", "ntp server add 10.1.1.1 8")
 	d.prints("", "ntp server add 10.1.1.1 7")
+	d.fails("the file other.key has no key 7, which NTP server 10.1.1.1 needs; it has 1, 12", "ntp groupkey other.key")
 	d.prints("NTP server ntp1.example.com is there already\n", "ntp server add NTP1.example.com")
 	d.prints("ntp1.example.com\n10.1.1.1 key 7\nkeys: ntp.key\n", "ntp server list")
 	d.prints("ntp1.example.com\n10.1.1.1 key 7\nkeys: ntp.key\n", "ntp")
