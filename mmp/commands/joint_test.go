@@ -34,6 +34,10 @@ func (m *counting) SetConfig(ctx context.Context, generation int, doc *config.Do
 			return control.Applied{}, control.Invalid(err)
 		}
 	}
+	if ctx.Err() != nil {
+		// As the client of PID 1's socket: a line that came before the others is one change for itself.
+		return control.Applied{}, context.Cause(ctx)
+	}
 	a, err := m.machine.SetConfig(ctx, generation, doc)
 	if err == nil {
 		m.changes++
