@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// bootLimit is many times what a start takes under emulation; it ends a test that would otherwise hang.
-	bootLimit = 3 * time.Minute
-	// commandLimit is for what answers at once.
-	commandLimit = 30 * time.Second
+	// bootLimit is many times what a start takes under emulation, beside other machines; it ends a test that would otherwise hang.
+	bootLimit = 5 * time.Minute
+	// commandLimit is for what answers at once, on a machine that has nothing else to do.
+	commandLimit = time.Minute
 	// password that the tests set at the first login.
 	password = "Correct-Horse-7"
 )

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	bootLimit    = 3 * time.Minute
-	commandLimit = 30 * time.Second
+	bootLimit    = 5 * time.Minute
+	commandLimit = time.Minute
 	password     = "Correct-Horse-7"
 	newVersion   = "100.0-cut"
 	// drops is the number of choices of lost writes tried for every prefix.
