@@ -145,7 +145,7 @@ func ask(ctx context.Context, name string, port int, key ntp.AuthOptions, now fu
 	}
 	address = ip.Unmap().String()
 	deadline, _ := ctx.Deadline()
-	r, err := ntp.QueryWithOptions(net.JoinHostPort(address, strconv.Itoa(port)), ntp.QueryOptions{Timeout: time.Until(deadline), Auth: key})
+	r, err := query(net.JoinHostPort(address, strconv.Itoa(port)), ntp.QueryOptions{Timeout: time.Until(deadline), Auth: key})
 	if err != nil {
 		return address, a, err
 	}
@@ -153,6 +153,17 @@ func ask(ctx context.Context, name string, port int, key ntp.AuthOptions, now fu
 		return address, a, err
 	}
 	return address, Sample{Offset: r.ClockOffset, Delay: r.RTT, RootDelay: r.RootDelay, RootDispersion: r.RootDispersion, Stratum: r.Stratum, At: now()}, nil
+}
+
+// query asks at an address. The library crashes on some answers, such as one with a poll interval of 2 to the -128 (1.6.0); nobody out there
+// is to end this process by one.
+func query(address string, o ntp.QueryOptions) (r *ntp.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r, err = nil, fmt.Errorf("the answer cannot be read: %v", p)
+		}
+	}()
+	return ntp.QueryWithOptions(address, o)
 }
 
 // tell writes the status, and lets programs of this machine know how good the clock is.

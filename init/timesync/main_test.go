@@ -2,13 +2,16 @@ package timesync
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -155,5 +158,66 @@ func FuzzRequestForTheTime(f *testing.F) {
 		if a := reply(b, &standing{stratum: 15}, time.Now()); a != nil && (len(a) > len(b) || a[1] > 15) {
 			t.Fatalf("%d bytes are answered by %d", len(b), len(a))
 		}
+	})
+}
+
+// FuzzAnswerOfAServer: whatever a server sends is an error or a sample that the clock may be compared with.
+func FuzzAnswerOfAServer(f *testing.F) {
+	server, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { server.Close() })
+	var answer atomic.Pointer[[]byte]
+	go func() {
+		question := make([]byte, 1500)
+		for {
+			n, from, err := server.ReadFromUDPAddrPort(question)
+			if err != nil {
+				return
+			}
+			b := slices.Clone(*answer.Load())
+			if n >= 48 && len(b) >= 48 {
+				copy(b[24:32], question[40:48]) // else it is no answer to this question, and nothing of it is looked at
+			}
+			_, _ = server.WriteToUDPAddrPort(b, from)
+		}
+	}()
+	good := make([]byte, 48)
+	good[0], good[1], good[3] = 4<<3|4, 2, 0xec
+	for _, at := range []int{16, 32, 40} {
+		binary.BigEndian.PutUint32(good[at:], uint32(time.Now().Unix()+2208988800))
+	}
+	f.Add(good, false)
+	f.Add(append(slices.Clone(good), make([]byte, 24)...), true)
+	f.Add(make([]byte, 48), false)
+	f.Add([]byte("kiss"), false)
+	port := server.LocalAddr().(*net.UDPAddr).Port
+	key := authOptions(7, config.NTPKey{Type: "SHA1", Key: "0123456789abcdef0123"})
+	f.Fuzz(func(t *testing.T, b []byte, signed bool) {
+		if len(b) == 0 || len(b) > 1400 {
+			return
+		}
+		answer.Store(&b)
+		options := ntp.AuthOptions{}
+		if signed {
+			options = key
+		}
+		_, sample, err := ask(t.Context(), "127.0.0.1", port, options, time.Now)
+		switch {
+		case err != nil:
+			return
+		case signed:
+			t.Errorf("%x was taken without its signature", b)
+		case sample.Stratum < 1 || sample.Stratum > 15 || sample.Delay < 0 || sample.RootDelay < 0 || sample.RootDispersion < 0:
+			t.Errorf("%x is taken as %+v", b, sample)
+		}
+		k := NewKeeper(&shifted{steered: make(chan time.Duration, 10)}, func(string) {})
+		k.SetServers([]string{"a"})
+		for range burst {
+			k.Due()
+			k.Heard("a", sample, nil)
+		}
+		k.Status()
 	})
 }
