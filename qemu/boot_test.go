@@ -4,8 +4,10 @@ package qemu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,20 +125,38 @@ func (m *trial) firstLogin() {
 	}
 }
 
-// login logs in on the console.
+// login logs in on the console of a machine that was started.
 func (m *trial) login() {
 	m.t.Helper()
+	m.hangUp()
 	if err := m.Serial.Login(m.within(bootLimit), "admin", password); err != nil {
 		m.t.Fatal(err)
 	}
 }
 
+// admin is a client that logs in anew for each thing that it does.
 func (m *trial) admin() Client { return m.SSH("admin", password) }
+
+// shared is a client that logs in once and does all over that connection, which ends with the machine: a login costs more than most commands,
+// half a second of an emulated processor.
+func (m *trial) shared() Client {
+	return m.admin().with("ControlMaster=auto", "ControlPersist=yes", "ControlPath="+m.controlSocket())
+}
+
+func (m *trial) controlSocket() string { return filepath.Join(m.dir, "ssh") }
+
+// hangUp makes the next use of the shared client log in anew. The machine restarted, or what lets people in was changed.
+func (m *trial) hangUp() {
+	m.t.Helper()
+	if err := os.Remove(m.controlSocket()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.t.Fatal(err)
+	}
+}
 
 // ssh runs a one-shot command, which must succeed, and returns what it printed.
 func (m *trial) ssh(command string) string {
 	m.t.Helper()
-	r, err := m.admin().Run(m.within(commandLimit), command, nil)
+	r, err := m.shared().Run(m.within(commandLimit), command, nil)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -149,7 +169,7 @@ func (m *trial) ssh(command string) string {
 // sshFails runs a one-shot command that must fail with status 1 and one line that has a certain text.
 func (m *trial) sshFails(command, text string) {
 	m.t.Helper()
-	r, err := m.admin().Run(m.within(time.Minute), command, nil)
+	r, err := m.shared().Run(m.within(time.Minute), command, nil)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -162,7 +182,7 @@ func (m *trial) sshFails(command, text string) {
 // sftp runs a batch, which must succeed.
 func (m *trial) sftp(batch ...string) string {
 	m.t.Helper()
-	r, err := m.admin().SFTP(m.within(5*time.Minute), batch...)
+	r, err := m.shared().SFTP(m.within(5*time.Minute), batch...)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -184,6 +204,7 @@ func (m *trial) confirmed(command string) string {
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	m.hangUp()
 	return shown[0] + said[0]
 }
 
@@ -194,9 +215,12 @@ func (m *trial) await(command, text string) string {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		r, err := m.admin().Run(ctx, command, nil)
+		r, err := m.shared().Run(ctx, command, nil)
 		if err == nil && strings.Contains(r.Stdout, text) {
 			return r.Stdout
+		}
+		if r.Status == noConnection {
+			m.hangUp()
 		}
 		select {
 		case <-tick.C:

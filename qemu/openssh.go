@@ -38,9 +38,11 @@ func (m *Machine) SSH(user, password string) Client {
 // Result is what a program printed and how it ended.
 type Result struct {
 	Stdout, Stderr string
-	// Status is the exit status; 255 is OpenSSH's own failure.
+	// Status is the exit status; noConnection is OpenSSH's own failure.
 	Status int
 }
+
+const noConnection = 255
 
 // options are those of every call: no known hosts and no configuration of the user that runs the tests, no second try with
 // a password that was refused, and an end of 20 s to a connection whose machine was reset, which QEMU's user network does

@@ -207,7 +207,7 @@ func (m *trial) awaitCommitted(version string) string {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		r, err := m.admin().Run(ctx, "upgrade list", nil)
+		r, err := m.shared().Run(ctx, "upgrade list", nil)
 		for line := range strings.Lines(r.Stdout) {
 			if err == nil && strings.Contains(line, version) && strings.Contains(line, "running") && !strings.Contains(line, "trial") {
 				return r.Stdout

@@ -83,7 +83,10 @@ func (m *trial) awaitFailed(version, before string) string {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		r, err := m.admin().Run(ctx, "upgrade list", nil)
+		r, err := m.shared().Run(ctx, "upgrade list", nil)
+		if r.Status == noConnection {
+			m.hangUp()
+		}
 		failed, running := false, false
 		for line := range strings.Lines(r.Stdout) {
 			failed = failed || strings.Contains(line, version) && strings.Contains(line, "failed")
