@@ -61,9 +61,10 @@ test-reproducible: image
 	@echo "== two builds of one commit"
 	@ROTUNDA_REPRODUCE=1 $(GO) test -run TestTwoBuildsOfOneCommitAreIdentical -count=1 -v -timeout 15m ./image
 
+# Three machines at a time: one of them waits mostly, for a watchdog, for two minutes to pass or for a disk.
 test-image: codecs
 	@echo "== the booted image"
-	@$(GO) test -tags qemu -p 1 -parallel 2 -count=1 -v -timeout 40m ./qemu/...
+	@$(GO) test -tags qemu -p 1 -parallel 3 -count=1 -v -timeout 40m ./qemu/...
 
 # Runs each fuzz test for FUZZTIME; `make test` runs their corpora.
 FUZZTIME ?= 10s
