@@ -52,6 +52,8 @@ func (d Deps) inspectPKI(c *grammar.Call) error {
 		rows := []pki.Row{{Name: "Key", Value: pki.KeyText(k.Public())}, {Name: "Usable by services", Value: "yes"}}
 		if err := pki.Usable(k.Public()); err != nil {
 			rows[1].Value = "no: " + err.Error()
+		} else if found.Form == pki.DER {
+			rows[1].Value = "no: it is DER, use pki unlock " + name
 		}
 		printRows(c, rows)
 	}

@@ -319,6 +319,9 @@ func TestServicesSayWhatToDoWithFilesTheyCannotUse(t *testing.T) {
 	r.add("mixed.crt", pki.EncodeCertificates(root, between))
 	r.add("full.crt", pki.EncodeCertificates(leaf, between, root))
 	d.fails("binary.key is DER, and services read PEM: use pki unlock binary.key", "webadmin certs binary.key w.crt")
+	if said, err := d.run("pki inspect binary.key"); err != nil || !strings.Contains(said, "no: it is DER, use pki unlock binary.key\n") {
+		t.Errorf("pki inspect of the same key: got %q, %v", said, err)
+	}
 	d.fails("w.der is DER, and services read PEM: use pki chain <basename> w.der", "webadmin certs w.key w.der")
 	d.fails("ca.der is DER, and services read PEM: use pki chain <basename> ca.der", "tls sip trust ca.der")
 	d.fails("the certificate of w.key is number 3 of reversed.crt and has to be the first: use pki chain <basename> reversed.crt", "webadmin certs w.key reversed.crt")
