@@ -117,8 +117,7 @@ mediaworker: codecs
 
 # The reference pages in docs/ that are made from declarations.
 reference:
-	@$(GO) generate ./mmp/commands
-	@$(GO) generate ./services/callbridge/schema/...
+	@$(GO) generate ./...
 
 clean:
 	rm -rf $(BUILD)

@@ -37,8 +37,10 @@ func (b *bridge) figures(ctx context.Context, p *metrics.Page) {
 		func(direction, class string, n uint64) {
 			p.Set("rotunda_sip_responses_total", float64(n), direction, class)
 		})
-	for receiver, n := range b.calls.records.Waiting() {
-		p.Set("rotunda_cdr_waiting", float64(n), strconv.Itoa(receiver))
+	for receiver, s := range b.calls.records.Standings() {
+		p.Set("rotunda_cdr_waiting", float64(s.Waiting), strconv.Itoa(receiver))
+		p.Set("rotunda_cdr_sent_total", float64(s.Sent), strconv.Itoa(receiver))
+		p.Set("rotunda_cdr_lost_total", float64(s.Lost), strconv.Itoa(receiver))
 	}
 	classes, took := b.api.Figures().Requests()
 	for i, n := range classes {

@@ -28,7 +28,9 @@ type backlog struct {
 	missing uint64
 	// dropped since the last report.
 	dropped uint64
-	wake    chan struct{}
+	// sent have been acknowledged since the start, lost were dropped.
+	sent, lost uint64
+	wake       chan struct{}
 }
 
 // waiting is a record with the number of those that were dropped just before it.
@@ -60,6 +62,7 @@ func (b *backlog) put(r *record) (first bool) {
 		}
 		first = first || b.dropped == 0
 		b.dropped++
+		b.lost++
 	}
 	select {
 	case b.wake <- struct{}{}:
@@ -105,6 +108,7 @@ func (l *backlog) done(acknowledged bool) {
 		l.queue = nil
 	}
 	l.index += uint64(n)
+	l.sent += uint64(n)
 }
 
 // left is how many wait.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -263,6 +264,10 @@ func TestAReceiverThatIsAwayGetsWhatWaitsAndTheGapIsCounted(t *testing.T) {
 	}
 	s.await("all at the other", func() bool { return len(other.took()) == n })
 	inOrder(t, other.took(), n)
+	s.await("all is acknowledged", func() bool { return s.r.Standings()[1].Waiting == 0 && s.r.Standings()[2].Waiting == 0 })
+	if got, want := s.r.Standings(), map[int]Standing{1: {Sent: maxBacklog, Lost: 250}, 2: {Sent: uint64(n)}}; !maps.Equal(got, want) {
+		t.Errorf("want the receivers to stand at %+v, got %+v", want, got)
+	}
 	if want := []string{"raised serviceUnavailable", "cleared"}; !slices.Equal(s.alarmed(), want) {
 		t.Errorf("want alarms %v, got %v", want, s.alarmed())
 	}

@@ -104,7 +104,7 @@ func (v *receiver) inherit(old *receiver) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.queue = append(v.queue, old.queue...)
-	v.bytes, v.missing, v.dropped = old.bytes, old.missing, old.dropped
+	v.bytes, v.missing, v.dropped, v.sent, v.lost = old.bytes, old.missing, old.dropped, old.sent, old.lost
 	old.queue, old.flying = nil, 0
 	select {
 	case v.wake <- struct{}{}:

@@ -132,6 +132,14 @@ type VideoStats struct {
 	EstimatedBitrate int    `json:"estimatedBitrate,omitempty"`
 }
 
+// Traffic counts packets. Lost are those of far ends that did not come, Dropped those that were not processed or could not be sent.
+type Traffic struct {
+	Received uint64 `json:"received"`
+	Sent     uint64 `json:"sent"`
+	Lost     uint64 `json:"lost"`
+	Dropped  uint64 `json:"dropped"`
+}
+
 // WorkerStatus is the heartbeat of a worker: twice a second.
 type WorkerStatus struct {
 	// Name is unique on the machine: "0.3" is worker 3 of media module 0.
@@ -147,6 +155,8 @@ type WorkerStatus struct {
 	TickLate float64 `json:"tickLate"`
 	// Memory resident, in bytes.
 	Memory uint64 `json:"memory"`
+	// Traffic of all legs since the start, those that have ended included.
+	Traffic Traffic `json:"traffic"`
 	// Exchange is the worker's port for the other workers of its machine.
 	Exchange netip.AddrPort `json:"exchange,omitzero"`
 }

@@ -60,6 +60,8 @@ type Engine struct {
 	ticks atomic.Uint64
 	// receiving are the layers of all pictures that come; replaced as a whole.
 	receiving atomic.Pointer[[]*layer]
+	// traffic is that of all legs since the start.
+	traffic traffic
 	// exchange is where the other workers are met.
 	exchange *exchange
 

@@ -39,6 +39,8 @@ type leg struct {
 	flows  []*flow
 	sinks  map[string]*sink
 	closed bool
+
+	counted control.Traffic // of what [traffic.look] has seen, which guards it
 }
 
 // The two pictures of a leg.
@@ -219,6 +221,7 @@ func (l *leg) close() {
 		return
 	}
 	l.closed = true
+	l.engine.traffic.look(l)
 	l.transports.Store(nil)
 	if c := l.conference.Load(); c != nil {
 		c.part(l)

@@ -140,7 +140,9 @@ func (e *Engine) Status() control.WorkerStatus {
 	for _, l := range e.allLegs() {
 		s.Legs++
 		s.Used += control.Estimate(l.wanted())
+		e.traffic.look(l)
 	}
+	s.Traffic = e.traffic.sum()
 	return s
 }
 

@@ -19,6 +19,10 @@ func (m *Manager) figures(_ context.Context, p *metrics.Page) {
 			p.Set("rotunda_media_worker_legs", float64(w.Legs), w.Name)
 			p.Set("rotunda_media_worker_tick_late_seconds", w.TickLate/1000, w.Name)
 			p.Set("rotunda_media_worker_memory_bytes", float64(w.Memory), w.Name)
+			p.Set("rotunda_media_worker_packets_total", float64(w.Traffic.Received), w.Name, "receive")
+			p.Set("rotunda_media_worker_packets_total", float64(w.Traffic.Sent), w.Name, "transmit")
+			p.Set("rotunda_media_worker_packets_lost_total", float64(w.Traffic.Lost), w.Name)
+			p.Set("rotunda_media_worker_packets_dropped_total", float64(w.Traffic.Dropped), w.Name)
 		}
 	}
 }

@@ -301,6 +301,14 @@ func (e *Endpoint) Local() control.TransportState {
 	return local
 }
 
+// Traffic is how many packets came, went, and were dropped so far.
+func (e *Endpoint) Traffic() (received, sent, dropped uint64) {
+	for why := range e.dropped {
+		dropped += e.dropped[why].Load()
+	}
+	return e.packetsReceived.Load(), e.packetsSent.Load(), dropped
+}
+
 // Stats are the counters so far.
 func (e *Endpoint) Stats() control.TransportStats {
 	s := control.TransportStats{
