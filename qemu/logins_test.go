@@ -141,6 +141,16 @@ func TestPeopleLogInByDirectoryAndByCard(t *testing.T) {
 		m.entersPages(nil, second.pair(m.t))
 	})
 
+	m.in("pki verify asks the responder that a certificate names", func(m *trial) {
+		named := cards.issue("named", "named.example", "-extensions", "named")
+		by := fmt.Sprintf("by http://10.0.2.2:%d", cards.port)
+		admin.puts(m, "put "+named.certificate+" named.crt")
+		wantContains(m.t, "a good certificate", admin.does(m, "pki verify named.crt cards.crt ocsp"), "OCSP:\n0  good since ", by,
+			"SUCCESS: named.crt verified by cards.crt, and not revoked")
+		cards.revoke(named)
+		admin.fails(m, "pki verify named.crt cards.crt ocsp", "FAILURE: CN=named.example was revoked on ")
+	})
+
 	m.in("FIPS mode takes what is approved alone", func(m *trial) {
 		// What is refused later is taken now.
 		m.entersBySSH(m.admin().with(unapprovedSSH...))
@@ -152,12 +162,17 @@ func TestPeopleLogInByDirectoryAndByCard(t *testing.T) {
 		wantContains(m.t, "fips", admin.does(m, "fips"), "FIPS mode               : Disabled")
 		admin.does(m, "fips enable")
 		wantContains(m.t, "fips after fips enable", admin.does(m, "fips"), "FIPS mode               : Disabled", "a reboot is required")
+		admin.runs(m, settingsOfAll)
+		before := admin.runs(m, looksAtAll)
 		m.Serial.Drain()
 		m.typed("reboot\r")
 		m.login()
 		admin.end()
 		m.await("fips", "FIPS mode")
 		admin = m.connected()
+		if after := admin.runs(m, looksAtAll); after != before {
+			m.t.Errorf("settings after the restart: got\n%s\nwant\n%s", after, before)
+		}
 		wantContains(m.t, "fips after the restart", admin.does(m, "fips"), "FIPS mode               : Enabled")
 		wantContains(m.t, "fips test", admin.does(m, "fips test"), "SUCCESS: integrity of the module", "FIPS self-test passed: ")
 		for _, option := range unapprovedSSH {
@@ -289,6 +304,64 @@ func (c connection) answers(m *trial, line, secret string) string {
 	return r.Stdout
 }
 
+// settingsOfAll are settings that this story does not need, and looksAtAll show what has been set.
+const (
+	settingsOfAll = `user rule max_history 5
+user rule max_sessions 20
+user host scripts add 192.0.2.7
+user duty scripts Wk0900-1700
+login_warning add "Authorised users only"
+motd add "Maintenance on Friday"
+dscp 4 oa&m 0x22
+dscp assured true
+firewall b default allow
+firewall b deny 8080/tcp from 192.0.2.0/24
+firewall b enable
+ntp server add 192.0.2.9
+snmp community add public 192.0.2.0/24
+syslog server add 192.0.2.9 6514
+tls sip min-tls-version 1.3
+tls min-dtls-version 1.2
+callbridge listen a
+callbridge wc3jwt expiry 5
+turn listen b
+turn credentials calls secret example.com
+webadmin http-redirect enable
+`
+	looksAtAll = `user rule
+user info scripts
+login_warning
+motd
+dscp
+firewall b
+ipv4 b
+dns
+ntp server list
+snmp
+tls sip
+tls ldap
+tls webadmin
+callbridge
+turn
+webadmin
+ldap
+cac
+hostname
+timezone
+pki list
+`
+)
+
+// runs writes the lines of a script into one session.
+func (c connection) runs(m *trial, script string) string {
+	m.t.Helper()
+	r, err := c.client.with("RequestTTY=no").Run(m.within(commandLimit), "", strings.NewReader(script))
+	if err != nil || r.Status != 0 || r.Stderr != "" {
+		m.t.Fatalf("a script: got status %d, %v; it printed %q and %q", r.Status, err, r.Stdout, r.Stderr)
+	}
+	return r.Stdout
+}
+
 // fails runs a command, which must fail with a text.
 func (c connection) fails(m *trial, line, text string) {
 	m.t.Helper()
@@ -413,7 +486,12 @@ type card struct{ certificate, key string }
 // newCards makes the authority and starts its responder.
 func newCards(t *testing.T) *cardMaker {
 	t.Helper()
-	c := &cardMaker{t: t, dir: t.TempDir()}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cardMaker{t: t, dir: t.TempDir(), port: free.Addr().(*net.TCPAddr).Port}
+	free.Close()
 	c.authority = filepath.Join(c.dir, "authority.crt")
 	for name, text := range map[string]string{"index.txt": "", "serial": "1001\n", "ca.conf": `[ca]
 default_ca = cards
@@ -435,6 +513,9 @@ commonName = supplied
 basicConstraints = critical,CA:FALSE
 keyUsage = critical,digitalSignature
 extendedKeyUsage = clientAuth
+[named]
+basicConstraints = critical,CA:FALSE
+authorityInfoAccess = OCSP;URI:http://10.0.2.2:` + strconv.Itoa(c.port) + `
 `} {
 		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -442,12 +523,6 @@ extendedKeyUsage = clientAuth
 	}
 	c.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=Cards", "-addext",
 		"keyUsage=critical,keyCertSign,digitalSignature", "-keyout", "authority.key", "-out", "authority.crt")
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.port = free.Addr().(*net.TCPAddr).Port
-	free.Close()
 	responder := exec.Command("openssl", "ocsp", "-port", strconv.Itoa(c.port), "-index", "index.txt", "-CA", "authority.crt", "-rsigner", "authority.crt",
 		"-rkey", "authority.key", "-nmin", "5")
 	responder.Dir = c.dir
@@ -466,11 +541,12 @@ func (c *cardMaker) openssl(arguments ...string) string {
 	return string(out)
 }
 
-// issue makes a card for a user, as of a day ago.
-func (c *cardMaker) issue(name, user string) card {
+// issue makes a card for a user, as of a day ago. more are options of openssl ca.
+func (c *cardMaker) issue(name, user string, more ...string) card {
 	c.t.Helper()
 	c.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN="+user, "-keyout", name+".key", "-out", name+".csr")
-	c.openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-startdate", time.Now().Add(-24*time.Hour).UTC().Format("060102150405Z"), "-in", name+".csr", "-out", name+".crt")
+	c.openssl(append([]string{"ca", "-batch", "-notext", "-config", "ca.conf", "-startdate", time.Now().Add(-24 * time.Hour).UTC().Format("060102150405Z"),
+		"-in", name + ".csr", "-out", name + ".crt"}, more...)...)
 	made := card{filepath.Join(c.dir, name+".crt"), filepath.Join(c.dir, name+".key")}
 	// OpenSSH wants that nobody else may read it.
 	if err := os.Chmod(made.key, 0o600); err != nil {
