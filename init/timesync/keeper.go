@@ -9,6 +9,8 @@ import (
 // Clock is the one that is kept.
 type Clock interface {
 	Now() time.Time
+	// Running is how long the machine has been, by the clock that nobody sets.
+	Running() time.Duration
 	// Step adds to it at once.
 	Step(by time.Duration) error
 	// Steer makes it faster or slower until what it is behind is made up for; within says how sure that is, and every after which time the
@@ -24,6 +26,8 @@ const (
 	near = 2 * time.Millisecond
 	// absurd is one that is nobody's drift: the clock does not follow it at all, and an alarm says so.
 	absurd = 1000 * time.Second
+	// jump is what no steering makes of the clock between two looks: somebody else has set it.
+	jump = time.Second
 	// calm is how often in a row the clock must be near before servers are asked half as often.
 	calm = 8
 )
@@ -44,11 +48,32 @@ type Keeper struct {
 	chosen         []int
 	problem        string
 	used           time.Time // of the newest sample that was acted upon
+	// seen is the clock when it was last looked at, ran what [Clock.Running] was then.
+	seen time.Time
+	ran  time.Duration
 }
 
 // NewKeeper makes one that knows no server.
 func NewKeeper(c Clock, log func(string)) *Keeper {
-	return &Keeper{clock: c, log: log, poll: quickPoll}
+	return &Keeper{clock: c, log: log, poll: quickPoll, seen: c.Now(), ran: c.Running()}
+}
+
+// look finds out whether somebody else has set the clock. What was measured before says nothing then, and the servers, which are to
+// keep it, set it anew as after the start.
+func (k *Keeper) look(now time.Time) {
+	ran := k.clock.Running()
+	by := now.Sub(k.seen) - (ran - k.ran)
+	k.seen, k.ran = now, ran
+	if by.Abs() < jump {
+		return
+	}
+	if k.set {
+		k.log(fmt.Sprintf("somebody has set the clock by %v: the NTP servers set it anew", by.Round(time.Second)))
+	}
+	for i, s := range k.sources {
+		k.sources[i] = &source{name: s.name, next: now, refused: s.refused}
+	}
+	*k = Keeper{clock: k.clock, log: k.log, poll: quickPoll, sources: k.sources, seen: now, ran: ran}
 }
 
 // SetServers changes the servers, by name; what is known of those that stay is kept, and that the clock is kept by them: the next answer
@@ -78,12 +103,9 @@ func (k *Keeper) SetServers(names []string) {
 // Due returns the servers to ask now and when to look again.
 func (k *Keeper) Due() (servers []string, again time.Time) {
 	now := k.clock.Now()
+	k.look(now)
 	again = now.Add(mostPoll)
 	for _, s := range k.sources {
-		// Somebody else may have set the clock back.
-		if s.next.Sub(now) > mostPoll {
-			s.next = now
-		}
 		if !s.next.After(now) {
 			s.asks(now, k.poll)
 			servers = append(servers, s.name)
@@ -167,6 +189,7 @@ func (k *Keeper) first(offset time.Duration) {
 		s.next = s.next.Add(offset)
 	}
 	k.set, k.offset, k.updated = true, 0, k.clock.Now()
+	k.seen, k.ran = k.updated, k.clock.Running()
 	k.used = k.updated
 	k.problem = ""
 	k.log(fmt.Sprintf("the clock was set by %v, with %s", offset.Round(time.Microsecond), k.sources[k.chosen[0]].name))

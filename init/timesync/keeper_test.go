@@ -25,6 +25,9 @@ type world struct {
 
 func (w *world) Now() time.Time { return w.truth.Add(-seconds(w.behind)) }
 
+// Running is told by the truth: what drifts away from it between two looks is no jump.
+func (w *world) Running() time.Duration { return w.truth.Sub(epoch()) }
+
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func (w *world) Step(by time.Duration) error {
@@ -78,7 +81,7 @@ func keep(t *testing.T, w *world, servers map[string]*server, names []string, le
 		if each != nil {
 			each(at)
 		}
-		if !w.Now().Before(again) {
+		if looked := w.truth.Sub(start) % lookEvery; !w.Now().Before(again) || looked == 0 {
 			var due []string
 			due, again = k.Due()
 			for _, name := range due {
@@ -235,5 +238,34 @@ func TestAClockThatCannotBeSetIsSaid(t *testing.T) {
 	_, k, said := keep(t, w, map[string]*server{"a": {}}, []string{"a"}, 3*time.Minute, 0, nil)
 	if !strings.Contains(said.String(), "the clock cannot be set: not permitted") || k.Status().Synchronized {
 		t.Errorf("got %q and %+v", said, k.Status())
+	}
+}
+
+func TestAClockThatSomebodySetsIsSetAnew(t *testing.T) {
+	for _, by := range []float64{4 * 3600, -4 * 3600, 90} {
+		w := &world{truth: epoch(), behind: 3}
+		worst, k, said := keep(t, w, map[string]*server{"a": {}, "b": {}}, []string{"a", "b"}, 20*time.Minute, 10*time.Minute+30*time.Second, func(at time.Duration) {
+			if at == 10*time.Minute {
+				w.behind -= by // date set
+			}
+		})
+		if worst > 20*time.Millisecond || w.steps != 2 || !k.Status().Synchronized {
+			t.Errorf("set by %v s: half a minute later it is wrong by up to %v, and was stepped %d times", by, worst, w.steps)
+		}
+		if want := fmt.Sprintf("somebody has set the clock by %v: the NTP servers set it anew", seconds(by)); !strings.Contains(said.String(), want) {
+			t.Errorf("want %q, got\n%s", want, said)
+		}
+	}
+}
+
+func TestAClockThatSomebodyHasSetDoesNotCountAsKept(t *testing.T) {
+	w := &world{truth: epoch()}
+	_, k, _ := keep(t, w, map[string]*server{"a": {}}, []string{"a"}, time.Minute, time.Minute, nil)
+	if !k.Status().Synchronized {
+		t.Fatal("the clock is not kept")
+	}
+	w.behind -= 3600
+	if due, _ := k.Due(); len(due) != 1 || k.Status().Synchronized || k.Status().Servers[0].State != "waiting" {
+		t.Errorf("want the server asked at once and the clock not kept, got %q, %+v", due, k.Status())
 	}
 }

@@ -23,6 +23,8 @@ const (
 	// answerWithin is how long a server may take, name look-up included.
 	answerWithin  = 5 * time.Second
 	watchdogEvery = 5 * time.Second
+	// lookEvery is how long it may take until it is seen that somebody has set the clock.
+	lookEvery = 5 * time.Second
 )
 
 // options of the command line.
@@ -100,7 +102,7 @@ func run(ctx context.Context, o options, clock Clock, reread <-chan os.Signal, l
 			}()
 		}
 		tell(k, t, o.status, addresses, log)
-		pause := time.NewTimer(max(again.Sub(clock.Now()), 100*time.Millisecond))
+		pause := time.NewTimer(min(max(again.Sub(clock.Now()), 100*time.Millisecond), lookEvery))
 		select {
 		case <-ctx.Done():
 			pause.Stop()

@@ -35,6 +35,8 @@ func (s *shifted) Now() time.Time {
 	return time.Now().Round(0).Add(s.offset)
 }
 
+func (s *shifted) Running() time.Duration { return kernel{}.Running() }
+
 func (s *shifted) Step(by time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

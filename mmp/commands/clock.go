@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rotunda/init/config"
+	"rotunda/init/control"
 	"rotunda/mmp/grammar"
 )
 
@@ -59,7 +60,7 @@ func (d Deps) clockCommands() []grammar.Command {
 		{
 			Syntax: "date set <date> <time>", Roles: admins,
 			Help:   "Set the local date and time",
-			Detail: "For machines without an NTP server.",
+			Detail: "For machines without an NTP server: where there is one, it sets the clock again within a minute.",
 			Run:    d.setClock,
 		},
 		{
@@ -120,6 +121,10 @@ func (d Deps) setClock(c *grammar.Call) error {
 	}
 	if err := d.Machine.SetClock(c.Context, t); err != nil {
 		return err
+	}
+	var kept control.TimeStatus
+	if err := control.ReadStatus(d.status(), control.TimeStatusFile, &kept); err == nil && len(kept.Servers) > 0 {
+		c.Printf("Note: the clock is kept by NTP servers, which set it again: see ntp status\n")
 	}
 	return d.showClock(c)
 }

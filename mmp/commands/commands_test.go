@@ -558,6 +558,8 @@ func TestDateShowsAndSetsLocalTime(t *testing.T) {
 	d := newDesk(t)
 	d.prints("UTC   : 2026-05-04 03:02:01\nLocal : 2026-05-04 05:02:01 CEST +02:00\n", "date")
 	d.prints("UTC   : 2026-12-24 17:30:00\nLocal : 2026-12-24 18:30:00 CET +01:00\n", "date set 2026-12-24 18:30")
+	d.deps.Status = fstest.MapFS{control.TimeStatusFile[1:]: &fstest.MapFile{Data: []byte(`{"servers":[{"name":"192.0.2.1"}]}`)}}
+	d.prints("Note: the clock is kept by NTP servers, which set it again: see ntp status\nUTC   : 2026-12-24 17:30:00\nLocal : 2026-12-24 18:30:00 CET +01:00\n", "date set 2026-12-24 18:30")
 	d.fails("2026-03-29 02:30 does not exist in this time zone", "date set 2026-03-29 02:30")
 	d.fails("the year 1970 cannot be right: use 2020 to 2099", "date set 1970-01-01 00:00")
 	d.fails(`wrong word "2026-02-30"; want a date YYYY-MM-DD`, "date set 2026-02-30 00:00")
