@@ -63,8 +63,10 @@ type machine struct {
 	supervisor *supervise.Supervisor
 	network    *network.Reconciler
 	config     control.Config
-	applied    bool
-	alarms     map[string]control.Alarm
+	// started is the document of this start, nil before it is read.
+	started *config.Document
+	applied bool
+	alarms  map[string]control.Alarm
 	// captures are the ends of those that run, by interface.
 	captures map[string]func()
 	steps    []control.Step
@@ -154,6 +156,16 @@ func (m *machine) Config(context.Context) (control.Config, error) {
 	return m.config, nil
 }
 
+// needsReboot lists what of a change takes effect at the next start: not what goes back to what runs.
+func (m *machine) needsReboot(before, after *config.Document) []string {
+	settings := config.NeedsReboot(before, after)
+	if m.started == nil {
+		return settings
+	}
+	runs := config.NeedsReboot(m.started, after)
+	return slices.DeleteFunc(settings, func(s string) bool { return !slices.Contains(runs, s) })
+}
+
 // SetConfig stores before it applies: a crash between the two converges at the next start. A caller that goes away does
 // not stop it half-way.
 func (m *machine) SetConfig(ctx context.Context, generation int, doc *config.Document) (control.Applied, error) {
@@ -205,7 +217,7 @@ func (m *machine) setConfig(ctx context.Context, generation int, doc *config.Doc
 		m.alarm(id, "")
 	}
 	m.info("configuration generation %d stored", stored)
-	a := control.Applied{Generation: stored, RebootNeeded: config.NeedsReboot(current.Document, doc)}
+	a := control.Applied{Generation: stored, RebootNeeded: m.needsReboot(current.Document, doc)}
 	guarded, problem := m.guard(doc)
 	if problem != "" {
 		a.Warnings = append(a.Warnings, problem)

@@ -180,7 +180,7 @@ func (m *machine) startConfig(context.Context) (func(), error) {
 		m.alarm("fail-safe", fmt.Sprintf("running on the fail-safe configuration (console and IPv6 link-local SSH): %v", err))
 	}
 	m.mu.Lock()
-	m.config = c
+	m.config, m.started = c, c.Document
 	m.mu.Unlock()
 	if herr := unix.Sethostname([]byte(c.Document.Hostname)); herr != nil && err == nil {
 		err = fmt.Errorf("set hostname: %w", herr)

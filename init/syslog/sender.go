@@ -306,9 +306,10 @@ func (s *sender) leave(conn net.Conn, below *counted, ended chan error, marks *[
 		case <-limit.C:
 			return
 		case <-look.C:
-			// It has all of it, the end included.
+			// It has all of it, the end included. Some never close their side.
 			if n, err := below.pending(); err == nil && n == 0 {
 				s.settled(below, marks, true)
+				return
 			}
 		}
 	}

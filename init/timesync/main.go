@@ -2,6 +2,7 @@ package timesync
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -165,7 +166,14 @@ func query(address string, o ntp.QueryOptions) (r *ntp.Response, err error) {
 			r, err = nil, fmt.Errorf("the answer cannot be read: %v", p)
 		}
 	}()
-	return ntp.QueryWithOptions(address, o)
+	r, err = ntp.QueryWithOptions(address, o)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		err = errors.New("nothing answers on UDP port 123")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errors.New("no answer")
+	}
+	return r, err
 }
 
 // tell writes the status, and lets programs of this machine know how good the clock is.
