@@ -142,6 +142,7 @@ func TestAWrongLineIsNamedWithWhatWouldBeRight(t *testing.T) {
 		{"ipv4 a add 192.0.2.7 192.0.2.1", `ipv4 a add 192.0.2.7: wrong word "192.0.2.7": the prefix length is missing; ` +
 			`want an IPv4 address with its prefix length, for example 192.0.2.1/24`},
 		{"ipv4 a enable now", `ipv4 a enable now: unexpected word "now"; the command ends before it`},
+		{"dns app add rr a b", `dns app add rr a b: unexpected word "b"; the command ends before it. Text with blanks needs double quotes`},
 		{"iface a mtu 100", `iface a mtu 100: wrong word "100"; want a whole number from 576 to 9000`},
 		{"callbridge 9", `callbridge 9: wrong word "9"; want "auto", or a whole number from 1 to 8`},
 		{"user add bob admim", `user add bob admim: unknown word "admim"; one of admin, api, appadmin, audit, crypto; did you mean "admin"?`},

@@ -117,9 +117,14 @@ func wrongWord(set []state, role Role, before []string, word string, first bool,
 		return denied(set, before)
 	}
 	lead := fmt.Sprintf("%s %s", clip(join(before)), clip(quote(word)))
+	free := slices.ContainsFunc(seen, endsWithText)
 	more := slices.DeleteFunc(seen, func(s state) bool { return s.pos == len(s.form.steps) })
 	if len(more) == 0 {
-		return fmt.Errorf("%s: unexpected word %q; the command ends before it", lead, clip(word))
+		text := fmt.Sprintf("%s: unexpected word %q; the command ends before it", lead, clip(word))
+		if free {
+			text += ". Text with blanks needs double quotes"
+		}
+		return errors.New(text)
 	}
 	what := "unknown word"
 	if slices.ContainsFunc(more, func(s state) bool {
@@ -140,6 +145,12 @@ func wrongWord(set []state, role Role, before []string, word string, first bool,
 		text += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return errors.New(text)
+}
+
+// endsWithText says whether the last word of a command that is complete is text of the person's own.
+func endsWithText(s state) bool {
+	n := len(s.form.steps)
+	return s.pos == n && n > 0 && slices.ContainsFunc(s.form.steps[n-1].alts, func(a atom) bool { return a.isArg() && a.kind.Name == "text" })
 }
 
 // literals lists the words that may come next, sorted.
