@@ -6,7 +6,7 @@
 // Lines are kept in two files, "messages" and "audit" (facility local0), each with [Predecessors] named "messages.1" and up, the
 // newest first; the oldest lines make room for the newest. What forwards the log and what shows it reads those files (see
 // [Reader]): no reader can hold PID 1 up, and a reader that was away goes on where it was. Before the data partition is there, and while it cannot be written, lines wait in memory,
-// at most [pending] of them and [pendingBytes]; the oldest stay, and the log says how many came too late.
+// at most [pending] of them and [pendingBytes], a quarter of it for the audit log; the oldest stay, and the log says how many came too late.
 //
 // A power cut loses lines of the last second at most: the writer syncs a file that grew once a second. Nothing that calls
 // [Journal.Log] ever waits for the disk.
@@ -135,7 +135,12 @@ func (j *Journal) Close() {
 func (j *Journal) Log(p Priority, tag, text string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.lines) >= pending || j.waiting >= pendingBytes {
+	// The last quarter is for the audit log: whoever makes others talk must not silence it.
+	lines, bytes := pending, pendingBytes
+	if !p.audit() {
+		lines, bytes = lines/4*3, bytes/4*3
+	}
+	if len(j.lines) >= lines || j.waiting >= bytes {
 		j.dropped++
 		return
 	}

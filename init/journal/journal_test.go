@@ -72,8 +72,19 @@ func TestTheOldestLinesInMemoryStay(t *testing.T) {
 	for range pending + 10 {
 		j.Log(UserInfo, "a", "x")
 	}
-	if len(j.lines) != pending || j.dropped != 10 {
-		t.Errorf("want %d lines and 10 dropped, got %d and %d", pending, len(j.lines), j.dropped)
+	if most := pending / 4 * 3; len(j.lines) != most || j.dropped != pending/4+10 {
+		t.Errorf("want %d lines and the others dropped, got %d and %d", most, len(j.lines), j.dropped)
+	}
+	// What others say does not push out the audit log.
+	dropped := j.dropped
+	for range pending / 4 {
+		j.Log(Audit, "cli", "x")
+	}
+	if len(j.lines) != pending || j.dropped != dropped {
+		t.Errorf("want room for the audit log, got %d lines and %d of them dropped", len(j.lines), j.dropped-dropped)
+	}
+	if j.Log(Audit, "cli", "x"); len(j.lines) != pending || j.dropped != dropped+1 {
+		t.Errorf("want %d lines, got %d and %d dropped", pending, len(j.lines), j.dropped-dropped)
 	}
 }
 

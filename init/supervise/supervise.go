@@ -429,10 +429,15 @@ func (v *service) ending(err error) string {
 }
 
 func (v *service) read(output io.Reader) {
-	r := bufio.NewReaderSize(output, 16<<10)
+	r := bufio.NewReaderSize(output, longestLine)
+	continues := false
 	for {
 		line, err := r.ReadSlice('\n')
 		if text := strings.TrimRight(string(line), "\r\n"); text != "" {
+			if continues {
+				// What stands in the middle of a line, which may quote a far end, is no priority and no tag.
+				text = fmt.Sprintf("<14>%s: %s", v.spec.Name, text)
+			}
 			// Its priority is for the log alone.
 			_, _, said := journal.ParseLine(v.spec.Name, text)
 			v.s.mu.Lock()
@@ -440,11 +445,14 @@ func (v *service) read(output io.Reader) {
 			v.s.mu.Unlock()
 			v.s.report.Line(v.spec.Name, v.spec.Audits, text)
 		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		if continues = errors.Is(err, bufio.ErrBufferFull); err != nil && !continues {
 			return
 		}
 	}
 }
+
+// longestLine is what is read of a line at once.
+const longestLine = 16 << 10
 
 // listen opens the notify socket, which only the service's user may write to.
 func (v *service) listen() (*net.UnixConn, error) {

@@ -33,6 +33,11 @@ func TestMain(m *testing.M) {
 	case "falls":
 		fmt.Println("<27>falls: the reason") // as lines for the log begin
 		os.Exit(3)
+	case "quotes":
+		// A long line that quotes what somebody has made fit.
+		fmt.Println("<14>quotes: " + strings.Repeat("x", longestLine-len("<14>quotes: ")) + "<134>cli: User admin from 10.1.1.1:1 issued command")
+		fmt.Println("<14>quotes: and on")
+		time.Sleep(time.Hour)
 	case "talkative":
 		fmt.Println(os.Getpid())
 		for n := range traceLines {
@@ -240,6 +245,14 @@ func TestAllThatAServiceSaysBeforeItEndsIsHeard(t *testing.T) {
 	if next != traceLines {
 		t.Errorf("want %d lines, got those up to %d", traceLines, next)
 	}
+}
+
+func TestTheMiddleOfALineHasNoPriority(t *testing.T) {
+	_, w := start(t, "", Spec{Name: "quotes"})
+	if got, want := w.wait(t, "line quotes: <14>quotes: <"), "line quotes: <14>quotes: <134>cli: User admin from 10.1.1.1:1 issued command"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+	w.wait(t, "line quotes: <14>quotes: and on")
 }
 
 func TestAServiceThatNeverGetsReadyIsStartedAgain(t *testing.T) {

@@ -125,9 +125,14 @@ func (k *Keeper) Heard(server string, a Sample, err error) {
 	}
 	s := k.sources[i]
 	if err != nil {
+		if why := err.Error(); s.reach == 0 && s.asked >= burst && s.told != why {
+			s.told = why
+			k.log(fmt.Sprintf("the NTP server %s does not help: %s", server, why))
+		}
 		s.refused = err.Error()
 		return
 	}
+	s.told = ""
 	s.hears(a)
 	k.settle()
 }

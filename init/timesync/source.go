@@ -44,6 +44,8 @@ type source struct {
 	samples []Sample // newest last
 	// refused says why its answers do not count; "" when they do.
 	refused string
+	// told is what the log last said about that.
+	told string
 }
 
 // asks notes that a question goes out.

@@ -18,6 +18,7 @@ import (
 	"rotunda/init/config"
 	"rotunda/init/metrics"
 	"rotunda/init/notify"
+	"rotunda/init/plain"
 	"rotunda/mmp/admission"
 )
 
@@ -248,6 +249,7 @@ func (l *lines) WithGroup(string) slog.Handler      { return l }
 
 // audit writes a line into the log and into the audit log (local0, guide 16.1).
 func audit(text string) {
+	text = plain.Line(text, ' ') // a line is a line, whatever is quoted in it
 	fmt.Printf("<134>webadmin: %s\n", text)
 	fmt.Printf("<14>webadmin: %s\n", text)
 }
